@@ -1,0 +1,100 @@
+# What can be done here: `make` alone lists it. Paths are relative, and programs are called as
+# `python -m`, so that a folder whose name has spaces or accents is as good as any.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+# Yours to set: make lab PYTHON=/path/to/python3.12, make test ARGS="-k arithmetic".
+PYTHON ?=
+PYTHON_COLAB ?=
+ARGS =
+LAB_ARGS =
+RUN = lenet5_modern
+URL =
+
+VENV = .venv/bin/python
+COLAB = .venv-colab/bin/python
+NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+PYTEST = -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(NBVAL)
+
+# Runs tools/set_up.py with the first of some Pythons that works and that the course supports.
+# When none fits, set_up.py itself says what is wrong with the first that works at all.
+# $(1): the Pythons in order, $(2): the options, $(3): the sentence when nothing works.
+define set_up
+	@works=; \
+	for python in $(1); do \
+	  if "$$python" tools/set_up.py --fits $(2) 2>/dev/null; then works=$$python; break; fi; \
+	  if "$$python" -c "" 2>/dev/null; then works=$${works:-$$python}; fi; \
+	done; \
+	if [ -z "$$works" ]; then echo "set-up: $(3)" >&2; exit 1; fi; \
+	"$$works" tools/set_up.py $(2)
+endef
+
+# pyenv's Pythons do not run by name before they are chosen, so they are looked for where they lie.
+PYENV = $${PYENV_ROOT:-$$HOME/.pyenv}/versions
+PYTHONS = $(if $(PYTHON),"$(PYTHON)",.venv/bin/python python3 python3.13 python3.12 python3.11 \
+  $(PYENV)/3.1[123].*/bin/python)
+PYTHONS_COLAB = $(if $(PYTHON_COLAB),"$(PYTHON_COLAB)",.venv-colab/bin/python python3.13 python3 \
+  $(PYENV)/3.13.*/bin/python)
+NO_PYTHON = $(if $(PYTHON),$(PYTHON) does not run: give the path of a Python 3.11 to 3.13,no \
+  Python 3 works here: install Python 3.12 from python.org or your system packages, or name one: \
+  make lab PYTHON=/path/to/python3.12)
+NO_COLAB = Colab has Python 3.13 and none works here: install it, or name one: make test-colab \
+  PYTHON_COLAB=/path/to/python3.13
+
+.PHONY: help lab test test-colab notebooks record bench address format lock clean
+
+help: ## list what can be done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+lab: ## set up what is missing, then open JupyterLab on the first notebook
+	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))
+	@$(VENV) -m jupyterlab --ServerApp.root_dir=. notebooks/00_start_here.ipynb $(LAB_ARGS)
+
+test: ## set up what is missing, then run every test (some: make test ARGS="-k pooling")
+	$(call set_up,$(PYTHONS),--extras lab$(comma)test,$(NO_PYTHON))
+	@$(VENV) $(PYTEST) $(ARGS)
+
+test-colab: ## run every notebook with the versions that Colab has
+	$(call set_up,$(PYTHONS_COLAB),--colab,$(NO_COLAB))
+	@$(COLAB) $(PYTEST) notebooks $(ARGS)
+
+notebooks: ## execute every notebook and keep the outputs
+	$(call set_up,$(PYTHONS),--extras lab$(comma)test,$(NO_PYTHON))
+	@$(VENV) tools/execute.py $(ARGS)
+
+record: ## train on the complete data with three seeds: make record RUN=lenet5
+	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))
+	@$(VENV) tools/record.py $(RUN) $(ARGS)
+
+bench: ## measure what the course promises about speed, into build/bench.json
+	$(call set_up,$(PYTHONS),--extras lab$(comma)test,$(NO_PYTHON))
+	@$(VENV) tools/bench.py $(ARGS)
+
+address: ## show or set the public address: make address URL=https://github.com/owner/name
+	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))
+	@$(VENV) tools/address.py $(if $(filter command line,$(origin URL)),"$(URL)")
+
+format: ## put code and notebooks in the course's form
+	$(call set_up,$(PYTHONS),--extras lab$(comma)test,$(NO_PYTHON))
+	@$(VENV) -m ruff format . && $(VENV) -m ruff check --fix .
+
+# uv resolves once for every platform and Python; it keeps the present pins where they still serve.
+# Newer ones: make lock ARGS=--upgrade
+lock: ## write requirements.lock anew from pyproject.toml
+	$(call set_up,$(PYTHONS),--extras lab$(comma)test,$(NO_PYTHON))
+	@mkdir -p build && cp requirements.lock build/requirements.lock
+	@$(VENV) -m venv build/uv && build/uv/bin/python -m pip install --quiet uv
+	@build/uv/bin/python -m uv pip compile --quiet --universal --python-version 3.11 \
+	  --fork-strategy fewest --extra lab --extra test --no-header --no-annotate \
+	  --no-emit-index-url $(ARGS) pyproject.toml --output-file build/requirements.lock
+	@{ sed '/^#/!d' requirements.lock; sed '/^#/d' build/requirements.lock; } > build/new.lock
+	@mv build/new.lock requirements.lock
+
+clean: ## take away what was made: .venv, .venv-colab, caches (an unfinished record stays)
+	rm -rf .venv .venv-colab .pytest_cache .ruff_cache .hypothesis
+	test ! -d build || find build -mindepth 1 -maxdepth 1 ! -name record -exec rm -rf {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
+
+comma := ,

@@ -1,0 +1,18 @@
+"""The small helper package of the course: one module for each thing that a learner looks for.
+
+| module | what is in it |
+| --- | --- |
+| `arithmetic` | output sizes, padding, parameters, multiply-adds, receptive fields: pure Python |
+| `convolution` | convolution and pooling with their gradients: NumPy only |
+| `data` | the images of the course, and the pipelines that feed them to a network |
+| `models` | the networks, each as its paper has it and as we train it |
+| `training` | compile and fit with a live curve, seeds, and one format of history |
+| `anatomy` | any Keras network as a table of shapes, parameters and costs |
+| `plots` | the figures of the course: one palette, always with alt text |
+| `environment` | is this machine ready? |
+
+Importing the package imports none of them. Only `models` and `training`, which are useless without
+it, import Keras and so TensorFlow; the others import it in the functions that need it, or never.
+"""
+
+__version__ = "0.1.0"

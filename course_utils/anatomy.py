@@ -1,0 +1,233 @@
+"""Any Keras network as a table: what each layer gives, and what it costs.
+
+`anatomy(network)` reads shapes, parameters, multiply-adds, activation memory and receptive
+fields from the network itself, in the order in which data flows, through branches too. Given a
+function that builds a network instead of a network, it reads all this without making the
+weights, so that a network of a gigabyte is read in a few megabytes.
+"""
+
+import threading
+from typing import NamedTuple
+
+from .arithmetic import Field, grow, pair
+
+BYTES = 4  # of a float32
+
+
+class Row(NamedTuple):
+    """One layer, for one image.
+
+    `multiply_adds` is None for a layer whose arithmetic is not known here; `receptive_field` is
+    `(height, width)` in input pixels, or None where a unit sees the whole image.
+    """
+
+    name: str
+    kind: str
+    output_shape: tuple
+    parameters: int
+    multiply_adds: int | None
+    activation_bytes: int
+    receptive_field: tuple | None
+
+
+class Anatomy:
+    """The table of a network. Print it, or let a notebook show it.
+
+    Attributes:
+        name: of the network.
+        rows: a list of `Row`.
+        parameters: trainable numbers, in all.
+        multiply_adds: of one image, in all.
+        activation_bytes: of all layers' outputs for one image, in float32.
+    """
+
+    def __init__(self, name, rows, parameters):
+        self.name, self.rows, self.parameters = name, rows, parameters
+        self.multiply_adds = sum(row.multiply_adds or 0 for row in rows)
+        self.activation_bytes = sum(row.activation_bytes for row in rows)
+
+    HEADER = ("layer", "kind", "output", "parameters", "multiply-adds", "kB", "sees")
+
+    def cells(self):
+        """The table as strings: one tuple for each layer, and the last one for the total."""
+        for row in self.rows:
+            unknown = row.multiply_adds is None
+            yield (
+                row.name,
+                row.kind,
+                "×".join(map(str, row.output_shape)),
+                f"{row.parameters:,}",
+                "?" if unknown else f"{row.multiply_adds:,}",
+                f"{row.activation_bytes / 1000:,.1f}",
+                "all" if row.receptive_field is None else "×".join(map(str, row.receptive_field)),
+            )
+        total = f"{self.parameters:,}", f"{self.multiply_adds:,}"
+        yield ("total", "", "", *total, f"{self.activation_bytes / 1000:,.1f}", "")
+
+    def __str__(self):
+        table = [self.HEADER, *self.cells()]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if index < 3 else cell.rjust(width)
+                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in table
+        ]
+        rule = "-" * max(map(len, lines))
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+    def __repr__(self):
+        return str(self)
+
+    def _repr_html_(self):
+        import html
+
+        def row(cells, tag):
+            marked = (
+                f'<{tag} style="text-align:{"left" if index < 3 else "right"}">'
+                f"{html.escape(cell)}</{tag}>"
+                for index, cell in enumerate(cells)
+            )
+            return f"<tr>{''.join(marked)}</tr>"
+
+        *layers, total = self.cells()
+        return (
+            f"<table><caption>{html.escape(self.name)}, for one image</caption>"
+            f"<thead>{row(self.HEADER, 'th')}</thead>"
+            f"<tbody>{''.join(row(cells, 'td') for cells in layers)}</tbody>"
+            f"<tfoot>{row(total, 'th')}</tfoot></table>"
+        )
+
+
+def anatomy(network):
+    """Reads a network layer by layer.
+
+    Args:
+        network: a built functional or sequential Keras model, or a function without arguments
+            that builds one (`models.lenet5`, or `lambda: models.vgg("D")`): its weights are then
+            never allocated.
+
+    Returns:
+        An `Anatomy`.
+
+    Raises:
+        TypeError: it is neither.
+        ValueError: the model has more than one input, or has not been built.
+    """
+    import keras
+
+    if isinstance(network, keras.Model):
+        return _read(network)
+    if callable(network):
+        return _without_weights(lambda: _read(network()))
+    raise TypeError(f"anatomy reads a Keras model or a function that builds one, not {network!r}")
+
+
+def _without_weights(build):
+    """Calls `build` where Keras knows the shapes of variables but does not make them.
+
+    Keras would make them later, at the end of some other scope, from a list that each thread
+    keeps for itself. A thread of our own takes that list with it when it ends.
+    """
+    import keras
+
+    answer = []
+
+    def work():
+        try:
+            with keras.StatelessScope(initialize_variables=False):
+                answer.append(build())
+        except BaseException as error:  # handed over to the caller's thread below
+            answer.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if isinstance(answer[0], BaseException):
+        raise answer[0]
+    return answer[0]
+
+
+def _read(model):
+    if not model.built or len(model.inputs) != 1:
+        raise ValueError(f"{model.name} must be built and have one input to be read")
+    fields = {id(model.inputs[0]): (Field(), Field())}
+    rows = []
+    for layer in _in_order(model):
+        inputs, output = layer.input, layer.output
+        inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        before = [fields[id(each)] for each in inputs]
+        fields[id(output)] = after = _fields_after(layer, before)
+        shape = tuple(output.shape[1:])
+        rows.append(
+            Row(
+                name=layer.name,
+                kind=type(layer).__name__,
+                output_shape=shape,
+                parameters=_count(layer.trainable_weights),
+                multiply_adds=_multiply_adds(layer, inputs[0].shape, output.shape),
+                activation_bytes=BYTES * _product(shape),
+                receptive_field=after and tuple(axis.size for axis in after),
+            )
+        )
+    return Anatomy(model.name, rows, _count(model.trainable_weights))
+
+
+def _in_order(model):
+    """The layers in the order in which data flows, without the input."""
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        if isinstance(layer, keras.Model):
+            raise ValueError(f"{layer.name} is a model inside {model.name}: read it by itself")
+        yield layer
+
+
+def _product(shape):
+    result = 1
+    for extent in shape:
+        result *= extent
+    return result
+
+
+def _count(weights):
+    return sum(_product(weight.shape) for weight in weights)
+
+
+def _fields_after(layer, before):
+    """The receptive fields after a layer; None once a unit sees the whole image."""
+    if any(fields is None for fields in before):
+        return None
+    # Where branches meet, a unit sees what any of them sees.
+    widest = tuple(
+        Field(max(axis.size for axis in axes), max(axis.jump for axis in axes))
+        for axes in zip(*before, strict=True)
+    )
+    rank = len(layer.output.shape)
+    if rank != 4:
+        return None  # flattened, or pooled over the whole map
+    kernel = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+    if kernel is None:
+        return widest
+    strides = getattr(layer, "strides", None) or 1
+    dilation = getattr(layer, "dilation_rate", 1)
+    return tuple(map(grow, widest, pair(kernel), pair(strides), pair(dilation)))
+
+
+def _multiply_adds(layer, input_shape, output_shape):
+    """For one image. A layer of the course's own may answer for itself."""
+    from keras import layers
+
+    if hasattr(layer, "multiply_adds"):
+        return layer.multiply_adds(output_shape)
+    if isinstance(layer, (layers.Conv1D, layers.Conv2D)):
+        return _product(output_shape[1:-1]) * _product(layer.kernel.shape)
+    if isinstance(layer, layers.Dense):
+        return _product(output_shape[1:-1]) * _product(layer.kernel.shape)
+    if not layer.trainable_weights or isinstance(layer, layers.BatchNormalization):
+        # Comparisons, additions and element-by-element work: not counted, as is usual.
+        return 0
+    return None

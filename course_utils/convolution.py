@@ -1,0 +1,368 @@
+"""Convolution and pooling, forwards and backwards, in NumPy.
+
+Arrays are laid out as in Keras: images are NHWC `(batch, height, width, channels)`, kernels are
+HWIO `(height, width, input channels, filters)`. Like every deep-learning library we slide the
+kernel without flipping it: in a mathematician's words this is cross-correlation.
+
+Each function exists to be read. `conv2d_loops` is the definition; `conv2d` is the same sum, with
+the loops handed to NumPy; the gradients follow from the definition by the chain rule.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .arithmetic import (
+    output_size,
+    padding_amounts,
+    padding_by_axis,
+    pair,
+    span,
+    whole_number,
+)
+
+# ---------------------------------------------------------------------------------------------
+# The definition
+# ---------------------------------------------------------------------------------------------
+
+
+def conv2d_loops(images, kernels, bias=None, strides=1, padding="valid", dilation_rate=1, groups=1):
+    """A convolution layer written as its definition: one window, one filter, one sum at a time.
+
+    Takes the arguments of `conv2d` and gives the same numbers, hundreds of times slower.
+
+    >>> conv2d_loops(np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 2))).shape
+    (1, 2, 2, 2)
+    """
+    images, kernels = _checked(images, kernels, groups)
+    plan = _plan(images.shape, kernels.shape[:2], strides, padding, dilation_rate)
+    padded = _pad_with(images, plan, 0)
+    depth, filters = kernels.shape[2:]
+    outputs = np.zeros((len(images), *plan.output_size, filters), dtype=images.dtype)
+    for image, row, column, index in np.ndindex(outputs.shape):
+        top, left = row * plan.strides[0], column * plan.strides[1]
+        first = index // (filters // groups) * depth  # the first channel of this filter's group
+        window = padded[
+            image,
+            top : top + plan.span[0] : plan.dilation[0],
+            left : left + plan.span[1] : plan.dilation[1],
+            first : first + depth,
+        ]
+        outputs[image, row, column, index] = np.sum(window * kernels[..., index])
+    return outputs if bias is None else outputs + _checked_bias(bias, filters, outputs.dtype)
+
+
+# ---------------------------------------------------------------------------------------------
+# The same sum, vectorised
+# ---------------------------------------------------------------------------------------------
+
+
+def conv2d(images, kernels, bias=None, strides=1, padding="valid", dilation_rate=1, groups=1):
+    """A convolution layer: every filter at every window, as one matrix product.
+
+    Args:
+        images: `(batch, height, width, channels)`.
+        kernels: `(kernel height, kernel width, channels // groups, filters)`.
+        bias: `(filters,)`, or None for no bias.
+        strides: pixels between windows, one number or `(vertical, horizontal)`.
+        padding: 'valid', 'same', a number of pixels, or for each axis a number or a pair
+            `(before, after)`.
+        dilation_rate: pixels between taps, one number or `(vertical, horizontal)`.
+        groups: channels and filters are split into so many groups that do not see each other.
+
+    Returns:
+        `(batch, output height, output width, filters)`, in the wider of the two float types.
+
+    Raises:
+        ValueError: the shapes do not fit together, or no window fits the image.
+
+    >>> conv2d(np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 2)), strides=2, padding="same").shape
+    (1, 2, 2, 2)
+    """
+    images, kernels = _checked(images, kernels, groups)
+    plan = _plan(images.shape, kernels.shape[:2], strides, padding, dilation_rate)
+    columns = _window_columns(_pad_with(images, plan, 0), plan)
+    outputs = [
+        _as_rows(group_columns) @ group_kernels.reshape(-1, group_kernels.shape[-1])
+        for group_columns, group_kernels in _by_group(columns, kernels, groups)
+    ]
+    outputs = np.concatenate(outputs, axis=-1) if groups > 1 else outputs[0]
+    if bias is not None:
+        outputs += _checked_bias(bias, kernels.shape[-1], outputs.dtype)
+    return outputs.reshape(len(images), *plan.output_size, kernels.shape[-1])
+
+
+class Gradients(NamedTuple):
+    """The gradients of a loss with respect to what went into a convolution layer."""
+
+    images: np.ndarray
+    kernels: np.ndarray
+    bias: np.ndarray
+
+
+def conv2d_gradients(
+    images, kernels, output_gradient, strides=1, padding="valid", dilation_rate=1, groups=1
+):
+    """The backward pass of `conv2d`.
+
+    Args:
+        output_gradient: the gradient of the loss with respect to the layer's output, in the
+            output's shape. The other arguments are those of `conv2d`.
+
+    Returns:
+        `Gradients(images, kernels, bias)`, each in the shape of what it is the gradient of.
+
+    Raises:
+        ValueError: a shape does not fit.
+
+    Each output is a sum of products, so a kernel weight collects (pixel × output gradient) over
+    all windows, and a pixel collects (weight × output gradient) over all windows that read it.
+
+    Source: Goodfellow, Bengio, Courville, "Deep Learning" (2016), section 9.5, eq. 9.11 to 9.13.
+    """
+    images, kernels = _checked(images, kernels, groups)
+    plan = _plan(images.shape, kernels.shape[:2], strides, padding, dilation_rate)
+    depth, filters = kernels.shape[2:]
+    output_gradient = _checked_gradient(
+        output_gradient, (len(images), *plan.output_size, filters), images.dtype
+    )
+    columns = _window_columns(_pad_with(images, plan, 0), plan)
+    kernel_gradients = []
+    pixel_gradient = np.zeros_like(_pad_with(images, plan, 0))
+    per_group = filters // groups
+    for group, (group_columns, group_kernels) in enumerate(_by_group(columns, kernels, groups)):
+        gradient = output_gradient[..., group * per_group : (group + 1) * per_group]
+        rows = gradient.reshape(-1, per_group)
+        kernel_gradients.append((_as_rows(group_columns).T @ rows).reshape(group_kernels.shape))
+        channels = slice(group * depth, (group + 1) * depth)
+        for tap in np.ndindex(kernels.shape[:2]):
+            pixel_gradient[(slice(None), *plan.pixels_under(tap), channels)] += (
+                gradient @ group_kernels[tap].T
+            )
+    return Gradients(
+        images=_without_padding(pixel_gradient, plan),
+        kernels=np.concatenate(kernel_gradients, axis=-1),
+        bias=output_gradient.sum(axis=(0, 1, 2)),
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# Pooling
+# ---------------------------------------------------------------------------------------------
+
+
+def max_pool2d(images, pool_size=2, strides=None, padding="valid"):
+    """The largest number of every window, channel by channel.
+
+    Args:
+        images: `(batch, height, width, channels)`.
+        pool_size: one number or `(vertical, horizontal)`.
+        strides: as `pool_size`, and equal to it when None; smaller strides overlap the windows.
+        padding: as for `conv2d`; padding never wins.
+
+    Returns:
+        `(batch, output height, output width, channels)`.
+
+    Raises:
+        ValueError: the shapes do not fit, or a window would hold nothing but padding.
+
+    >>> max_pool2d(np.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0]
+    array([[ 5.,  7.],
+           [13., 15.]])
+    """
+    images, plan = _checked_pool(images, pool_size, strides, padding)
+    return _window_columns(_pad_with(images, plan, -np.inf), plan).max(axis=(3, 4))
+
+
+def max_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, padding="valid"):
+    """The backward pass of `max_pool2d`: all of a window's gradient goes to its winner.
+
+    Between equals the first one wins (top to bottom, left to right), as in TensorFlow.
+
+    Returns:
+        The gradient with respect to `images`, in their shape.
+    """
+    images, plan = _checked_pool(images, pool_size, strides, padding)
+    columns = _window_columns(_pad_with(images, plan, -np.inf), plan)
+    taps = columns.shape[3] * columns.shape[4]
+    winners = columns.reshape(*columns.shape[:3], taps, -1).argmax(axis=3)
+    output_gradient = _checked_gradient(output_gradient, winners.shape, images.dtype)
+    pixel_gradient = np.zeros_like(_pad_with(images, plan, 0))
+    for number, tap in enumerate(np.ndindex(plan.kernel)):
+        won = np.where(winners == number, output_gradient, 0)
+        pixel_gradient[(slice(None), *plan.pixels_under(tap))] += won
+    return _without_padding(pixel_gradient, plan)
+
+
+def average_pool2d(images, pool_size=2, strides=None, padding="valid"):
+    """The mean of every window, channel by channel. Padding is not counted, as in Keras.
+
+    Arguments and result are those of `max_pool2d`.
+
+    >>> average_pool2d(np.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0]
+    array([[ 2.5,  4.5],
+           [10.5, 12.5]])
+    """
+    images, plan = _checked_pool(images, pool_size, strides, padding)
+    sums = _window_columns(_pad_with(images, plan, 0), plan).sum(axis=(3, 4))
+    return sums / _pixels_in_window(images, plan)
+
+
+def average_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, padding="valid"):
+    """The backward pass of `average_pool2d`: a window's gradient is shared equally.
+
+    Returns:
+        The gradient with respect to `images`, in their shape.
+    """
+    images, plan = _checked_pool(images, pool_size, strides, padding)
+    shape = (len(images), *plan.output_size, images.shape[-1])
+    output_gradient = _checked_gradient(output_gradient, shape, images.dtype)
+    share = output_gradient / _pixels_in_window(images, plan)
+    pixel_gradient = np.zeros_like(_pad_with(images, plan, 0))
+    for tap in np.ndindex(plan.kernel):
+        pixel_gradient[(slice(None), *plan.pixels_under(tap))] += share
+    return _without_padding(pixel_gradient, plan)
+
+
+# ---------------------------------------------------------------------------------------------
+# How a window slides: shared by all of the above
+# ---------------------------------------------------------------------------------------------
+
+
+class _Plan(NamedTuple):
+    """Where the windows lie, along both axes."""
+
+    kernel: tuple
+    span: tuple
+    strides: tuple
+    dilation: tuple
+    output_size: tuple
+    padding: tuple  # for np.pad: one (before, after) for each of the four axes
+
+    def pixels_under(self, tap):
+        """The padded pixels that lie under one tap of the kernel, window by window."""
+        starts = [each * rate for each, rate in zip(tap, self.dilation, strict=True)]
+        return tuple(
+            slice(start, start + (count - 1) * stride + 1, stride)
+            for start, count, stride in zip(starts, self.output_size, self.strides, strict=True)
+        )
+
+
+def _plan(shape, kernel, strides, padding, dilation_rate):
+    strides, dilation = pair(strides, "strides"), pair(dilation_rate, "dilation_rate")
+    axes = list(zip(shape[1:3], kernel, strides, padding_by_axis(padding), dilation, strict=True))
+    amounts = (padding_amounts(*axis) for axis in axes)
+    return _Plan(
+        kernel=tuple(kernel),
+        span=tuple(span(taps, rate) for taps, rate in zip(kernel, dilation, strict=True)),
+        strides=strides,
+        dilation=dilation,
+        output_size=tuple(output_size(*axis) for axis in axes),
+        padding=((0, 0), *amounts, (0, 0)),
+    )
+
+
+def _window_columns(padded, plan):
+    """Every window as a view: `(batch, output height, output width, taps, taps, channels)`.
+
+    Nothing is copied here; neighbouring windows share their pixels.
+    """
+    views = np.lib.stride_tricks.sliding_window_view(padded, plan.span, axis=(1, 2))
+    views = views[:, :: plan.strides[0], :: plan.strides[1]]
+    return views[..., :: plan.dilation[0], :: plan.dilation[1]].transpose(0, 1, 2, 4, 5, 3)
+
+
+def _as_rows(columns):
+    """One row of numbers for each window. This copies, and is where the memory goes."""
+    return columns.reshape(-1, int(np.prod(columns.shape[3:])))
+
+
+def _by_group(columns, kernels, groups):
+    depth = kernels.shape[2]
+    for group, group_kernels in enumerate(np.split(kernels, groups, axis=-1)):
+        yield columns[..., group * depth : (group + 1) * depth], group_kernels
+
+
+def _pad_with(images, plan, value):
+    if not any(map(any, plan.padding)):
+        return images  # np.pad would copy them
+    return np.pad(images, plan.padding, constant_values=value)
+
+
+def _without_padding(padded, plan):
+    _, (top, bottom), (left, right), _ = plan.padding
+    _, height, width, _ = padded.shape
+    return padded[:, top : height - bottom, left : width - right]
+
+
+def _pixels_in_window(images, plan):
+    """How many real pixels each window holds: `(1, output height, output width, 1)`."""
+    ones = np.ones((1, *images.shape[1:3], 1), dtype=images.dtype)
+    return _window_columns(_pad_with(ones, plan, 0), plan).sum(axis=(3, 4))
+
+
+# ---------------------------------------------------------------------------------------------
+# Checks
+# ---------------------------------------------------------------------------------------------
+
+
+def _checked_images(images):
+    images = np.asarray(images)
+    if images.ndim != 4:
+        hint = {2: ": try images[None, ..., None]", 3: ": try images[None] or images[..., None]"}
+        raise ValueError(
+            "images must be (batch, height, width, channels), "
+            f"not of shape {images.shape}{hint.get(images.ndim, '')}"
+        )
+    return images.astype(np.result_type(images, np.float32), copy=False)
+
+
+def _checked(images, kernels, groups):
+    images, kernels = _checked_images(images), np.asarray(kernels)
+    if kernels.ndim != 4:
+        raise ValueError(
+            f"kernels must be (height, width, channels, filters), not of shape {kernels.shape}"
+        )
+    channels, (depth, filters) = images.shape[-1], kernels.shape[2:]
+    groups = whole_number(groups, "groups", 1)
+    if depth * groups != channels:
+        raise ValueError(
+            f"kernels are {depth} deep, but images of {channels} channels "
+            f"in {groups} group(s) need {channels / groups:g}"
+        )
+    if filters % groups:
+        raise ValueError(f"groups={groups} must divide the {filters} filters")
+    dtype = np.result_type(images, kernels)
+    return images.astype(dtype, copy=False), kernels.astype(dtype, copy=False)
+
+
+def _checked_pool(images, pool_size, strides, padding):
+    images = _checked_images(images)
+    pool_size = pair(pool_size, "pool_size")
+    strides = pool_size if strides is None else strides
+    plan = _plan(images.shape, pool_size, strides, padding, 1)
+    if not _pixels_in_window(images, plan).all():
+        raise ValueError(
+            f"padding {padding} leaves a window of {pool_size} with nothing but padding: "
+            "pad by fewer pixels than pool_size"
+        )
+    return images, plan
+
+
+def _checked_bias(bias, filters, dtype):
+    bias = np.asarray(bias, dtype=dtype)
+    if bias.shape != (filters,):
+        raise ValueError(
+            f"bias must have one number for each of the {filters} filters, not shape {bias.shape}"
+        )
+    return bias
+
+
+def _checked_gradient(output_gradient, shape, dtype):
+    output_gradient = np.asarray(output_gradient, dtype=dtype)
+    if output_gradient.shape != tuple(shape):
+        raise ValueError(
+            f"output_gradient must have the output's shape {tuple(shape)}, "
+            f"not {output_gradient.shape}"
+        )
+    return output_gradient

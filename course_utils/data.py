@@ -1,0 +1,390 @@
+"""The pictures of the course: load them, scale them, feed them to a network.
+
+Two sets of real pictures lie in the folder `data`, small enough to come with the course and kept
+as *contact sheets*, which open in any browser. `load` cuts a sheet into its pictures; with
+`full=True` it gives the complete set. `scale` turns bytes into the numbers that a network
+expects, `pipeline` deals them out in shuffled batches, and `photo` gives a photograph to try a
+filter on. `data/README.md` says where every picture comes from.
+
+Importing this module imports neither TensorFlow nor Keras.
+"""
+
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+DATA = Path(__file__).resolve().parent.parent / "data"
+SPLITS = ("train", "test")
+PHOTOS = ("bricks", "cat", "photographer")
+
+
+class Source(NamedTuple):
+    """What is known of a set before any file is opened.
+
+    `shape` is that of one picture, (height, width, channels). `small` and `complete` give, for
+    each split, how many pictures there are of each class, in the order of `class_names`.
+    """
+
+    class_names: tuple[str, ...]
+    shape: tuple[int, int, int]
+    small: dict[str, tuple[int, ...]]
+    complete: dict[str, tuple[int, ...]]
+
+
+DATASETS = {
+    "mnist": Source(
+        class_names=tuple("0123456789"),
+        shape=(28, 28, 1),
+        small={"train": (1000,) * 10, "test": (200,) * 10},
+        complete={
+            "train": (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+            "test": (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+        },
+    ),
+    "cifar10": Source(
+        class_names=(
+            *("airplane", "automobile", "bird", "cat", "deer"),
+            *("dog", "frog", "horse", "ship", "truck"),
+        ),
+        shape=(32, 32, 3),
+        small={"train": (500,) * 10, "test": (100,) * 10},
+        complete={"train": (5000,) * 10, "test": (1000,) * 10},
+    ),
+}
+
+
+# ---- Loading -----------------------------------------------------------------------------------
+
+
+class Dataset(NamedTuple):
+    """One split of a set.
+
+    images: uint8, (n, height, width, channels), with 1 channel (grey) or 3 (red, green, blue).
+    labels: int32, (n,), the class of each image as an index into `class_names`.
+    class_names: one name a class.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+
+
+def load(name, split, full=False):
+    """The images, labels and class names of a set: `load("mnist", "train")`.
+
+    name: "mnist" (28×28, grey) or "cifar10" (32×32, colour). split: "train" or "test".
+
+    The images are dealt like cards, one of each class in turn: class 0, 1, ..., 9, 0, 1, ...; a
+    class that has run out is passed over. Within a class they lie in the order of the SHA-256 sums
+    of their pixels: as good as shuffled, and nobody's choice. So for every k the first k images
+    are a balanced sample, the order is the same wherever the set came from, and the small set is
+    the beginning of the complete one.
+
+    The small set (default) needs nothing but the folder `data`; each sheet is checked against its
+    SHA-256 sum. `full=True` gives the complete set, from the folder of sheets that the environment
+    variable `COURSE_DATA` names if it is set; otherwise Keras downloads the set once, checks its
+    sum, and keeps it in its cache. A download that was interrupted leaves nothing behind that
+    could be mistaken for the set: run the call again and it starts over.
+
+    Returns a `Dataset`: images uint8 (n, height, width, channels), labels int32 (n,), and
+    class_names.
+
+    Raises `ValueError` for an unknown name or split and for a sheet that is truncated or altered,
+    `FileNotFoundError` for a missing one, `ConnectionError` if the complete set cannot be
+    downloaded.
+
+    >>> images, labels, class_names = load("mnist", "test")
+    >>> images.shape, labels[:12].tolist()
+    ((2000, 28, 28, 1), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1])
+    """
+    if name not in DATASETS:
+        raise ValueError(f"there is no set {name!r}: choose one of {', '.join(DATASETS)}")
+    if split not in SPLITS:
+        raise ValueError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
+    source = DATASETS[name]
+    if not full:
+        images, labels = _from_sheets(_small_folder(), name, split, source.small[split])
+    elif os.environ.get("COURSE_DATA"):
+        images, labels = _from_sheets(_complete_folder(), name, split, source.complete[split])
+    else:
+        images, labels = _from_keras(name, split)
+    order = _deal(images, labels)
+    return Dataset(images[order], labels[order], source.class_names)
+
+
+def _deal(images, labels):
+    """The order in which the images lie when one of each class is dealt in turn.
+
+    Sources sort a class as they please (one has CIFAR-10's ships by the alphabet, all banana boats
+    together), so each class is shuffled first: by a number that only the pixels decide.
+    """
+    rows = np.ascontiguousarray(images).reshape(len(images), -1)
+    sums = b"".join(hashlib.sha256(row).digest()[:8] for row in rows)
+    by_class = np.lexsort((np.frombuffer(sums, dtype=">u8"), labels))
+    turn = np.concatenate([np.arange(count) for count in np.bincount(labels)])
+    return by_class[np.argsort(turn, kind="stable")]
+
+
+# ---- Contact sheets ----------------------------------------------------------------------------
+
+
+class _Folder(NamedTuple):
+    """A folder of sheets, the file with their sums, and what to do if a sheet is not right."""
+
+    path: Path
+    sums: Path
+    suffix: dict[str, str]
+    remedy: str
+
+
+def _small_folder():
+    remedy = "bring it back with 'git checkout -- data', or fetch the course again"
+    return _Folder(DATA, DATA / "SHA256SUMS", {"mnist": ".png", "cifar10": ".png"}, remedy)
+
+
+def _complete_folder():
+    folder = Path(os.environ["COURSE_DATA"]).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"COURSE_DATA names a folder that does not exist: {folder}. "
+            "Correct it, or unset it to download the complete set instead"
+        )
+    remedy = "copy it again, or unset COURSE_DATA to download the complete set instead"
+    suffix = {"mnist": ".png", "cifar10": ".webp"}
+    return _Folder(folder, DATA / "SHA256SUMS-complete", suffix, remedy)
+
+
+def _from_sheets(folder, name, split, counts):
+    """All images of a split, class after class, and their labels."""
+    source = DATASETS[name]
+    images = np.concatenate(
+        [
+            _cut(_read(folder, f"{name}/{split}/{class_name}{folder.suffix[name]}"), source, count)
+            for class_name, count in zip(source.class_names, counts, strict=True)
+        ]
+    )
+    labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    return images, labels
+
+
+def _cut(sheet, source, count):
+    """The first `count` tiles of a sheet, left to right, then top to bottom."""
+    height, width, channels = source.shape
+    rows, columns = sheet.shape[0] // height, sheet.shape[1] // width
+    tiles = sheet.reshape(rows, height, columns, width, channels).swapaxes(1, 2)
+    return tiles.reshape(-1, height, width, channels)[:count]
+
+
+def _read(folder, file_name):
+    """The pixels of one picture file, after its bytes have been compared with their sum."""
+    path, expected = folder.path / file_name, _expected_sum(folder, file_name)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing (SHA-256 {expected} is expected): {folder.remedy}"
+        )
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise ValueError(
+            f"{path} is truncated or altered: its SHA-256 is {found}, "
+            f"expected is {expected}: {folder.remedy}"
+        )
+    return np.array(Image.open(io.BytesIO(content)))
+
+
+def _expected_sum(folder, file_name):
+    """The SHA-256 sum of a file as its folder's list has it (in the format of `sha256sum`)."""
+    if not folder.sums.is_file():
+        raise FileNotFoundError(
+            f"{folder.sums} is missing. The folder 'data' lies beside 'course_utils' in a clone of "
+            "the course: bring it back with 'git checkout -- data', or fetch the course again"
+        )
+    for line in folder.sums.read_text(encoding="utf-8").splitlines():
+        sha256, _, listed = line.partition("  ")
+        if listed == file_name:
+            return sha256
+    raise ValueError(
+        f"{folder.sums} is truncated or altered: it does not list {file_name}. "
+        "Bring it back with 'git checkout -- data', or fetch the course again"
+    )
+
+
+# ---- The complete sets through Keras -----------------------------------------------------------
+
+
+def _from_keras(name, split):
+    """All images of a split in their original order, and their labels.
+
+    Keras removes a file whose download fails or is interrupted, and compares the sum of a file
+    in its cache each time, so that a broken one is fetched again (`keras.utils.get_file`).
+    """
+    import http.client
+
+    import keras
+
+    try:
+        train, test = getattr(keras.datasets, name).load_data()
+    except Exception as error:
+        # For a failed download Keras raises a bare Exception, for a wrong sum a ValueError.
+        # What has another cause, such as a full disk, is not ours to explain.
+        network = (ConnectionError, TimeoutError, http.client.HTTPException, ValueError)
+        if type(error) is not Exception and not isinstance(error, network):
+            raise
+        raise ConnectionError(
+            f"the complete set {name!r} could not be downloaded ({error}): is there a network? "
+            f"Run this again when there is, use the small set, load({name!r}, {split!r}), "
+            "or let COURSE_DATA name a folder that holds the complete set"
+        ) from None
+    images, labels = train if split == "train" else test
+    images = images.reshape(-1, *DATASETS[name].shape)
+    return images, labels.reshape(-1).astype(np.int32)
+
+
+# ---- Photographs -------------------------------------------------------------------------------
+
+
+def photo(name):
+    """A photograph to try a filter on: `photo("cat")`.
+
+    name: "bricks" (512×512, grey), "cat" (300×451, colour) or "photographer" (512×512, grey).
+
+    Returns a uint8 array, (height, width) if grey, (height, width, 3) if in colour.
+
+    Raises `ValueError` for an unknown name, and for a file that is truncated or altered;
+    `FileNotFoundError` for a missing one.
+
+    >>> photo("cat").shape
+    (300, 451, 3)
+    """
+    if name not in PHOTOS:
+        raise ValueError(f"there is no photo {name!r}: choose one of {', '.join(PHOTOS)}")
+    return _read(_small_folder(), f"photos/{name}.png")
+
+
+# ---- On the way to a network -------------------------------------------------------------------
+
+
+def scale(images, low=0.0, high=1.0, border=0):
+    """Bytes as numbers that suit a network: 0 becomes `low`, 255 becomes `high`, float32.
+
+    images: uint8, (n, height, width, channels). border: so many pixels of value `low` are put
+    around each image; LeNet-5 sees digits of 28×28 in a frame of 32×32.
+
+    Returns float32, (n, height + 2 border, width + 2 border, channels).
+
+    Raises `ValueError` if the images are not uint8 (they may have been scaled before).
+
+    Source of LeNet-5's values, -0.1 for the background and 1.175 for the ink: LeCun et al. 1998,
+    section II.B.
+
+    >>> scale(np.array([[[[0], [255]]]], dtype=np.uint8), low=-0.1, high=1.175).ravel().tolist()
+    [-0.10000000149011612, 1.1749999523162842]
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(
+            "scale takes uint8 images of shape (n, height, width, channels), as load gives them; "
+            f"these are {images.dtype} of shape {images.shape}. Have they been scaled before?"
+        )
+    # There are only 256 different bytes: look each one up, and the two ends are exact.
+    values = np.linspace(low, high, 256, dtype=np.float32)
+    frame = ((0, 0), (border, border), (border, border), (0, 0))
+    return values[np.pad(images, frame)]
+
+
+def pipeline(images, labels, batch_size=128, training=False, augment=None, seed=0):
+    """Batches for `model.fit` and `model.evaluate`, as a `tf.data.Dataset`, in one call.
+
+    images: (n, height, width, channels), as `scale` gives them; labels: (n,).
+
+    With `training=True` the images come in a new order every epoch, and all batches are of equal
+    size: the n modulo `batch_size` images at the end of the order sit this epoch out. Otherwise
+    they come in the order given, every one of them. Give `fit` its `shuffle=False`: it cannot
+    shuffle batches, and warns that it will not.
+
+    augment: a function `(images, seed) -> images` of a float32 batch and an int64 tensor of shape
+    (2,), such as `shift_and_flip()`; it is given a new seed for every batch of every epoch.
+
+    The same `seed` gives the same epochs, in order and in augmentation, if TensorFlow's own seed
+    (`keras.utils.set_random_seed`) is the same too.
+
+    Raises `ValueError` if there are not as many labels as images, or, in training, not enough
+    images for one batch.
+    """
+    import tensorflow as tf
+
+    count = len(images)
+    if len(labels) != count:
+        raise ValueError(f"there are {count} images, but {len(labels)} labels")
+    if batch_size < 1 or (training and batch_size > count):
+        raise ValueError(
+            f"a batch of {batch_size} cannot be filled from {count} images: "
+            f"use a batch_size from 1 to {count}"
+        )
+    with tf.device("CPU"):  # where the batches are put together, also if there is a GPU
+        images, labels = tf.convert_to_tensor(images), tf.convert_to_tensor(labels)
+
+    # Shuffling the numbers of the images, not the images, is quick and takes no memory. For the
+    # same reason there is no cache: the images lie in memory already, and stay there.
+    numbers = tf.data.Dataset.range(count)
+    if training:
+        numbers = numbers.shuffle(count, seed=seed, reshuffle_each_iteration=True)
+    # A last, smaller batch would make TensorFlow trace the training step a second time.
+    batches = numbers.batch(batch_size, drop_remainder=training).map(
+        lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen))
+    )
+    if augment is not None:
+        seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+        batches = tf.data.Dataset.zip((batches, seeds)).map(
+            lambda batch, batch_seed: (augment(batch[0], batch_seed), batch[1])
+        )
+
+    # Two threads of its own and no tuning on the fly: on a few cores, epochs then take equal time.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = 2
+    return batches.prefetch(2).with_options(options)
+
+
+def shift_and_flip(pixels=4, flip=True, fill=0.0):
+    """A function that moves every image of a batch a little, each its own way.
+
+    Each image is framed by `pixels` pixels of value `fill` (the background after `scale`) and cut
+    out again at a random place; with `flip` every second one on average is mirrored, left to right.
+    Do not flip digits: a mirrored 2 is no 2.
+
+    Returns a function `(images, seed) -> images` for `pipeline(..., augment=...)`: images float32
+    (n, height, width, channels), seed an integer tensor of shape (2,). The same seed gives the
+    same moves.
+
+    Raises `ValueError` if `pixels` is not a whole number from 0 up.
+
+    Source: He et al. 2016, 'Deep Residual Learning', section 4.2.
+    """
+    if not isinstance(pixels, int) or pixels < 0:
+        raise ValueError(f"pixels is {pixels!r}: give a whole number from 0 up")
+
+    def move(images, seed):
+        import tensorflow as tf
+
+        count, height, width, _ = tf.unstack(tf.shape(images))
+        down, right, mirror = tf.unstack(tf.random.stateless_uniform((count, 3), seed), axis=1)
+        places = 2 * pixels + 1
+        top = tf.cast(down * places, tf.int32)[:, None]
+        left = tf.cast(right * places, tf.int32)[:, None]
+        # For each image, which rows and which columns of the framed one to take, in which order.
+        rows = top + tf.range(height)
+        columns = left + tf.range(width)
+        if flip:
+            columns = tf.where(mirror[:, None] < 0.5, columns[:, ::-1], columns)
+        frame = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
+        framed = tf.pad(images, frame, constant_values=fill)
+        framed = tf.gather(framed, rows, axis=1, batch_dims=1)
+        return tf.gather(framed, columns, axis=2, batch_dims=1)
+
+    return move

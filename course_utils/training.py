@@ -1,0 +1,294 @@
+"""Training: compile and fit in one call, watched while it runs, reproducible, and resumable.
+
+A history is the same thing everywhere in the course, in a notebook as in `data/runs/`: a dict of
+lists, one number for each epoch, under the keys in `HISTORY_KEYS`. Losses and accuracies called
+`val_...` are measured on the test set after the epoch; the others are means over the epoch,
+while the weights were still changing.
+"""
+
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import keras
+
+from .data import DATA
+
+HISTORY_KEYS = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+
+
+def set_seed(seed):
+    """Seeds Python, NumPy and TensorFlow. Call it before the network is built."""
+    keras.utils.set_random_seed(seed)
+
+
+def cosine_adam(learning_rate, steps):
+    """Adam whose learning rate follows half a cosine from `learning_rate` down to 0.
+
+    Large steps find the valley, ever smaller ones its floor, and there is no moment to choose.
+
+    Args:
+        learning_rate: of the first step.
+        steps: in the whole training: batches in an epoch times epochs.
+
+    Source: Loshchilov and Hutter, "SGDR" (2017), eq. 5, without restarts.
+    """
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=steps)
+    return keras.optimizers.Adam(schedule)
+
+
+def fit(
+    model,
+    train,
+    test=None,
+    epochs=5,
+    learning_rate=2e-3,
+    optimizer=None,
+    loss=None,
+    title="",
+    live=None,
+    checkpoints=None,
+):
+    """Compiles and trains a network, and shows how it goes.
+
+    In a notebook a learning curve grows in place; in a terminal each epoch prints a line. Stop
+    it whenever you like (the notebook's stop button, or Ctrl-C): what was learned is kept, and
+    you get the history up to there.
+
+    Args:
+        model: a Keras model that gives logits.
+        train: batches of (images, labels), as `data.pipeline(..., training=True)` gives them.
+        test: batches to measure on after every epoch, or None. They choose nothing: no epoch is
+            picked by them.
+        epochs: how often `train` is gone through.
+        learning_rate: where the default optimizer, `cosine_adam`, starts.
+        optimizer: a Keras optimizer instead of the default one.
+        loss: a Keras loss instead of the default cross-entropy of the logits.
+        title: of the learning curve.
+        live: draw the curve (True) or print lines (False); None asks whether a notebook runs.
+        checkpoints: a folder in which the state after every epoch is kept. If it holds one, the
+            training goes on from there.
+
+    Returns:
+        The history.
+
+    Raises:
+        ValueError: `epochs` is not positive, `train` has no batch, or the checkpoint is of a
+            longer training than this.
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, not {epochs}")
+    steps = int(train.cardinality())
+    if steps == 0:
+        raise ValueError("train has no batch: give more images or a smaller batch_size")
+    model.compile(
+        optimizer or cosine_adam(learning_rate, steps * epochs),
+        loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        jit_compile="auto",
+    )
+    history = {key: [] for key in HISTORY_KEYS}
+    if checkpoints is not None:
+        history = _resume(model, Path(checkpoints), history)
+    done = len(history["loss"])
+    if done > epochs:
+        raise ValueError(f"{checkpoints} holds {done} epochs, more than the {epochs} asked for")
+
+    watch = _Notebook if (_in_notebook() if live is None else live) else _Terminal
+    watcher = watch(history, epochs, steps, title or model.name, checkpoints)
+    try:
+        model.fit(
+            train,
+            validation_data=test,
+            epochs=epochs,
+            initial_epoch=done,
+            verbose=0,
+            shuffle=False,  # the pipeline has shuffled already
+            callbacks=[watcher],
+        )
+        watcher.finish()
+    except KeyboardInterrupt:
+        watcher.finish(f"stopped after {len(history['loss'])} of {epochs} epochs")
+    return history
+
+
+def recorded_run(name):
+    """A training on a complete data set, as `make record` left it in `data/runs/`.
+
+    Returns:
+        A dict with `name`, `recipe`, `seeds`, `test_error` (per cent after the last epoch, one
+        for each seed), `history` (one for each seed), `wall_seconds`, `hardware`, `versions`.
+
+    Raises:
+        ValueError: there is no such run; the message lists those there are.
+    """
+    runs = {path.stem: path for path in sorted((DATA / "runs").glob("*.json"))}
+    if name not in runs:
+        raise ValueError(f"there is no recorded run {name!r}: choose one of {', '.join(runs)}")
+    return json.loads(runs[name].read_text(encoding="utf-8"))
+
+
+def error_percent(model, batches):
+    """The share of images that a network gets wrong, in per cent.
+
+    Args:
+        model: a Keras model that gives logits.
+        batches: of (images, labels), as `data.pipeline` gives them.
+    """
+    wrong = total = 0
+    for images, labels in batches:
+        answers = model.predict_on_batch(images).argmax(axis=-1)
+        wrong += int((answers != labels.numpy()).sum())
+        total += len(answers)
+    return 100 * wrong / total
+
+
+# ---------------------------------------------------------------------------------------------
+# Watching
+# ---------------------------------------------------------------------------------------------
+
+
+class _Watcher(keras.callbacks.Callback):
+    """Writes the history, keeps checkpoints, and tells how far the training is."""
+
+    def __init__(self, history, epochs, steps, title, checkpoints):
+        super().__init__()
+        self.history, self.epochs, self.steps, self.title = history, epochs, steps, title
+        self.checkpoints = checkpoints
+        self.epoch, self.told = len(history["loss"]), 0.0
+        self.began = time.perf_counter()
+        self.done_before = self.epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.epoch_began = epoch, time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.perf_counter()
+        if now - self.told > 0.5:  # twice a second is enough for the eye, and costs nothing
+            self.told = now
+            self.tell(self.progress(batch + 1, logs or {}))
+
+    def on_epoch_end(self, epoch, logs=None):
+        for key in HISTORY_KEYS[:-1]:
+            if key in logs:
+                self.history[key].append(float(logs[key]))
+        self.history["seconds"].append(time.perf_counter() - self.epoch_began)
+        if self.checkpoints is not None:
+            _keep(self.model, Path(self.checkpoints), self.history)
+        self.draw()
+
+    def progress(self, batch, logs):
+        """A line like 'epoch 3 of 5, batch 20 of 78, loss 0.131, about 6 s to go'."""
+        done = self.epoch - self.done_before + batch / self.steps
+        left = (time.perf_counter() - self.began) * ((self.epochs - self.done_before) / done - 1)
+        return (
+            f"{self.title}: epoch {self.epoch + 1} of {self.epochs}, batch {batch} of "
+            f"{self.steps}, loss {logs.get('loss', float('nan')):.3f}, about {left:.0f} s to go"
+        )
+
+    def summary(self):
+        """A line like '5 epochs in 31 s: training error 2.1 %, test error 2.6 %'."""
+        count = len(self.history["loss"])
+        if not count:
+            return "no epoch was finished"
+        line = f"{count} epoch{'s' if count != 1 else ''} in {sum(self.history['seconds']):.0f} s"
+        line += f": training error {100 * (1 - self.history['accuracy'][-1]):.2f} %"
+        if self.history["val_accuracy"]:
+            line += f", test error {100 * (1 - self.history['val_accuracy'][-1]):.2f} %"
+        return line
+
+    def tell(self, line):
+        """Shows a line of progress."""
+
+    def draw(self):
+        """Shows the history after an epoch."""
+
+    def finish(self, remark=""):
+        """Shows the last state."""
+
+
+class _Terminal(_Watcher):
+    def tell(self, line):
+        if sys.stdout.isatty():
+            print("\r" + line, end="", flush=True)
+
+    def draw(self):
+        print(("\r" if sys.stdout.isatty() else "") + f"{self.title}: {self.summary()}", flush=True)
+
+    def finish(self, remark=""):
+        if remark:
+            print(f"{self.title}: {remark}", flush=True)
+
+
+class _Notebook(_Watcher):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        from IPython.display import display
+
+        text = {"text/plain": f"{self.title}: the first step takes longest ..."}
+        self.line = display(text, raw=True, display_id=True)
+        self.figure = None
+
+    def tell(self, line):
+        self.line.update({"text/plain": line}, raw=True)
+
+    def draw(self):
+        from IPython.display import display
+
+        from . import plots
+
+        if not self.history["val_loss"] and not self.history["loss"]:
+            return
+        figure = plots.draw_curves({"this run": self.history}, self.title, self.epochs)
+        data, metadata = plots.mime_bundle(
+            figure, f"Learning curves of {self.title}. " + self.summary() + "."
+        )
+        if self.figure is None:
+            self.figure = display(data, metadata=metadata, raw=True, display_id=True)
+        else:
+            self.figure.update(data, metadata=metadata, raw=True)
+
+    def finish(self, remark=""):
+        self.tell(f"{self.title}: " + (f"{remark}; " if remark else "") + self.summary())
+
+
+def _in_notebook():
+    """Whether a Jupyter kernel runs us (a terminal, even IPython's, cannot draw)."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return getattr(shell, "kernel", None) is not None
+
+
+# ---------------------------------------------------------------------------------------------
+# Checkpoints
+# ---------------------------------------------------------------------------------------------
+
+
+def _keep(model, folder, history):
+    """Keeps the state after an epoch: network, optimizer and history, all or nothing."""
+    count = len(history["loss"])
+    half_done = folder / "half-done"
+    shutil.rmtree(half_done, ignore_errors=True)
+    half_done.mkdir(parents=True)
+    model.save_weights(half_done / "state.weights.h5")  # the optimizer's state too
+    (half_done / "history.json").write_text(json.dumps(history), encoding="utf-8")
+    os.replace(half_done, folder / f"epoch-{count:04d}")  # a rename cannot be half done
+    for old in sorted(folder.glob("epoch-*"))[:-2]:
+        shutil.rmtree(old)
+
+
+def _resume(model, folder, history):
+    """Puts the newest readable checkpoint into the model; gives its history, or the one given."""
+    for kept in sorted(folder.glob("epoch-*"), reverse=True):
+        try:
+            found = json.loads((kept / "history.json").read_text(encoding="utf-8"))
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(kept / "state.weights.h5")
+        except (OSError, KeyError, ValueError) as error:
+            print(f"{kept} cannot be read ({error}): trying the checkpoint before it")
+            continue
+        return found
+    return history

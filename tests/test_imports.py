@@ -1,0 +1,65 @@
+"""What an import of the course brings with it, each tried in an interpreter of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted(path.stem for path in (ROOT / "course_utils").glob("[!_]*.py"))
+HEAVY = {"tensorflow", "keras", "matplotlib", "numpy", "PIL", "IPython", "ipywidgets"}
+
+# These two define Keras layers and callbacks, so they cannot wait. Every other module can.
+NEEDS_KERAS = {"models", "training"}
+
+IMPORT_AND_REPORT = """
+import sys
+network = []
+sys.addaudithook(lambda event, _: network.append(event) if event in (
+    "socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "urllib.Request") else None)
+import importlib, json
+importlib.import_module(sys.argv[1])
+print(json.dumps([sorted(name for name in sys.modules if "." not in name), network]))
+"""
+
+
+def loaded_by(name, code=IMPORT_AND_REPORT):
+    """The top-level packages in memory after an import, and the network calls it made."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, name], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    packages, network = json.loads(done.stdout)
+    return set(packages), network
+
+
+def test_the_package_alone_brings_nothing_heavy():
+    packages, network = loaded_by("course_utils")
+    assert "course_utils" in packages
+    assert not packages & HEAVY
+    assert network == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_tensorflow_is_imported_only_where_needed_and_nothing_uses_the_internet(module):
+    packages, network = loaded_by(f"course_utils.{module}")
+    found = packages & {"tensorflow", "keras"}
+    assert found == ({"tensorflow", "keras"} if module in NEEDS_KERAS else set())
+    assert network == []
+
+
+def test_arithmetic_is_pure_python():
+    assert not loaded_by("course_utils.arithmetic")[0] & HEAVY
+
+
+def test_convolution_needs_numpy_only():
+    assert loaded_by("course_utils.convolution")[0] & HEAVY == {"numpy"}
+
+
+def test_a_network_call_would_be_noticed():
+    code = IMPORT_AND_REPORT.replace(
+        "import importlib, json\n",
+        "import importlib, json, socket\nsocket.getaddrinfo('127.0.0.1', 80)\n",
+    )
+    assert loaded_by("course_utils", code)[1] == ["socket.getaddrinfo"]

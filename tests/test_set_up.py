@@ -1,0 +1,470 @@
+"""The set-up: what it asks for, that it does nothing twice, and what it says when it cannot."""
+
+import ast
+import functools
+import importlib.util
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import venv
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from course_utils import environment
+
+ROOT = Path(__file__).parents[1]
+NEEDED = ("Makefile", "pyproject.toml", "requirements.lock", "tools")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+
+
+@functools.cache
+def tool():
+    """tools/set_up.py as a module."""
+    spec = importlib.util.spec_from_file_location("set_up", ROOT / "tools" / "set_up.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pins(name):
+    """A lock's versions by package, in lower case with hyphens."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    wanted = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return {
+        re.sub(r"[-_.]+", "-", pin.name).lower(): str(pin.specifier).removeprefix("==")
+        for pin in wanted
+    }
+
+
+# --- The lists of packages ------------------------------------------------------------------------
+
+
+def test_the_lock_names_versions_and_nothing_else():
+    for name in ("requirements.lock", "tools/colab.lock"):
+        for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+            if line and not line.startswith("#"):
+                assert re.fullmatch(r"[a-zA-Z0-9._-]+==[a-z0-9.]+( ; .*)?", line), line
+            assert "://" not in line and "www." not in line, line
+
+
+def test_the_lock_serves_pyproject():
+    locked = pins("requirements.lock")
+    for line in PROJECT["dependencies"] + EXTRAS["lab"] + EXTRAS["test"]:
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(locked[wanted.name]), line
+
+
+def test_pyproject_admits_the_versions_of_colab():
+    colab = pins("tools/colab.lock")
+    for line in PROJECT["dependencies"]:
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(colab[wanted.name]), line
+
+
+def test_conda_asks_for_what_pyproject_asks_for():
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    python = next(line for line in listed if str(line).startswith("python="))
+    assert Requirement("python" + PROJECT["requires-python"]).specifier.contains(
+        python.removeprefix("python=") + ".0"
+    )
+    from_pip = next(line["pip"] for line in listed if isinstance(line, dict))
+    wanted = PROJECT["dependencies"] + EXTRAS["lab"]
+    assert sorted(from_pip) == sorted(
+        line.replace("tensorflow>", "tensorflow-cpu>") for line in wanted
+    )
+
+
+def test_the_package_builds(course_copy, tmp_path):
+    course = course_copy("pyproject.toml", "README.md", "LICENSE", "course_utils")
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", tmp_path]
+    command = [sys.executable, "-m", "pip", "wheel", *options, "."]
+    done = subprocess.run(command, cwd=course, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [path.name for path in tmp_path.glob("*.whl")] == ["course_utils-0.1.0-py3-none-any.whl"]
+
+
+# --- make -----------------------------------------------------------------------------------------
+
+
+def make(course, *arguments, **variables):
+    """Run make as a learner would; give the exit status and what the course itself wrote."""
+    done = subprocess.run(
+        [shutil.which("make"), *arguments],
+        cwd=course,
+        capture_output=True,
+        text=True,
+        env=variables.pop("env") | variables,
+        timeout=200,
+    )
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
+    assert "Traceback" not in done.stdout + done.stderr
+    return done.returncode, done.stdout, lines
+
+
+def test_make_lists_every_target(learner_environment):
+    status, listed, _ = make(ROOT, env=learner_environment)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE).group(1).split()
+    assert status == 0 and len(targets) > 9
+    for target in targets:
+        line = re.search(rf"^make {target} +(\w.*)$", listed, re.MULTILINE)
+        assert line and len(line.group(0)) <= 100, target
+
+
+def fake_python(folder, name="python", version=None, without=None):
+    """A Python that says it is another version, or that lacks a module of the standard library."""
+    modules = folder / f"modules of {name}"
+    modules.mkdir(parents=True)
+    if version:
+        text = f"import sys\nsys.version_info = ({version[0]}, {version[1]}, 1, 'final', 0)\n"
+        (modules / "sitecustomize.py").write_text(text)
+    if without:
+        text = f"raise ModuleNotFoundError({f'No module named {without!r}'!r})\n"
+        (modules / f"{without}.py").write_text(text)
+    program = folder / name
+    program.write_text(f'#!/bin/sh\nPYTHONPATH="{modules}" exec "{sys.executable}" "$@"\n')
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize(("version", "verdict"), [((3, 10), "old"), ((3, 14), "new")])
+def test_another_python(course_copy, learner_environment, tmp_path, version, verdict):
+    course = course_copy(*NEEDED)
+    python = fake_python(tmp_path / "bin", version=version)
+    for target in ("lab", "test"):
+        status, _, lines = make(course, target, f"PYTHON={python}", env=learner_environment)
+        assert status != 0 and len(lines) == 1
+        assert f"Python 3.{version[1]} (" in lines[0] and f"is too {verdict}" in lines[0]
+        assert "3.11, 3.12 or 3.13" in lines[0] and "make lab PYTHON=" in lines[0]
+    assert not (course / ".venv").exists()
+
+
+def test_colab_asks_for_its_own_python(course_copy, learner_environment, tmp_path):
+    course = course_copy(*NEEDED)
+    python = fake_python(tmp_path / "bin", version=(3, 12))
+    status, _, lines = make(course, "test-colab", f"PYTHON_COLAB={python}", env=learner_environment)
+    assert status != 0 and len(lines) == 1
+    assert "it takes Python 3.13" in lines[0] and "PYTHON_COLAB=" in lines[0]
+
+
+def test_no_python_at_all(course_copy, learner_environment, tmp_path):
+    course = course_copy(*NEEDED)
+    shim = tmp_path / "bin" / "python3"  # pyenv leaves such ones for Pythons that are not there
+    shim.parent.mkdir()
+    shim.write_text("#!/bin/sh\necho 'pyenv: python3: command not found' >&2\nexit 127\n")
+    shim.chmod(0o755)
+    bare = {"PATH": str(shim.parent), "HOME": str(tmp_path), "PYENV_ROOT": str(tmp_path)}
+    status, _, lines = make(course, "lab", env=learner_environment, **bare)
+    assert status != 0 and len(lines) == 1
+    assert "no Python 3 works here: install Python 3.12" in lines[0]
+
+    status, _, lines = make(course, "lab", "PYTHON=/not there/python", env=learner_environment)
+    assert status != 0 and len(lines) == 1
+    assert "/not there/python does not run" in lines[0]
+
+
+def test_the_first_python_that_fits_is_taken(course_copy, learner_environment, tmp_path):
+    course, programs = course_copy(*NEEDED), tmp_path / "bin"
+    fake_python(programs, "python3", version=(3, 10))
+    fake_python(programs, "python3.12", without="ensurepip")
+    status, _, lines = make(course, "lab", env=learner_environment, PATH=str(programs))
+    assert status != 0 and len(lines) == 1
+    assert "comes without its venv module" in lines[0]  # so it was python3.12 that was asked
+    assert f"python3.{sys.version_info[1]}-venv" in lines[0]
+
+
+# --- Installing -----------------------------------------------------------------------------------
+
+
+def closed_index(port=9):
+    """pip's settings for a package index that nobody answers for."""
+    return {
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": f"http://127.0.0.1:{port}/simple",
+        "PIP_EXTRA_INDEX_URL": "",
+        "PIP_FIND_LINKS": "",
+        "PIP_NO_CACHE_DIR": "1",
+        "PIP_RETRIES": "1",
+        "no_proxy": "*",
+    }
+
+
+def set_up(course, env, *arguments):
+    """Run tools/set_up.py of a copy; give the exit status, its output, and its error lines."""
+    command = [sys.executable, course / "tools" / "set_up.py", *arguments]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200)
+    assert "Traceback" not in done.stdout + done.stderr
+    return done.returncode, done.stdout, done.stderr.splitlines()
+
+
+@pytest.fixture(scope="module")
+def empty_venv(tmp_path_factory):
+    """An environment with nothing but pip in it."""
+    folder = tmp_path_factory.mktemp("empty") / ".venv"
+    venv.create(folder, with_pip=True)
+    return folder
+
+
+def finished(course, empty_venv, extras=("lab",)):
+    """Give a copy an environment that looks as after a finished run (without its packages)."""
+    shutil.copytree(empty_venv, course / ".venv", symlinks=True)
+    groups, lock = tool().requirements(list(extras), colab=False)
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    stamp = tool().fingerprints(groups, lock, version)
+    (course / ".venv" / tool().STAMP).write_text(json.dumps(stamp))
+
+
+def test_no_network(course_copy, learner_environment):
+    course = course_copy(*NEEDED)
+    for _ in range(2):  # the second run goes on in the environment that the first one made
+        status, said, lines = make(
+            course, "lab", f"PYTHON={sys.executable}", env=learner_environment, **closed_index()
+        )
+        assert status != 0 and len(lines) == 1
+        assert "no network" in lines[0] and "run this again" in lines[0]
+    assert "Making" not in said
+    assert "127.0.0.1" in (course / "build" / "install.log").read_text(encoding="utf-8")
+
+
+def test_the_second_run_does_nothing(course_copy, learner_environment, empty_venv):
+    course = course_copy(*NEEDED)
+    finished(course, empty_venv, ("lab", "test"))
+    start = time.perf_counter()
+    for extras in ("lab", "lab,test"):
+        assert set_up(course, learner_environment, "--extras", extras) == (0, "", [])
+    assert time.perf_counter() - start < 4  # two starts of Python; an installation takes a minute
+    assert not (course / "build").exists(), "pip was not called"
+
+
+@pytest.mark.parametrize("change", ["lock", "requirement", "extra"])
+def test_a_change_is_installed(course_copy, learner_environment, empty_venv, change):
+    course = course_copy(*NEEDED)
+    finished(course, empty_venv)
+    extras = "lab"
+    if change == "lock":
+        lock = course / "requirements.lock"
+        lock.write_text(lock.read_text().replace("keras==3.", "keras==3.0"))
+    elif change == "requirement":
+        project = course / "pyproject.toml"
+        project.write_text(
+            project.read_text(encoding="utf-8").replace("keras>=3.13", "keras>=3.14")
+        )
+    else:
+        extras = "lab,test"
+    env = learner_environment | closed_index()
+    status, said, lines = set_up(course, env, "--extras", extras)
+    assert said.startswith("Installing into .venv") and status == 1 and "no network" in lines[0]
+
+
+def test_a_python_that_is_gone(course_copy, learner_environment, empty_venv):
+    course = course_copy(*NEEDED)
+    finished(course, empty_venv)
+    program = course / ".venv" / "bin" / "python"
+    program.unlink()
+    program.symlink_to("/usr/bin/a-python-that-was-removed")
+    env = learner_environment | closed_index()
+    status, said, _ = set_up(course, env)
+    assert ".venv does not work (its Python or its pip does not run): making it anew" in said
+    assert status == 1 and subprocess.run([program, "-c", ""]).returncode == 0
+
+
+def test_a_folder_of_somebody_else_is_left_alone(course_copy, learner_environment):
+    course = course_copy(*NEEDED)
+    (course / ".venv").mkdir()
+    (course / ".venv" / "thesis.txt").write_text("all of it")
+    status, _, lines = set_up(course, learner_environment)
+    assert status == 1 and len(lines) == 1 and "rename or remove it" in lines[0]
+    assert (course / ".venv" / "thesis.txt").read_text() == "all of it"
+
+
+def test_interrupted(course_copy, learner_environment):
+    course = course_copy(*NEEDED)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the call and never answers
+        env = learner_environment | closed_index(silent.getsockname()[1])
+        running = subprocess.Popen(
+            [sys.executable, course / "tools" / "set_up.py"],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        silent.settimeout(100)
+        silent.accept()  # pip is at work
+        os.killpg(running.pid, signal.SIGINT)
+        _, error = running.communicate(timeout=60)
+    assert running.returncode == 130 and len(error.strip().splitlines()) == 1
+    assert "run the same command again and it goes on" in error
+    assert not (course / ".venv" / tool().STAMP).exists()
+
+    status, said, _ = set_up(course, learner_environment | closed_index())
+    assert status == 1 and "Making" not in said and "Installing" in said
+
+
+def in_a_sandbox(course, env, *options, command):
+    """Run a shell command under bubblewrap, in the copy's folder."""
+    sandbox = shutil.which("bwrap")
+    if sandbox is None and not env.get("CI"):
+        pytest.skip("bubblewrap is not installed")
+    done = subprocess.run(
+        [sandbox, "--dev-bind", "/", "/", *options, "sh", "-c", command],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("make: ***")]
+    return done.returncode, lines
+
+
+def test_no_room_is_seen_before_anything_is_installed(course_copy, learner_environment, tmp_path):
+    course, small = course_copy(*NEEDED), tmp_path / "small disk"
+    small.mkdir()
+    status, lines = in_a_sandbox(
+        course,
+        learner_environment,
+        *("--size", "100000000", "--tmpfs", small),
+        command=f'cp -r "{course}"/. "{small}" && cd "{small}" && make lab PYTHON={sys.executable}',
+    )
+    assert status != 0 and len(lines) == 1
+    assert "no room on the disk: 0.1 GB are free" in lines[0]
+    assert f"takes {tool().ROOM_IN_GB:.1f} GB" in lines[0]
+
+
+def test_the_disk_fills_up(course_copy, learner_environment, tmp_path):
+    course, small = course_copy(*NEEDED), tmp_path / "small disk"
+    small.mkdir()
+    unaware = "import sys; sys.path.insert(0, 'tools'); import set_up; set_up.ROOM_IN_GB = 0; "
+    status, lines = in_a_sandbox(
+        course,
+        learner_environment,
+        *("--size", "4000000", "--tmpfs", small),
+        command=f'cp -r "{course}"/. "{small}" && cd "{small}" && '
+        f'{sys.executable} -c "{unaware} sys.exit(set_up.main([]))"',
+    )
+    assert status == 1 and len(lines) == 1 and "no room on the disk (here, or" in lines[0]
+
+
+def test_a_folder_that_cannot_be_written(course_copy, learner_environment):
+    course = course_copy(*NEEDED)
+    status, lines = in_a_sandbox(
+        course,
+        learner_environment,
+        *("--ro-bind", course, course),
+        command=f'cd "{course}" && make lab PYTHON={sys.executable}',
+    )
+    assert status != 0 and len(lines) == 1 and "this folder cannot be written" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("ERROR: Could not install: [Errno 28] No space left on device", "no room on the disk"),
+        ("WARNING: Retrying after ReadTimeoutError\nERROR: No matching", "no network"),
+        ("ERROR: Could not install: [Errno 13] Permission denied: 'x'", "cannot be written"),
+        ("Collecting a\nERROR: No matching distribution found for a\n", "No matching distribution"),
+    ],
+)
+def test_what_pip_says_becomes_one_line(text, answer):
+    line = str(tool().explain(text, Path("build/install.log")))
+    assert answer in line and "\n" not in line
+
+
+def test_an_old_python_can_read_the_set_up():
+    text = (ROOT / "tools" / "set_up.py").read_text(encoding="utf-8")
+    ast.parse(text, feature_version=(3, 6))
+    with pytest.raises(SyntaxError):  # the check can fail
+        ast.parse(text + "\nif (x := 1): pass\n", feature_version=(3, 6))
+
+
+# --- course_utils.environment ---------------------------------------------------------------------
+
+
+def test_importing_it_does_not_import_tensorflow():
+    script = "import sys, course_utils.environment; print('tensorflow' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def test_tensorflow_starts_without_a_word():
+    script = "from course_utils.environment import quiet_tensorflow as q; q(); q(); print('done')"
+    bare = {name: value for name, value in os.environ.items() if "TF_" not in name}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, env=bare
+    )
+    assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+def test_a_tensorflow_that_does_not_load_is_heard(tmp_path):
+    text = "import os\nos.write(2, b'a library is missing')\nraise ImportError('no such symbol')\n"
+    (tmp_path / "tensorflow.py").write_text(text)
+    (tmp_path / "keras.py").touch()
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from course_utils.environment import quiet_tensorflow\n"
+        "quiet_tensorflow()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert "a library is missing" in done.stderr
+    assert done.stderr.strip().endswith("ImportError: no such symbol")
+
+
+def checked():
+    """What `check` returns, and its lines."""
+    with redirect_stdout(io.StringIO()) as out:
+        fine = environment.check()
+    return fine, out.getvalue().splitlines()
+
+
+def test_check_is_content_here():
+    fine, lines = checked()
+    assert fine and len(lines) == len(environment.PACKAGES) + 3
+    assert all(line.startswith("OK ") for line in lines)
+
+
+def test_check_says_what_to_do(monkeypatch):
+    versions = {"numpy": "1.26.4", "keras": None}
+    found = environment._installed
+    monkeypatch.setattr(environment, "_installed", lambda name: versions.get(name, found(name)))
+    monkeypatch.setattr(environment, "free_memory", lambda: 0.4)
+    fine, lines = checked()
+    assert not fine
+    todo = {line.split()[2]: line for line in lines if line.startswith("TO DO")}
+    assert set(todo) == {"numpy", "keras", "memory"}
+    assert "1.26.4" in todo["numpy"] and ">=2.1,<3" in todo["numpy"] and "make lab" in todo["numpy"]
+    assert "missing" in todo["keras"] and "make lab" in todo["keras"]
+    assert "0.4 GB free" in todo["memory"]
+
+
+@pytest.mark.parametrize(
+    ("version", "fits"),
+    [("2.20.0", True), ("2.21.3", True), ("2.22.0", False), ("2.19.9", False), ("2.22", False)],
+)
+def test_versions_are_compared_as_numbers(version, fits):
+    assert environment._within(version, ">=2.20,<2.22") is fits
+    assert Requirement("t>=2.20,<2.22").specifier.contains(version) is fits
+
+
+def test_the_ranges_are_those_of_pyproject():
+    ranges = environment._ranges()
+    assert ranges.pop("python") == PROJECT["requires-python"]
+    assert sorted(name + supported for name, supported in ranges.items()) == sorted(
+        PROJECT["dependencies"]
+    )
+    assert set(ranges) == set(environment.PACKAGES)
+    for supported in [*ranges.values(), PROJECT["requires-python"]]:
+        assert all(re.match(r"(>=|<)\d", bound) for bound in supported.split(","))

@@ -1,0 +1,213 @@
+"""Measures what the course promises about speed and memory: `make bench`.
+
+Prints a table and writes `build/bench.json`, a flat mapping of dotted names to numbers. A run
+without `--only` measures everything and starts the file afresh; `--only conv2d,import` measures
+these parts and keeps the rest of the file.
+
+To add rows: write a function that yields a `Row` for each number, and enter it in `PARTS`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+RESULTS = ROOT / "build" / "bench.json"
+
+
+class Row(NamedTuple):
+    """One number, and what it should be."""
+
+    name: str
+    value: float
+    bar: str = ""
+
+
+# ---------------------------------------------------------------------------------------------
+# How we measure
+# ---------------------------------------------------------------------------------------------
+
+
+def times_of(*functions, rounds=20, calls=10, clock=time.perf_counter):
+    """Seconds of every call of each function: a few calls of one, then of the next, and again.
+
+    Taking turns spreads what else the machine does over all of them; several calls a turn let the
+    threads of one library fall asleep before those of the other are timed.
+    """
+    times = [[] for _ in functions]
+    for _ in range(rounds):
+        for function, seconds in zip(functions, times, strict=True):
+            for _ in range(calls):
+                start = clock()
+                function()
+                seconds.append(clock() - start)
+    return times
+
+
+def ratio(times, other_times):
+    """How many times longer the first takes, median against median."""
+    return statistics.median(times) / statistics.median(other_times)
+
+
+def memory_of_children():
+    """MB that all our child processes hold now or, if it is more, that one of them ever held."""
+    import psutil
+
+    held, peaks = 0, [0]
+    for process in psutil.Process().children(recursive=True):
+        try:
+            held += process.memory_info().rss
+            status = Path(f"/proc/{process.pid}/status")  # Linux only: the high-water mark
+            if status.exists():
+                peaks += [int(line.split()[1]) * 1024 for line in status.open() if "VmHWM" in line]
+        except (psutil.Error, OSError):  # it has just ended
+            pass
+    return max(held, *peaks) / 1e6
+
+
+@contextmanager
+def peak_memory(pause=0.1):
+    """Watches the child processes in the background; gives a function that tells their peak."""
+    samples, done = [0.0], threading.Event()
+
+    def watch():
+        while not done.wait(pause):
+            samples.append(memory_of_children())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield lambda: max(samples)
+    finally:
+        done.set()
+        watcher.join()
+
+
+# ---------------------------------------------------------------------------------------------
+# What we measure
+# ---------------------------------------------------------------------------------------------
+
+
+def bench_conv2d():
+    """`conv2d` on 32 images of 32×32×3 with 32 filters of 3×3, float32, no padding."""
+    import numpy as np
+    import tensorflow as tf
+
+    from course_utils.convolution import conv2d, conv2d_loops
+
+    random = np.random.default_rng(0)
+    images = random.normal(size=(32, 32, 32, 3)).astype("float32")
+    kernels = random.normal(size=(3, 3, 3, 32)).astype("float32")
+    tensors = tf.constant(images), tf.constant(kernels)
+    ours, tensorflows = times_of(
+        lambda: conv2d(images, kernels), lambda: tf.nn.conv2d(*tensors, 1, "VALID")
+    )
+    yield Row("conv2d.vs_tensorflow", ratio(ours, tensorflows), "at most 3")
+    # The loops run once, on the full case: they take seconds.
+    (loops,) = times_of(lambda: conv2d_loops(images, kernels), rounds=1, calls=1)
+    yield Row("conv2d.vs_loops", ratio(loops, ours), "at least 100")
+
+
+def bench_import(repeats=7):
+    """`import course_utils`, timed inside fresh interpreters."""
+    code = (
+        "import time; start = time.perf_counter(); import course_utils; "
+        "print(time.perf_counter() - start)"
+    )
+    command = [sys.executable, "-c", code]
+    times = [
+        float(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+        for _ in range(repeats)
+    ]
+    yield Row("import.course_utils.seconds", statistics.median(times), "at most 0.3")
+
+
+def bench_notebook():
+    """Every notebook, in a kernel of its own; nothing is saved."""
+    for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        print(f"  {path.name} ...", flush=True)
+        seconds, megabytes = run_notebook(path)
+        yield Row(f"notebook.{path.stem}.seconds", seconds, "at most 120")
+        yield Row(f"notebook.{path.stem}.peak_mb", megabytes, "at most 1500")
+
+
+def run_notebook(path):
+    """Seconds and peak memory in MB of a notebook, the kernel's start and all imports included."""
+    import nbclient
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    start = time.perf_counter()
+    with peak_memory() as peak:
+        client.execute()
+    return time.perf_counter() - start, peak()
+
+
+PARTS = {"conv2d": bench_conv2d, "import": bench_import, "notebook": bench_notebook}
+
+# ---------------------------------------------------------------------------------------------
+# The command
+# ---------------------------------------------------------------------------------------------
+
+
+def machine():
+    """What the numbers were measured on, in one line."""
+    model = platform.processor() or platform.machine()
+    if (cpuinfo := Path("/proc/cpuinfo")).exists():
+        named = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = named[0].split(":", 1)[1].strip() if named else model
+    # NumPy's matrix product suffers badly where another process wants the same cores.
+    load = f" (load {os.getloadavg()[0]:.1f} at the start)" if hasattr(os, "getloadavg") else ""
+    versions = (f"{name} {version(name)}" for name in ("numpy", "tensorflow", "keras"))
+    python = f"Python {platform.python_version()}"
+    return ", ".join([f"{model}, {os.cpu_count()} cores{load}", python, *versions])
+
+
+def main(arguments=None):
+    """Measures, prints the table, and writes the numbers."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", metavar="PARTS", help=f"some of {','.join(PARTS)}")
+    only = parser.parse_args(arguments).only
+    parts = only.split(",") if only else list(PARTS)
+    for part in parts:
+        if part not in PARTS:
+            parser.error(f"unknown part {part!r}: choose from {', '.join(PARTS)}")
+
+    measured_on, rows = machine(), []
+    for part in parts:
+        print(f"{part} ...", flush=True)
+        rows += PARTS[part]()
+
+    kept = json.loads(RESULTS.read_text()) if only and RESULTS.exists() else {}
+    kept = {name: value for name, value in kept.items() if name.split(".")[0] not in parts}
+    results = kept | {row.name: round(float(row.value), 4) for row in rows}
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+
+    print(f"\n{measured_on}")
+    for row in rows:
+        print(f"{row.name:<36} {row.value:>9.4g}   {row.bar}")
+    print(f"-> {RESULTS.relative_to(RESULTS.parents[1])}")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.path.insert(0, str(ROOT))
+    main()

@@ -1,0 +1,54 @@
+"""Runs notebooks from top to bottom and saves them with their outputs: `make notebooks`.
+
+With names (`python tools/execute.py notebooks/04_lenet.ipynb`) only those. What a reader of the
+repository does not need (widget state, timings, the name of somebody's environment) is left out,
+so that a rerun that changes nothing changes no line.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+COURSE = Path(__file__).resolve().parent.parent
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def clean(notebook):
+    """Leaves what a reader needs: sources, ids, tags and outputs."""
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict(
+            {key: value for key, value in cell.metadata.items() if key == "tags"}
+        )
+    return notebook
+
+
+def execute(path):
+    """Runs one notebook in its own folder and saves it; raises what a cell raised."""
+    notebook = nbformat.read(path, as_version=4)
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": path.parent}})
+    client.execute()
+    nbformat.write(clean(notebook), path)
+
+
+def main(names):
+    paths = [Path(name) for name in names] or sorted((COURSE / "notebooks").glob("*.ipynb"))
+    for path in paths:
+        began = time.perf_counter()
+        print(f"{path.name} ...", end=" ", flush=True)
+        try:
+            execute(path)
+        except CellExecutionError as error:
+            sys.exit(f"failed, and was left as it is:\n{error}")
+        print(f"{time.perf_counter() - began:.0f} s, {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
