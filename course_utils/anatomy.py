@@ -6,6 +6,7 @@ function that builds a network instead of a network, it reads all this without m
 weights, so that a network of a gigabyte is read in a few megabytes.
 """
 
+import math
 import threading
 from typing import NamedTuple
 
@@ -113,7 +114,8 @@ def anatomy(network):
 
     Raises:
         TypeError: it is neither.
-        ValueError: the model has more than one input, or has not been built.
+        ValueError: the model has more than one input, has not been built, is made by writing a
+            class, has a model inside, or computes something outside a layer.
     """
     import keras
 
@@ -150,13 +152,22 @@ def _without_weights(build):
 
 
 def _read(model):
-    if not model.built or len(model.inputs) != 1:
-        raise ValueError(f"{model.name} must be built and have one input to be read")
+    import keras
+
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"the function must build a Keras model, but it gives {model!r}")
+    if not model.built or len(getattr(model, "inputs", None) or ()) != 1:
+        raise ValueError(
+            f"{model.name} must be a functional or sequential model, built and with one input, "
+            "to be read"
+        )
     fields = {id(model.inputs[0]): (Field(), Field())}
     rows = []
     for layer in _in_order(model):
         inputs, output = layer.input, layer.output
         inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        if any(id(each) not in fields for each in inputs):
+            raise _broken_off(model)
         before = [fields[id(each)] for each in inputs]
         fields[id(output)] = after = _fields_after(layer, before)
         shape = tuple(output.shape[1:])
@@ -168,10 +179,19 @@ def _read(model):
                 parameters=_count(layer.trainable_weights),
                 multiply_adds=_multiply_adds(layer, inputs[0].shape, output.shape),
                 activation_bytes=BYTES * _product(shape),
-                receptive_field=after and tuple(axis.size for axis in after),
+                receptive_field=after and tuple(math.ceil(axis.size) for axis in after),
             )
         )
+    if any(id(output) not in fields for output in model.outputs):
+        raise _broken_off(model)
     return Anatomy(model.name, rows, _count(model.trainable_weights))
+
+
+def _broken_off(model):
+    return ValueError(
+        f"the layers of {model.name} do not lead from its input to its output: call each layer "
+        "once, for one model, and write additions and the like as layers (keras.layers.Add)"
+    )
 
 
 def _in_order(model):
@@ -206,9 +226,11 @@ def _fields_after(layer, before):
         Field(max(axis.size for axis in axes), max(axis.jump for axis in axes))
         for axes in zip(*before, strict=True)
     )
-    rank = len(layer.output.shape)
-    if rank != 4:
-        return None  # flattened, or pooled over the whole map
+    kind = type(layer).__name__
+    if kind.startswith("Global") or (kind == "Dense" and len(layer.output.shape) == 2):
+        return None  # pooled over the whole map, or connected to all of it
+    if kind in ("Conv2DTranspose", "UpSampling2D"):
+        return tuple(map(_spread, widest, *_window_of_larger(layer)))
     kernel = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if kernel is None:
         return widest
@@ -217,13 +239,30 @@ def _fields_after(layer, before):
     return tuple(map(grow, widest, pair(kernel), pair(strides), pair(dilation)))
 
 
+def _window_of_larger(layer):
+    """`(kernel, stride)` of a layer that makes the map larger, each as a pair."""
+    if hasattr(layer, "kernel_size"):
+        return pair(layer.kernel_size), pair(layer.strides)
+    reach = 1 if layer.interpolation == "nearest" else 2  # pixels below that one is mixed from
+    return tuple(reach * extent for extent in pair(layer.size)), pair(layer.size)
+
+
+def _spread(field, kernel, stride):
+    """The receptive field after a window that writes `kernel` outputs for each input.
+
+    An output is written by every stride-th of them at most, and outputs lie closer together than
+    inputs: `jump` becomes a fraction.
+    """
+    return Field(field.size + (math.ceil(kernel / stride) - 1) * field.jump, field.jump / stride)
+
+
 def _multiply_adds(layer, input_shape, output_shape):
     """For one image. A layer of the course's own may answer for itself."""
     from keras import layers
 
     if hasattr(layer, "multiply_adds"):
         return layer.multiply_adds(output_shape)
-    if isinstance(layer, (layers.Conv1D, layers.Conv2D)):
+    if isinstance(layer, (layers.Conv1D, layers.Conv2D, layers.DepthwiseConv2D)):
         return _product(output_shape[1:-1]) * _product(layer.kernel.shape)
     if isinstance(layer, layers.Dense):
         return _product(output_shape[1:-1]) * _product(layer.kernel.shape)

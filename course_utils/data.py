@@ -58,15 +58,18 @@ DATASETS = {
 }
 
 
-# ---- Loading -----------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------
+# Loading
+# ---------------------------------------------------------------------------------------------
 
 
 class Dataset(NamedTuple):
     """One split of a set.
 
-    images: uint8, (n, height, width, channels), with 1 channel (grey) or 3 (red, green, blue).
-    labels: int32, (n,), the class of each image as an index into `class_names`.
-    class_names: one name a class.
+    Attributes:
+        images: uint8 `(n, height, width, channels)`, with 1 channel (grey) or 3 (red, green, blue).
+        labels: int32 `(n,)`, the class of each image as an index into `class_names`.
+        class_names: one name for each class.
     """
 
     images: np.ndarray
@@ -77,26 +80,28 @@ class Dataset(NamedTuple):
 def load(name, split, full=False):
     """The images, labels and class names of a set: `load("mnist", "train")`.
 
-    name: "mnist" (28×28, grey) or "cifar10" (32×32, colour). split: "train" or "test".
-
     The images are dealt like cards, one of each class in turn: class 0, 1, ..., 9, 0, 1, ...; a
     class that has run out is passed over. Within a class they lie in the order of the SHA-256 sums
     of their pixels: as good as shuffled, and nobody's choice. So for every k the first k images
     are a balanced sample, the order is the same wherever the set came from, and the small set is
     the beginning of the complete one.
 
-    The small set (default) needs nothing but the folder `data`; each sheet is checked against its
-    SHA-256 sum. `full=True` gives the complete set, from the folder of sheets that the environment
-    variable `COURSE_DATA` names if it is set; otherwise Keras downloads the set once, checks its
-    sum, and keeps it in its cache. A download that was interrupted leaves nothing behind that
-    could be mistaken for the set: run the call again and it starts over.
+    Args:
+        name: 'mnist' (28×28, grey) or 'cifar10' (32×32, colour).
+        split: 'train' or 'test'.
+        full: False gives the small set, which needs nothing but the folder `data`. True gives the
+            complete one: from the folder of sheets that the environment variable `COURSE_DATA`
+            names if it is set; otherwise Keras downloads it once, checks its sum, and keeps it. A
+            download that was interrupted leaves nothing behind that could be mistaken for the
+            set: run the call again and it starts over.
 
-    Returns a `Dataset`: images uint8 (n, height, width, channels), labels int32 (n,), and
-    class_names.
+    Returns:
+        A `Dataset`.
 
-    Raises `ValueError` for an unknown name or split and for a sheet that is truncated or altered,
-    `FileNotFoundError` for a missing one, `ConnectionError` if the complete set cannot be
-    downloaded.
+    Raises:
+        ValueError: an unknown name or split, or a sheet that is truncated or altered.
+        FileNotFoundError: a sheet is missing.
+        ConnectionError: the complete set cannot be downloaded.
 
     >>> images, labels, class_names = load("mnist", "test")
     >>> images.shape, labels[:12].tolist()
@@ -130,7 +135,9 @@ def _deal(images, labels):
     return by_class[np.argsort(turn, kind="stable")]
 
 
-# ---- Contact sheets ----------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------
+# Contact sheets
+# ---------------------------------------------------------------------------------------------
 
 
 class _Folder(NamedTuple):
@@ -214,7 +221,9 @@ def _expected_sum(folder, file_name):
     )
 
 
-# ---- The complete sets through Keras -----------------------------------------------------------
+# ---------------------------------------------------------------------------------------------
+# The complete sets through Keras
+# ---------------------------------------------------------------------------------------------
 
 
 def _from_keras(name, split):
@@ -245,18 +254,23 @@ def _from_keras(name, split):
     return images, labels.reshape(-1).astype(np.int32)
 
 
-# ---- Photographs -------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------
+# Photographs
+# ---------------------------------------------------------------------------------------------
 
 
 def photo(name):
     """A photograph to try a filter on: `photo("cat")`.
 
-    name: "bricks" (512×512, grey), "cat" (300×451, colour) or "photographer" (512×512, grey).
+    Args:
+        name: 'bricks' (512×512, grey), 'cat' (300×451, colour) or 'photographer' (512×512, grey).
 
-    Returns a uint8 array, (height, width) if grey, (height, width, 3) if in colour.
+    Returns:
+        uint8, `(height, width)` if grey, `(height, width, 3)` if in colour.
 
-    Raises `ValueError` for an unknown name, and for a file that is truncated or altered;
-    `FileNotFoundError` for a missing one.
+    Raises:
+        ValueError: an unknown name, or a file that is truncated or altered.
+        FileNotFoundError: the file is missing.
 
     >>> photo("cat").shape
     (300, 451, 3)
@@ -266,18 +280,25 @@ def photo(name):
     return _read(_small_folder(), f"photos/{name}.png")
 
 
-# ---- On the way to a network -------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------
+# On the way to a network
+# ---------------------------------------------------------------------------------------------
 
 
 def scale(images, low=0.0, high=1.0, border=0):
     """Bytes as numbers that suit a network: 0 becomes `low`, 255 becomes `high`, float32.
 
-    images: uint8, (n, height, width, channels). border: so many pixels of value `low` are put
-    around each image; LeNet-5 sees digits of 28×28 in a frame of 32×32.
+    Args:
+        images: uint8 `(n, height, width, channels)`.
+        low, high: what 0 and 255 become.
+        border: so many pixels of value `low` are put around each image; LeNet-5 sees digits of
+            28×28 in a frame of 32×32.
 
-    Returns float32, (n, height + 2 border, width + 2 border, channels).
+    Returns:
+        float32 `(n, height + 2 * border, width + 2 * border, channels)`.
 
-    Raises `ValueError` if the images are not uint8 (they may have been scaled before).
+    Raises:
+        ValueError: the images are not uint8 (they may have been scaled before).
 
     Source of LeNet-5's values, -0.1 for the background and 1.175 for the ink: LeCun et al. 1998,
     section II.B.
@@ -300,21 +321,26 @@ def scale(images, low=0.0, high=1.0, border=0):
 def pipeline(images, labels, batch_size=128, training=False, augment=None, seed=0):
     """Batches for `model.fit` and `model.evaluate`, as a `tf.data.Dataset`, in one call.
 
-    images: (n, height, width, channels), as `scale` gives them; labels: (n,).
+    Args:
+        images: `(n, height, width, channels)`, as `scale` gives them.
+        labels: `(n,)`.
+        batch_size: images in a batch.
+        training: True gives the images in a new order every epoch, and all batches of equal size:
+            the n modulo `batch_size` images at the end of the order sit this epoch out. False
+            gives every image, in order.
+        augment: a function `(images, seed) -> images` of a float32 batch and an int64 tensor of
+            shape (2,), such as `shift_and_flip()`; it gets a new seed for every batch of every
+            epoch.
+        seed: the same one gives the same epochs, in order and in augmentation, if TensorFlow's
+            own seed (`training.set_seed`) is the same too.
 
-    With `training=True` the images come in a new order every epoch, and all batches are of equal
-    size: the n modulo `batch_size` images at the end of the order sit this epoch out. Otherwise
-    they come in the order given, every one of them. Give `fit` its `shuffle=False`: it cannot
-    shuffle batches, and warns that it will not.
+    Returns:
+        A `tf.data.Dataset` of `(images, labels)`. Give `model.fit` its `shuffle=False`: it cannot
+        shuffle batches, and warns that it will not.
 
-    augment: a function `(images, seed) -> images` of a float32 batch and an int64 tensor of shape
-    (2,), such as `shift_and_flip()`; it is given a new seed for every batch of every epoch.
-
-    The same `seed` gives the same epochs, in order and in augmentation, if TensorFlow's own seed
-    (`keras.utils.set_random_seed`) is the same too.
-
-    Raises `ValueError` if there are not as many labels as images, or, in training, not enough
-    images for one batch.
+    Raises:
+        ValueError: there are not as many labels as images, or, in training, not enough images for
+            one batch.
     """
     import tensorflow as tf
 
@@ -358,13 +384,20 @@ def shift_and_flip(pixels=4, flip=True, fill=0.0):
     out again at a random place; with `flip` every second one on average is mirrored, left to right.
     Do not flip digits: a mirrored 2 is no 2.
 
-    Returns a function `(images, seed) -> images` for `pipeline(..., augment=...)`: images float32
-    (n, height, width, channels), seed an integer tensor of shape (2,). The same seed gives the
-    same moves.
+    Args:
+        pixels: how far at most, in each direction.
+        flip: whether to mirror.
+        fill: the value of the frame.
 
-    Raises `ValueError` if `pixels` is not a whole number from 0 up.
+    Returns:
+        A function `(images, seed) -> images` for `pipeline(..., augment=...)`: images float32
+        `(n, height, width, channels)`, seed an integer tensor of shape (2,). The same seed gives
+        the same moves.
 
-    Source: He et al. 2016, 'Deep Residual Learning', section 4.2.
+    Raises:
+        ValueError: `pixels` is not a whole number from 0 up.
+
+    Source: He et al., "Deep residual learning for image recognition" (2016), section 4.2.
     """
     if not isinstance(pixels, int) or pixels < 0:
         raise ValueError(f"pixels is {pixels!r}: give a whole number from 0 up")

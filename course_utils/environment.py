@@ -9,7 +9,6 @@ import platform
 import re
 import tempfile
 import tomllib
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +18,7 @@ ENOUGH_MEMORY = 1.5  # GB, what the largest default run of a notebook takes
 HOW_TO_INSTALL = "close this notebook and run `make lab` (README.md gives the ways without make)"
 
 
-def quiet_tensorflow() -> None:
+def quiet_tensorflow():
     """Import TensorFlow and Keras and run one operation, without TensorFlow's log lines.
 
     TensorFlow's C++ part writes to the process's error stream at import and at its first
@@ -45,7 +44,7 @@ def quiet_tensorflow() -> None:
 
 
 @contextmanager
-def _quiet_error_stream() -> Iterator[None]:
+def _quiet_error_stream():
     """Hold back what is written to file descriptor 2; give it out when the block fails.
 
     Replacing `sys.stderr` would not do: C++ code writes to the descriptor itself.
@@ -69,7 +68,7 @@ def _quiet_error_stream() -> Iterator[None]:
                 os.write(2, held_back.read())
 
 
-def check() -> bool:
+def check():
     """Print one line for each thing that the course needs: `OK`, or what to do about it.
 
     It looks at Python, at the packages (their versions against the ranges in `pyproject.toml`),
@@ -89,7 +88,7 @@ def check() -> bool:
     return all(fine for fine, *_ in lines)
 
 
-def free_memory() -> float | None:
+def free_memory():
     """Memory in GB (10⁹ bytes) that a program can still take, or None where that is not known.
 
     Known on Linux, also inside a container with a limit of its own, as on Binder.
@@ -108,7 +107,7 @@ def free_memory() -> float | None:
     return free / 1e9
 
 
-def _ranges() -> dict[str, str]:
+def _ranges():
     """The supported versions by name, 'python' included: {'numpy': '<3,>=2.1', ...}."""
     beside = Path(__file__).parent.parent / "pyproject.toml"
     if beside.is_file():
@@ -126,10 +125,10 @@ def _ranges() -> dict[str, str]:
     return ranges
 
 
-def _within(version: str, supported: str) -> bool:
+def _within(version, supported):
     """Whether '2.21.0' is within '>=2.20,<2.22'; only these two signs are used here."""
 
-    def numbers(text: str) -> tuple[int, ...]:
+    def numbers(text):
         return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
 
     for bound in supported.split(","):
@@ -139,7 +138,7 @@ def _within(version: str, supported: str) -> bool:
     return True
 
 
-def _installed(name: str) -> str | None:
+def _installed(name):
     """The installed version of a package, or None. TensorFlow also comes as 'tensorflow-cpu'."""
     for distribution in (name, f"{name}-cpu"):
         try:
@@ -149,13 +148,13 @@ def _installed(name: str) -> str | None:
     return None
 
 
-def _check_python(supported: str) -> tuple[bool, str, str, str]:
+def _check_python(supported):
     version = platform.python_version()
     fine = _within(version, supported)
     return fine, "python", version, "" if fine else f"the course needs {supported}"
 
 
-def _check_package(name: str, supported: str) -> tuple[bool, str, str, str]:
+def _check_package(name, supported):
     version = _installed(name)
     if version is None:
         return False, name, "missing", HOW_TO_INSTALL
@@ -163,7 +162,7 @@ def _check_package(name: str, supported: str) -> tuple[bool, str, str, str]:
     return fine, name, version, "" if fine else f"the course needs {supported}: {HOW_TO_INSTALL}"
 
 
-def _check_memory(free: float | None) -> tuple[bool, str, str, str]:
+def _check_memory(free):
     if free is None:
         return True, "memory", "not known here", ""
     fine = free >= ENOUGH_MEMORY
@@ -171,7 +170,7 @@ def _check_memory(free: float | None) -> tuple[bool, str, str, str]:
     return fine, "memory", f"{free:.1f} GB free", "" if fine else advice
 
 
-def _device() -> str:
+def _device():
     quiet_tensorflow()
     import tensorflow as tf
 

@@ -178,7 +178,7 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
     axes.imshow(brightness, cmap="gray", vmin=0, vmax=1)
     for (row, column), number in np.ndenumerate(numbers):
         if np.isfinite(number):
-            colour = "white" if brightness[row, column] < 0.55 else "black"
+            colour = "white" if brightness[row, column] < 0.46 else "black"  # the stronger contrast
             text = f"{number:.{digits}f}".replace("-", "−")  # a real minus sign
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
     for row, column in marked:
@@ -225,7 +225,15 @@ def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
         axes.text(pixel, 0.55, "0" if is_padding else pixel, ha="center", va="center")
     for line, window in enumerate(reads):
         height = -0.25 - 0.35 * line
-        axes.plot(window, [height] * len(window), "o-", color=PALETTE["kernel"], markersize=4)
+        axes.plot(
+            window,
+            [height] * len(window),
+            "o-",
+            color=PALETTE["kernel"],
+            markersize=5,
+            markeredgecolor="black",
+            markeredgewidth=0.8,
+        )
         axes.text(size + after - 0.3, height, f"output {line}", va="center", fontsize=8)
     count = f"{len(reads)} window{'s' if len(reads) != 1 else ''}"
     axes.set_title(count if title is None else title)

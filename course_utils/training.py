@@ -76,14 +76,16 @@ def fit(
         The history.
 
     Raises:
-        ValueError: `epochs` is not positive, `train` has no batch, or the checkpoint is of a
-            longer training than this.
+        ValueError: `epochs` is not positive, `train` has no batch (or does not say how many), or
+            the checkpoints are of a longer training than this, or of another network.
     """
     if epochs < 1:
         raise ValueError(f"epochs must be at least 1, not {epochs}")
     steps = int(train.cardinality())
     if steps == 0:
         raise ValueError("train has no batch: give more images or a smaller batch_size")
+    if steps < 0:
+        raise ValueError("train must say how many batches it has: see tf.data's assert_cardinality")
     model.compile(
         optimizer or cosine_adam(learning_rate, steps * epochs),
         loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -242,10 +244,10 @@ class _Notebook(_Watcher):
 
         if not self.history["val_loss"] and not self.history["loss"]:
             return
-        figure = plots.draw_curves({"this run": self.history}, self.title, self.epochs)
-        data, metadata = plots.mime_bundle(
-            figure, f"Learning curves of {self.title}. " + self.summary() + "."
-        )
+        finding = f"{self.title}: {self.summary()}"
+        figure = plots.draw_curves({"this run": self.history}, finding, self.epochs)
+        alt = f"Loss and error against epochs, for training and test. {finding}."
+        data, metadata = plots.mime_bundle(figure, alt)
         if self.figure is None:
             self.figure = display(data, metadata=metadata, raw=True, display_id=True)
         else:
@@ -275,20 +277,29 @@ def _keep(model, folder, history):
     half_done.mkdir(parents=True)
     model.save_weights(half_done / "state.weights.h5")  # the optimizer's state too
     (half_done / "history.json").write_text(json.dumps(history), encoding="utf-8")
-    os.replace(half_done, folder / f"epoch-{count:04d}")  # a rename cannot be half done
+    place = folder / f"epoch-{count:04d}"
+    shutil.rmtree(place, ignore_errors=True)  # one that could not be read
+    os.replace(half_done, place)  # a rename cannot be half done
     for old in sorted(folder.glob("epoch-*"))[:-2]:
         shutil.rmtree(old)
 
 
 def _resume(model, folder, history):
     """Puts the newest readable checkpoint into the model; gives its history, or the one given."""
-    for kept in sorted(folder.glob("epoch-*"), reverse=True):
+    places = sorted(folder.glob("epoch-*"), reverse=True)
+    for place in places:
         try:
-            found = json.loads((kept / "history.json").read_text(encoding="utf-8"))
+            found = json.loads((place / "history.json").read_text(encoding="utf-8"))
             model.optimizer.build(model.trainable_variables)
-            model.load_weights(kept / "state.weights.h5")
-        except (OSError, KeyError, ValueError) as error:
-            print(f"{kept} cannot be read ({error}): trying the checkpoint before it")
+            model.load_weights(place / "state.weights.h5")
+        except (OSError, KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            print(f"{place} cannot be read ({reason}): trying the checkpoint before it")
             continue
         return found
+    if places:
+        raise ValueError(
+            f"no checkpoint in {folder} can be read and fits {model.name}: "
+            "name another folder, or delete this one to begin anew"
+        )
     return history

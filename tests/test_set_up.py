@@ -338,7 +338,7 @@ def test_no_room_is_seen_before_anything_is_installed(course_copy, learner_envir
         course,
         learner_environment,
         *("--size", "100000000", "--tmpfs", small),
-        command=f'cp -r "{course}"/. "{small}" && cd "{small}" && make lab PYTHON={sys.executable}',
+        command=f'cp -r "{course}"/. "{small}" && cd "{small}" && make lab PYTHON="{sys.executable}"',
     )
     assert status != 0 and len(lines) == 1
     assert "no room on the disk: 0.1 GB are free" in lines[0]
@@ -354,7 +354,7 @@ def test_the_disk_fills_up(course_copy, learner_environment, tmp_path):
         learner_environment,
         *("--size", "4000000", "--tmpfs", small),
         command=f'cp -r "{course}"/. "{small}" && cd "{small}" && '
-        f'{sys.executable} -c "{unaware} sys.exit(set_up.main([]))"',
+        f'"{sys.executable}" -c "{unaware} sys.exit(set_up.main([]))"',
     )
     assert status == 1 and len(lines) == 1 and "no room on the disk (here, or" in lines[0]
 
@@ -365,7 +365,7 @@ def test_a_folder_that_cannot_be_written(course_copy, learner_environment):
         course,
         learner_environment,
         *("--ro-bind", course, course),
-        command=f'cd "{course}" && make lab PYTHON={sys.executable}',
+        command=f'cd "{course}" && make lab PYTHON="{sys.executable}"',
     )
     assert status != 0 and len(lines) == 1 and "this folder cannot be written" in lines[0]
 

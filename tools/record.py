@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -120,6 +121,12 @@ def record(name, hold_out=0):
     if place.exists():
         print(f"{place.relative_to(COURSE)} is there already: delete it to record the run anew")
         return
+    # What an interrupted run has left is of use only if it was made with the same recipe.
+    settled = json.dumps({**recipe, "hold_out": hold_out}, indent=1)
+    kept = state / "recipe.json"
+    if state.exists() and not (kept.exists() and kept.read_text(encoding="utf-8") == settled):
+        shutil.rmtree(state)
+    write(kept, settled)
     histories = []
     for seed in recipe["seeds"]:
         network, history = train_one(recipe, seed, state / f"seed-{seed}", hold_out)
@@ -144,6 +151,7 @@ def record(name, hold_out=0):
         },
     }
     write(place, json.dumps(run, indent=1) + "\n")
+    shutil.rmtree(state)  # or the next recording would find it and train nothing
     errors = ", ".join(f"{error:.2f}" for error in run["test_error"])
     mean = sum(run["test_error"]) / len(run["test_error"])
     held = "held-out" if hold_out else "test"

@@ -1,0 +1,339 @@
+"""The figures: one picture each, with its words, in colours that everybody tells apart."""
+
+import base64
+import io
+import itertools
+import re
+
+import IPython.display
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from PIL import Image
+
+from course_utils import arithmetic, plots
+from course_utils.anatomy import Row
+from course_utils.plots import PALETTE
+
+HISTORY = {
+    "loss": [1.0, 0.5, 0.2],
+    "accuracy": [0.5, 0.8, 0.9],
+    "val_loss": [0.9, 0.6, 0.3],
+    "val_accuracy": [0.6, 0.7, 0.85],
+    "seconds": [1.0, 1.0, 1.0],
+}
+WITHOUT_TEST = {**HISTORY, "val_loss": [], "val_accuracy": []}
+ROWS = [
+    Row("C1", "Conv2D", (28, 28, 6), 156, 1, 1, (5, 5)),
+    Row("S2", "Subsampling", (14, 14, 6), 12, 1, 1, (6, 6)),
+    Row("F6", "Dense", (84,), 1, 1, 1, None),
+]
+DIGITS = [np.full((4, 4), 80 * index, np.uint8) for index in range(3)]
+
+# Every function of the module that shows a figure itself.
+SHOWING = {
+    "show": lambda alt: plots.show(plots.subplots()[0], alt),
+    "images": lambda alt: plots.images(DIGITS, alt),
+    "windows": lambda alt: plots.windows(7, 3, alt, stride=2),
+    "architecture": lambda alt: plots.architecture(ROWS, (32, 32, 1), alt),
+    "curves": lambda alt: plots.curves({"ours": HISTORY}, alt),
+}
+# Those that draw into axes, or give a figure or data, and show nothing.
+NOT_SHOWING = {"subplots", "to_png", "mime_bundle", "picture", "number_grid", "draw_curves"}
+
+
+class Notebook:
+    """What a notebook would keep of the calls of `display`."""
+
+    def __init__(self):
+        self.outputs, self.figures = [], []
+
+    def display(self, data, metadata=None, raw=False):
+        assert raw, "a figure must come as data, or its alt text is lost"
+        self.outputs.append((data, metadata))
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    kept = Notebook()
+    monkeypatch.setattr(IPython.display, "display", kept.display)
+    show = plots.show
+
+    def show_and_keep(figure, alt):
+        kept.figures.append(figure)
+        show(figure, alt)
+
+    monkeypatch.setattr(plots, "show", show_and_keep)
+    return kept
+
+
+# ---------------------------------------------------------------------------------------------
+# One picture, with words
+# ---------------------------------------------------------------------------------------------
+
+
+def test_every_public_function_is_tried_here():
+    public = {
+        name
+        for name, value in vars(plots).items()
+        if getattr(value, "__module__", None) == plots.__name__ and not name.startswith("_")
+    }
+    assert public == set(SHOWING) | NOT_SHOWING
+
+
+@pytest.mark.parametrize("name", SHOWING)
+def test_a_function_shows_one_picture_with_alt_text(name, notebook):
+    alt = f'What <{name}> shows, & "more".'
+    SHOWING[name](alt)
+    ((data, metadata),) = notebook.outputs
+    assert set(data) == {"image/png", "text/plain"}
+    assert data["text/plain"] == alt
+    assert set(metadata) == {"image/png"} and metadata["image/png"]["alt"] == alt
+    with Image.open(io.BytesIO(base64.b64decode(data["image/png"]))) as picture:
+        picture.load()
+        assert picture.format == "PNG"
+        # Stored with more dots than it is shown with, at most as wide as the text.
+        assert picture.width == pytest.approx(1.25 * metadata["image/png"]["width"], abs=2)
+        assert metadata["image/png"]["width"] <= 96 * plots.WIDTH + 1
+        assert len(np.unique(np.asarray(picture))) > 1 or name == "show"
+
+
+@pytest.mark.parametrize("alt", ["", "  \n"])
+@pytest.mark.parametrize("name", SHOWING)
+def test_a_picture_without_words_is_refused(name, alt, notebook):
+    with pytest.raises(ValueError, match="alt is empty"):
+        SHOWING[name](alt)
+    assert notebook.outputs == []
+
+
+def test_the_same_figure_gives_the_same_bytes():
+    def draw():
+        return plots.to_png(plots.draw_curves({"ours": HISTORY}, "a title"))
+
+    assert draw() == draw()
+
+
+# ---------------------------------------------------------------------------------------------
+# What is drawn
+# ---------------------------------------------------------------------------------------------
+
+
+def test_subplots_gives_a_figure_without_global_state():
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    figure, axes = plots.subplots(2, 3, height=4)
+    assert isinstance(figure, Figure) and axes.shape == (2, 3)
+    assert tuple(figure.get_size_inches()) == (plots.WIDTH, 4)
+    assert plt.get_fignums() == before
+
+
+@pytest.mark.parametrize(
+    "sliding",
+    [
+        dict(size=7, kernel=3, stride=3),
+        dict(size=7, kernel=3, padding="same"),
+        dict(size=8, kernel=2, stride=2, padding=(0, 1)),
+        dict(size=9, kernel=3, dilation=2, stride=2),
+        dict(size=3, kernel=3),
+    ],
+    ids=str,
+)
+def test_windows_draws_each_window_and_each_pixel(sliding, notebook):
+    plots.windows(**sliding, alt="Some windows.")
+    (axes,) = notebook.figures[0].axes
+    expected = arithmetic.windows(**sliding)
+    assert [list(line.get_xdata()) for line in axes.lines] == [list(each) for each in expected]
+    assert len({line.get_ydata()[0] for line in axes.lines}) == len(expected)  # one below another
+    count = arithmetic.output_size(**sliding)
+    assert len(expected) == count
+    assert axes.get_title(loc="left") == f"{count} window{'s' if count > 1 else ''}"
+
+    seen = {pixel for window in expected for pixel in window}
+    before, after = arithmetic.padding_amounts(**sliding)
+    hatches = {
+        round(square.get_x() + 0.45): square.get_hatch()
+        for square in axes.patches
+        if isinstance(square, Rectangle)
+    }
+    assert list(hatches) == list(range(-before, sliding["size"] + after))
+    for pixel, hatch in hatches.items():
+        if not 0 <= pixel < sliding["size"]:
+            assert hatch == "....", "padding is dotted"
+        else:
+            assert hatch == (None if pixel in seen else "////"), "an unread pixel is hatched"
+
+
+def test_images_fill_a_grid(notebook):
+    plots.images(DIGITS, "Three.", titles=["a", "b", "c"], columns=2, title="All", role="input")
+    figure = notebook.figures[0]
+    drawn = [axes for axes in figure.axes if axes.images]
+    assert len(figure.axes) == 4 and len(drawn) == 3
+    assert [axes.get_title() for axes in drawn] == ["a", "b", "c"]
+    for axes, digit in zip(drawn, DIGITS, strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array(), digit)
+        assert axes.images[0].get_clim() == (0, 255)  # bytes keep their brightness
+        assert to_rgb(axes.spines["top"].get_edgecolor()) == to_rgb(PALETTE["input"])
+
+
+def test_a_picture_may_be_grey_or_in_colour():
+    for shape in [(5, 6), (5, 6, 1), (5, 6, 3)]:
+        image = np.random.default_rng(0).random(shape)
+        _, axes = plots.subplots()
+        plots.picture(axes, image)
+        assert axes.images[0].get_array().shape == ((5, 6, 3) if shape[-1] == 3 else (5, 6))
+
+
+def test_a_number_grid_writes_every_number():
+    _, axes = plots.subplots()
+    plots.number_grid(axes, [[1, -2, 3], [np.nan, 5, 6]], role="kernel", marked=[(1, 2)])
+    written = {text.get_position(): text.get_text() for text in axes.texts}
+    assert written == {(0, 0): "1", (1, 0): "−2", (2, 0): "3", (1, 1): "5", (2, 1): "6"}
+    assert [patch.get_xy() for patch in axes.patches] == [(1.5, 0.5)]
+    _, axes = plots.subplots()
+    plots.number_grid(axes, [[0.5, 0.25]])
+    assert [text.get_text() for text in axes.texts] == ["0.50", "0.25"]
+
+
+def test_numbers_can_be_read_on_their_background():
+    _, axes = plots.subplots()
+    plots.number_grid(axes, np.arange(25).reshape(5, 5))
+    shades = axes.images[0].get_array()
+    for text in axes.texts:
+        column, row = text.get_position()
+        grey = np.full(3, float(shades[row, column]))
+        assert contrast(to_rgb(text.get_color()), grey) >= 4.5
+
+
+def test_an_architecture_names_every_layer(notebook):
+    plots.architecture(ROWS, (32, 32, 1), "A network.", title="It shrinks")
+    (axes,) = notebook.figures[0].axes
+    assert [text.get_text() for text in axes.texts] == [
+        "input\n32×32×1",
+        "C1\n28×28×6",
+        "S2\n14×14×6",
+        "F6\n84",
+    ]
+    assert axes.get_title(loc="left") == "It shrinks"
+    edges = {to_rgb(patch.get_edgecolor()) for patch in axes.patches}
+    assert edges == {to_rgb(PALETTE[role]) for role in ("input", "kernel", "neutral", "output")}
+
+
+def test_curves_show_loss_and_error(notebook):
+    plots.curves({"ours": HISTORY, "recorded": WITHOUT_TEST}, "Two runs.", title="Both fall")
+    left, right = notebook.figures[0].axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in left.lines}
+    assert drawn == {
+        "ours, training": HISTORY["loss"],
+        "ours, test": HISTORY["val_loss"],
+        "recorded, training": HISTORY["loss"],
+    }
+    np.testing.assert_allclose(right.lines[0].get_ydata(), [50, 20, 10])
+    np.testing.assert_allclose(right.lines[1].get_ydata(), [40, 30, 15])
+    assert list(left.lines[0].get_xdata()) == [1, 2, 3]
+    assert (left.get_ylabel(), right.get_ylabel()) == ("loss", "error, per cent")
+    assert left.get_xlabel() == right.get_xlabel() == "epoch"
+    styles = [line.get_linestyle() for line in left.lines]
+    assert styles[0] == styles[1] != styles[2]  # no colour is needed to tell the runs apart
+
+
+def test_curves_of_a_training_under_way_leave_room():
+    left, _ = plots.draw_curves({"this run": WITHOUT_TEST}, epochs=10).axes
+    assert left.get_xlim() == (0.5, 10.5)
+    empty = {key: [] for key in HISTORY}
+    plots.to_png(plots.draw_curves({"this run": empty}, epochs=10))  # nothing to draw is no error
+
+
+# ---------------------------------------------------------------------------------------------
+# Colours
+# ---------------------------------------------------------------------------------------------
+
+# How colours look with one kind of cones missing, on linear RGB.
+# Source: Machado, Oliveira, Fernandes, "A physiologically-based model for simulation of color
+# vision deficiency", IEEE TVCG 15 (2009), the matrices of severity 1.0.
+VISION = {
+    "usual": np.eye(3),
+    "protanopia": np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    "deuteranopia": np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+    "tritanopia": np.array(
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ]
+    ),
+}
+
+
+def linear(colour):
+    """The amounts of light of an sRGB colour (IEC 61966-2-1)."""
+    colour = np.asarray(colour, dtype=float)
+    return np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+
+
+def lab(light):
+    """CIE L*a*b* of linear sRGB under D65: a distance of about 2 is just seen."""
+    to_xyz = np.array(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
+    ratio = to_xyz @ np.clip(light, 0, 1) / to_xyz.sum(axis=1)
+    root = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio * (29 / 6) ** 2 / 3 + 4 / 29)
+    return np.array([116 * root[1] - 16, 500 * (root[0] - root[1]), 200 * (root[1] - root[2])])
+
+
+def distance(one, other, vision):
+    lights = [VISION[vision] @ linear(to_rgb(PALETTE[role])) for role in (one, other)]
+    return float(np.linalg.norm(lab(lights[0]) - lab(lights[1])))
+
+
+def contrast(one, other):
+    """The contrast ratio of WCAG 2, from 1 to 21."""
+    luminance = sorted(linear(colour) @ [0.2126, 0.7152, 0.0722] for colour in (one, other))
+    return (luminance[1] + 0.05) / (luminance[0] + 0.05)
+
+
+def test_the_simulation_keeps_white_and_confuses_red_with_green():
+    for matrix in VISION.values():
+        np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=2e-6)
+    red, green = linear([0.8, 0.25, 0.1]), linear([0.45, 0.45, 0.1])
+    usual = np.linalg.norm(lab(red) - lab(green))
+    matrix = VISION["deuteranopia"]
+    assert np.linalg.norm(lab(matrix @ red) - lab(matrix @ green)) < usual / 2
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_people_of_any_colour_vision_tell_the_roles_apart(vision):
+    roles = ("input", "kernel", "output", "gradient", "lost")
+    distances = {
+        pair: round(distance(*pair, vision), 1) for pair in itertools.combinations(roles, 2)
+    }
+    nearest = min(distances, key=distances.get)
+    assert distances[nearest] >= 15, f"{nearest}: {distances[nearest]}"
+
+
+def test_lines_and_words_are_dark_enough():
+    ratios = {role: round(contrast(to_rgb(PALETTE[role]), (1, 1, 1)), 2) for role in PALETTE}
+    # WCAG 2.2, 1.4.11: 3 to 1 for lines. The kernel's orange is lighter, and never stands alone:
+    # it has dots, a line style or words beside it.
+    too_light = {role for role, ratio in ratios.items() if ratio < 3}
+    assert too_light <= {"kernel"}, ratios
+    assert ratios["kernel"] >= 2, ratios
+
+
+def test_the_palette_is_written_in_one_way():
+    assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in PALETTE.values())
+    assert len(set(PALETTE.values())) == len(PALETTE)

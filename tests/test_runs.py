@@ -1,0 +1,262 @@
+"""The recorded runs and their weights, and how `tools/record.py` makes them."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from course_utils import data, models, training
+
+ROOT = Path(__file__).parents[1]
+RUNS = {path.stem: path for path in sorted((ROOT / "data" / "runs").glob("*.json"))}
+# The issue's own list, in its order.
+KEYS = "name recipe seeds test_error history wall_seconds hardware versions".split()
+
+
+def load_record():
+    """`tools/record.py` as a module of its own, which a test may change."""
+    specification = importlib.util.spec_from_file_location("record", ROOT / "tools" / "record.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+RECIPES = load_record().RECIPES
+
+
+# ---------------------------------------------------------------------------------------------
+# What was recorded
+# ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=RECIPES)
+def run(request):
+    return json.loads(RUNS[request.param].read_text(encoding="utf-8"))
+
+
+def test_every_recipe_has_its_run_and_its_weights():
+    assert set(RUNS) == set(RECIPES)
+    weights = {path.name for path in (ROOT / "data" / "weights").iterdir()}
+    assert weights == {f"{name}.weights.h5" for name in RECIPES}
+
+
+def test_a_run_has_the_keys_of_a_run(run):
+    assert list(run) == KEYS
+    assert RUNS[run["name"]].stem == run["name"]
+    assert set(run["versions"]) == {"python", "tensorflow", "keras", "numpy"}
+
+
+def test_a_run_follows_its_recipe(run):
+    assert {**run["recipe"], "seeds": run["seeds"]} == RECIPES[run["name"]]
+    assert len(set(run["seeds"])) == len(run["seeds"]) == 3
+
+
+def test_a_run_has_one_whole_history_for_each_seed(run):
+    assert len(run["history"]) == len(run["test_error"]) == len(run["seeds"])
+    for history in run["history"]:
+        assert tuple(history) == training.HISTORY_KEYS
+        assert {len(values) for values in history.values()} == {run["recipe"]["epochs"]}
+    assert len({tuple(history["loss"]) for history in run["history"]}) == len(run["seeds"])
+
+
+def test_the_test_error_is_that_of_the_last_epoch(run):
+    for error, history in zip(run["test_error"], run["history"], strict=True):
+        assert error == pytest.approx(100 * (1 - history["val_accuracy"][-1]), abs=1e-3)
+        wrong = error * 100  # of 10,000 images
+        assert wrong == pytest.approx(round(wrong), abs=1e-2)
+
+
+def test_the_time_is_the_sum_of_the_epochs(run):
+    seconds = sum(sum(history["seconds"]) for history in run["history"])
+    assert run["wall_seconds"] == pytest.approx(seconds, abs=0.1)
+
+
+def test_a_run_names_no_folder_and_no_address(run):
+    text = json.dumps(run)
+    assert not re.search(r"[/\\]|\blocalhost\b|\w\.(com|org|net|local|internal)\b", text)
+    assert "cores" in run["hardware"]
+
+
+def test_lenet5_modern_is_as_good_as_promised():
+    assert np.mean(training.recorded_run("lenet5_modern")["test_error"]) <= 0.85
+
+
+def test_the_weights_are_those_of_the_run(run):
+    network = getattr(models, run["recipe"]["network"])()
+    network.load_weights(ROOT / "data" / "weights" / f"{run['name']}.weights.h5")
+    small = data.load(run["recipe"]["data"], "test")
+    images = data.scale(small.images, **run["recipe"]["scale"])
+    error = training.error_percent(network, data.pipeline(images, small.labels, 500))
+    # The small test set is a fifth of the complete one: it may be a little harder or easier.
+    assert error < 2
+    assert error / 100 * len(small.labels) <= run["test_error"][0] * 100 + 0.5  # of 10,000
+
+
+def test_the_weights_are_small():
+    for path in (ROOT / "data" / "weights").iterdir():
+        assert path.stat().st_size < 400_000, f"{path.name} carries more than the weights"
+
+
+# ---------------------------------------------------------------------------------------------
+# How it is recorded
+# ---------------------------------------------------------------------------------------------
+
+TINY = {
+    "network": "lenet5_modern",
+    "data": "mnist",
+    "scale": {"low": 0.0, "high": 1.0, "border": 0},
+    "loss": "cross-entropy",
+    "optimizer": "Adam, cosine decay to 0",
+    "learning_rate": 2e-3,
+    "batch_size": 16,
+    "epochs": 2,
+    "augmentation": "none",
+    "seeds": [0, 1],
+}
+EPOCHS = len(TINY["seeds"]) * TINY["epochs"]
+
+
+class Recorder:
+    """`tools/record.py` on 64 images, in a folder of its own; counts the steps of training."""
+
+    def __init__(self, folder, monkeypatch):
+        self.module, self.folder = load_record(), folder
+        self.steps, self.interrupt_at = 0, None
+        self.loaded = set()
+        monkeypatch.setattr(self.module, "COURSE", folder)
+        monkeypatch.setattr(self.module, "RECIPES", {"tiny": dict(TINY)})
+        monkeypatch.setattr(data, "load", self.load)
+        recorder = self
+
+        def on_train_batch_begin(self, batch, logs=None):
+            if recorder.steps == recorder.interrupt_at:
+                recorder.interrupt_at = None
+                raise KeyboardInterrupt
+            recorder.steps += 1
+
+        monkeypatch.setattr(
+            training._Watcher, "on_train_batch_begin", on_train_batch_begin, raising=False
+        )
+
+    def load(self, name, split, full=False):
+        assert (name, full) == ("mnist", True), "a run is recorded on the complete set"
+        self.loaded.add(split)
+        numbers = np.random.default_rng(split == "test")
+        images = numbers.integers(0, 256, (64, 28, 28, 1), dtype=np.uint8)
+        return data.Dataset(images, np.arange(64, dtype=np.int32) % 10, tuple("0123456789"))
+
+    def record(self, **options):
+        self.module.record("tiny", **options)
+
+    @property
+    def place(self):
+        return self.folder / "data" / "runs" / "tiny.json"
+
+    @property
+    def run(self):
+        return json.loads(self.place.read_text(encoding="utf-8"))
+
+    def files(self):
+        return {
+            str(path.relative_to(self.folder)): path.stat().st_mtime_ns
+            for path in self.folder.rglob("*")
+            if path.is_file()
+        }
+
+
+STEPS = len(TINY["seeds"]) * TINY["epochs"] * 64 // TINY["batch_size"]
+
+
+@pytest.fixture
+def recorder(tmp_path, monkeypatch):
+    return Recorder(tmp_path, monkeypatch)
+
+
+def test_a_run_is_recorded_once(recorder, capsys):
+    recorder.record()
+    assert recorder.steps == STEPS
+    assert recorder.loaded == {"train", "test"}
+    run = recorder.run
+    assert list(run) == KEYS
+    assert {**run["recipe"], "seeds": run["seeds"]} == TINY
+    assert [len(history["loss"]) for history in run["history"]] == [2, 2]
+    assert run["test_error"] == [
+        round(100 * (1 - history["val_accuracy"][-1]), 4) for history in run["history"]
+    ]
+    assert str(recorder.folder) not in recorder.place.read_text(encoding="utf-8")
+    assert "tiny: test error" in capsys.readouterr().out
+    # The weights are the first seed's, bare, and nothing else stays behind.
+    network = models.lenet5_modern()
+    network.load_weights(recorder.folder / "data" / "weights" / "tiny.weights.h5")
+    test = recorder.load("mnist", "test", full=True)
+    batches = data.pipeline(data.scale(test.images), test.labels, 64)
+    assert training.error_percent(network, batches) == pytest.approx(run["test_error"][0], abs=1e-3)
+    before = recorder.files()
+    assert set(before) == {
+        os.path.join("data", "runs", "tiny.json"),
+        os.path.join("data", "weights", "tiny.weights.h5"),
+    }
+
+    recorder.record()
+    assert "is there already: delete it to record the run anew" in capsys.readouterr().out
+    assert recorder.steps == STEPS and recorder.files() == before
+
+    recorder.place.unlink()
+    recorder.interrupt_at = STEPS  # at the first step of a training that is really done anew
+    with pytest.raises(SystemExit):
+        recorder.record()
+
+
+def test_an_interrupted_run_goes_on(recorder, capsys):
+    recorder.interrupt_at = STEPS // 2 + 5  # in the second epoch of the second seed
+    with pytest.raises(SystemExit, match="run the same command again to go on"):
+        recorder.record()
+    assert not recorder.place.exists()
+    assert "stopped after 1 of 2 epochs" in capsys.readouterr().out
+
+    recorder.steps = 0
+    recorder.record()
+    assert recorder.steps == STEPS // TINY["epochs"] // 2  # the last epoch, and no other
+    assert [len(history["loss"]) for history in recorder.run["history"]] == [2, 2]
+
+
+def test_what_another_recipe_has_left_is_not_gone_on_with(recorder):
+    recorder.interrupt_at = 6  # in the second epoch
+    with pytest.raises(SystemExit):
+        recorder.record()
+    recorder.module.RECIPES["tiny"].update(learning_rate=1e-3, seeds=[0])
+    recorder.steps = 0
+    recorder.record()
+    assert recorder.steps == STEPS // 2
+    assert recorder.run["recipe"]["learning_rate"] == 1e-3
+
+
+def test_a_recipe_is_settled_on_images_held_out_from_training(recorder, monkeypatch):
+    measured = []
+    monkeypatch.setattr(
+        recorder.module.training,
+        "fit",
+        lambda network, train, test, **options: measured.append((train, test)) or HISTORY,
+    )
+    recorder.record(hold_out=16)
+    assert set(recorder.files()) == {os.path.join("build", "held-out", "tiny.json")}
+    everything = data.scale(recorder.load("mnist", "train", full=True).images)
+    held_out = [np.concatenate([images for images, _ in test]) for _, test in measured]
+    np.testing.assert_array_equal(held_out[0], held_out[1])  # the same for each seed
+    trained = np.concatenate([images for images, _ in measured[0][0]])
+    assert (len(held_out[0]), len(trained)) == (16, 48)
+    both = np.concatenate([held_out[0], trained]).reshape(64, -1)
+    np.testing.assert_array_equal(  # every training image once, none in both parts
+        both[np.lexsort(both.T)],
+        everything.reshape(64, -1)[np.lexsort(everything.reshape(64, -1).T)],
+    )
+
+
+HISTORY = {key: [0.5] * TINY["epochs"] for key in training.HISTORY_KEYS}

@@ -1,0 +1,469 @@
+"""Training on a few hundred points: what is recorded, what an interruption keeps, what is shown."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import IPython.display
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from course_utils import data, training
+from course_utils.training import HISTORY_KEYS, error_percent, fit, recorded_run, set_seed
+
+ROOT = Path(__file__).parents[1]
+STEPS = 6  # batches in an epoch
+
+
+def examples(count=STEPS * 32, seed=0):
+    """Images of 4×4, and whether they are bright."""
+    images = np.random.default_rng(seed).standard_normal((count, 4, 4, 1)).astype("float32")
+    return images, (images.sum(axis=(1, 2, 3)) > 0).astype("int32")
+
+
+def train_batches(seed=0):
+    return data.pipeline(*examples(), 32, training=True, seed=seed)
+
+
+def held_out_batches():
+    return data.pipeline(*examples(100, seed=1), 50)
+
+
+def network(seed=0, units=8):
+    set_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(units, "relu"),
+            keras.layers.Dense(2),
+        ],
+        name="small",
+    )
+
+
+def quick_fit(model, **options):
+    """`fit` on the examples, in lines."""
+    options = {"epochs": 2, "live": False, **options}
+    return fit(model, train_batches(), held_out_batches(), **options)
+
+
+@pytest.fixture
+def interrupt_at(monkeypatch):
+    """Give a function: from now on, Ctrl-C is pressed once after so many training steps."""
+
+    def arrange(step):
+        left = [step]
+
+        def on_train_batch_begin(self, batch, logs=None):
+            left[0] -= 1
+            if left[0] == -1:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(
+            training._Watcher, "on_train_batch_begin", on_train_batch_begin, raising=False
+        )
+
+    return arrange
+
+
+# ---------------------------------------------------------------------------------------------
+# The history
+# ---------------------------------------------------------------------------------------------
+
+
+def test_a_history_has_one_number_for_each_epoch(finished):
+    history, _ = finished
+    assert tuple(history) == HISTORY_KEYS
+    for values in history.values():
+        assert len(values) == 3
+        assert all(isinstance(value, float) and value >= 0 for value in values)
+    assert all(value > 0 for value in history["seconds"])
+    json.dumps(history)  # plain numbers, so that it can be kept
+
+
+def test_a_network_learns():
+    model = network()
+    before = error_percent(model, held_out_batches())
+    history = quick_fit(model, epochs=30, learning_rate=0.02)
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
+    assert error_percent(model, held_out_batches()) < 10 < before
+    assert 100 * (1 - history["val_accuracy"][-1]) == pytest.approx(
+        error_percent(model, held_out_batches()), abs=1e-4
+    )
+
+
+def test_the_same_seed_gives_the_same_history():
+    one, same, other = (quick_fit(network(seed), epochs=1) for seed in (1, 1, 2))
+    for key in HISTORY_KEYS[:-1]:
+        assert one[key] == same[key]
+    assert one["loss"] != other["loss"]
+
+
+def test_without_a_test_set_nothing_is_measured_on_it():
+    history = fit(network(), train_batches(), epochs=2, live=False)
+    assert tuple(history) == HISTORY_KEYS
+    assert history["val_loss"] == history["val_accuracy"] == []
+    assert len(history["loss"]) == len(history["seconds"]) == 2
+
+
+def test_the_default_is_adam_on_half_a_cosine():
+    model, steps = network(), np.arange(2 * STEPS + 1)
+    quick_fit(model, learning_rate=0.01)
+    assert isinstance(model.optimizer, keras.optimizers.Adam)
+    rates = [model.optimizer._learning_rate(step) for step in steps]
+    expected = 0.01 * (1 + np.cos(np.pi * steps / steps[-1])) / 2
+    np.testing.assert_allclose(rates, expected, atol=1e-7)
+    assert int(model.optimizer.iterations) == steps[-1]
+
+
+def test_an_optimizer_and_a_loss_of_ones_own_are_used():
+    model = network()
+    before = model.get_weights()
+    history = quick_fit(
+        model,
+        optimizer=keras.optimizers.SGD(0.0),
+        loss=lambda labels, logits: 7 + 0 * keras.ops.sum(logits, axis=-1),
+    )
+    assert history["loss"] == [7, 7]
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("epochs", [0, -1])
+def test_at_least_one_epoch_must_be_asked_for(epochs):
+    with pytest.raises(ValueError, match=f"epochs must be at least 1, not {epochs}"):
+        quick_fit(network(), epochs=epochs)
+
+
+def test_a_training_set_without_a_batch_is_refused():
+    with pytest.raises(ValueError, match="train has no batch: give more images"):
+        fit(network(), train_batches().take(0), live=False)
+
+
+def test_a_training_set_of_unknown_length_is_refused():
+    with pytest.raises(ValueError, match="how many batches"):
+        fit(network(), train_batches().repeat(), live=False)
+
+
+# ---------------------------------------------------------------------------------------------
+# The error
+# ---------------------------------------------------------------------------------------------
+
+
+def test_the_error_is_the_share_of_wrong_answers():
+    # The answer of this network is the first number of its image.
+    model = keras.Sequential([keras.Input((1,)), keras.layers.CategoryEncoding(3, "one_hot")])
+    answers, labels = np.array([[0], [1], [2], [2], [1]]), np.array([0, 1, 0, 2, 2])
+    batches = tf.data.Dataset.from_tensor_slices((answers, labels))
+    # Batches of 2, 2 and 1: each image counts the same, not each batch.
+    assert error_percent(model, batches.batch(2)) == 40
+    assert error_percent(model, batches.take(2).batch(2)) == 0
+    assert error_percent(model, batches.skip(4).batch(2)) == 100
+
+
+# ---------------------------------------------------------------------------------------------
+# Interruption and checkpoints
+# ---------------------------------------------------------------------------------------------
+
+
+def test_an_interruption_keeps_what_was_learned(interrupt_at, capsys):
+    model, untouched = network(), network().get_weights()
+    interrupt_at(STEPS + 3)  # within the second epoch
+    history = quick_fit(model, epochs=5)
+    assert {len(values) for values in history.values()} == {1}
+    assert int(model.optimizer.iterations) == STEPS + 3  # the half epoch is kept too
+    assert not np.array_equal(model.get_weights()[0], untouched[0])
+    assert "small: stopped after 1 of 5 epochs" in capsys.readouterr().out
+
+
+def test_an_interruption_within_the_first_epoch_is_no_error(interrupt_at, capsys):
+    interrupt_at(2)
+    assert quick_fit(network()) == {key: [] for key in HISTORY_KEYS}
+    assert "stopped after 0 of 2 epochs" in capsys.readouterr().out
+
+
+def state_of(model):
+    """Everything that a training changes: weights, and the optimizer's own variables."""
+    variables = [*model.weights, *model.optimizer.variables]
+    return [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
+
+
+def test_a_training_goes_on_from_its_checkpoint(interrupt_at, tmp_path):
+    first = network()
+    interrupt_at(2 * STEPS)
+    before = quick_fit(first, epochs=4, checkpoints=tmp_path / "kept")
+    assert len(before["loss"]) == 2
+    after_two = state_of(first)
+
+    second = network(seed=5)
+    interrupt_at(0)  # before its first step
+    assert quick_fit(second, epochs=4, checkpoints=tmp_path / "kept") == before
+    found = state_of(second)
+    assert len(found) == len(after_two) > 8
+    for old, new in zip(after_two, found, strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert int(second.optimizer.iterations) == 2 * STEPS
+
+    third = network(seed=6)
+    history = quick_fit(third, epochs=4, checkpoints=str(tmp_path / "kept"))
+    assert {len(values) for values in history.values()} == {4}
+    for key in HISTORY_KEYS:
+        assert history[key][:2] == before[key]  # not trained again
+    assert int(third.optimizer.iterations) == 4 * STEPS
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The history and the folder of a training over three epochs. Copy it before you change it."""
+    folder = tmp_path_factory.mktemp("finished")
+    return quick_fit(network(), epochs=3, checkpoints=folder), folder
+
+
+@pytest.fixture
+def kept(finished, tmp_path):
+    """The same, to do with as you like."""
+    history, folder = finished
+    return history, Path(shutil.copytree(folder, tmp_path / "kept"))
+
+
+def test_an_interruption_within_an_epoch_goes_on_before_it(interrupt_at, tmp_path):
+    interrupt_at(STEPS + 3)
+    quick_fit(network(), epochs=3, checkpoints=tmp_path)
+    model = network()
+    history = quick_fit(model, epochs=3, checkpoints=tmp_path)
+    assert len(history["loss"]) == 3
+    assert int(model.optimizer.iterations) == 3 * STEPS  # the half epoch does not count twice
+
+
+def test_a_finished_training_is_only_read(kept, interrupt_at):
+    history, folder = kept
+    model = network(seed=3)
+    interrupt_at(0)
+    assert quick_fit(model, epochs=3, checkpoints=folder) == history
+    assert int(model.optimizer.iterations) == 3 * STEPS
+
+
+def test_only_the_last_two_checkpoints_are_kept(kept):
+    assert sorted(path.name for path in kept[1].iterdir()) == ["epoch-0002", "epoch-0003"]
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def scramble(path):
+    content = path.read_bytes()
+    path.write_bytes(content[:96] + bytes(len(content) - 96))
+
+
+@pytest.mark.parametrize(
+    "damage, part",
+    [
+        (truncate, "history.json"),
+        (truncate, "state.weights.h5"),
+        (scramble, "state.weights.h5"),
+        (Path.unlink, "state.weights.h5"),
+    ],
+)
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage, part, kept, capsys):
+    whole, folder = kept
+    damage(folder / "epoch-0003" / part)
+    model = network(seed=4)
+    history = quick_fit(model, epochs=3, checkpoints=folder)
+    told = capsys.readouterr().out.splitlines()
+    assert "epoch-0003 cannot be read" in told[0] and "trying the checkpoint before it" in told[0]
+    assert len(told) == 2 and told[1].startswith("small: 3 epochs")
+    assert {len(values) for values in history.values()} == {3}
+    assert history["loss"][:2] == whole["loss"][:2]
+    assert int(model.optimizer.iterations) == 3 * STEPS
+    # The third epoch, trained anew, has taken the damaged one's place.
+    assert json.loads((folder / "epoch-0003" / "history.json").read_text()) == history
+    model.load_weights(folder / "epoch-0003" / "state.weights.h5")
+
+
+def test_a_half_written_checkpoint_is_ignored(kept):
+    whole, folder = kept
+    (folder / "epoch-0003").rename(folder / "half-done")
+    truncate(folder / "half-done" / "state.weights.h5")
+    history = quick_fit(network(), epochs=3, checkpoints=folder)
+    assert history["loss"][:2] == whole["loss"][:2]
+    assert sorted(path.name for path in folder.iterdir()) == ["epoch-0002", "epoch-0003"]
+
+
+def test_an_interruption_while_a_checkpoint_is_written_loses_nothing(kept, monkeypatch):
+    whole, folder = kept
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.os, "replace", interrupted)
+    assert len(quick_fit(network(), epochs=5, checkpoints=folder)["loss"]) == 4
+    assert (folder / "half-done").exists()
+    monkeypatch.undo()
+    model = network()
+    history = quick_fit(model, epochs=4, checkpoints=folder)
+    assert len(history["loss"]) == 4 and history["loss"][:3] == whole["loss"]
+    assert int(model.optimizer.iterations) == 4 * STEPS
+
+
+def test_checkpoints_of_a_longer_training_are_refused(kept):
+    with pytest.raises(ValueError, match="holds 3 epochs, more than the 2 asked for"):
+        quick_fit(network(), epochs=2, checkpoints=kept[1])
+
+
+def test_checkpoints_of_another_network_are_refused_and_stay(kept):
+    history, folder = kept
+    with pytest.raises(ValueError, match="fits small: name another folder, or delete this one"):
+        quick_fit(network(units=9), epochs=5, checkpoints=folder)
+    assert quick_fit(network(), epochs=3, checkpoints=folder) == history
+
+
+# ---------------------------------------------------------------------------------------------
+# What is shown
+# ---------------------------------------------------------------------------------------------
+
+
+def test_a_terminal_gets_a_line_for_each_epoch(capfd):
+    quick_fit(network(), title="a try")
+    output = capfd.readouterr()
+    lines = output.out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("a try: 1 epoch in ")
+    assert lines[1].startswith("a try: 2 epochs in ")
+    assert "training error" in lines[1] and ", test error" in lines[1]
+    assert output.err == ""
+
+
+def test_the_title_is_the_networks_name_if_none_is_given(capsys):
+    fit(network(), train_batches(), epochs=1, live=False)
+    line = capsys.readouterr().out
+    assert line.startswith("small: 1 epoch") and "test error" not in line
+
+
+class Shown:
+    """A display area as IPython gives it: remembers everything that it showed."""
+
+    areas = []
+
+    def __init__(self, data, metadata=None, raw=False, display_id=None):
+        assert raw and display_id
+        self.states = [(data, metadata)]
+        self.areas.append(self)
+
+    def update(self, data, metadata=None, raw=False):
+        assert raw
+        self.states.append((data, metadata))
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    monkeypatch.setattr(Shown, "areas", [])
+    monkeypatch.setattr(IPython.display, "display", Shown)
+    return Shown
+
+
+def test_a_notebook_gets_a_line_and_a_curve_that_grow_in_place(shown, capfd):
+    quick_fit(network(), epochs=3, live=True, title="a try")
+    line, curve = shown.areas  # two areas, whatever the number of epochs
+    assert line.states[0][0] == {"text/plain": "a try: the first step takes longest ..."}
+    assert any("batch 1 of 6" in data["text/plain"] for data, _ in line.states)
+    assert line.states[-1][0]["text/plain"].startswith("a try: 3 epochs in ")
+
+    assert len(curve.states) == 3
+    for epoch, (mime, metadata) in enumerate(curve.states, start=1):
+        assert set(mime) == {"image/png", "text/plain"}
+        assert base64.b64decode(mime["image/png"]).startswith(b"\x89PNG")
+        alt = metadata["image/png"]["alt"]
+        assert alt == mime["text/plain"]
+        assert alt.startswith(f"Learning curves of a try. {epoch} epoch")
+    assert len({mime["image/png"] for mime, _ in curve.states}) == 3
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_notebook_is_told_of_an_interruption(shown, interrupt_at):
+    interrupt_at(STEPS + 1)
+    quick_fit(network(), epochs=4, live=True)
+    line, curve = shown.areas
+    assert "stopped after 1 of 4 epochs; 1 epoch in" in line.states[-1][0]["text/plain"]
+    assert len(curve.states) == 1
+
+
+def test_a_notebook_is_told_if_no_epoch_was_finished(shown, interrupt_at):
+    interrupt_at(1)
+    quick_fit(network(), live=True)
+    (line,) = shown.areas
+    assert line.states[-1][0]["text/plain"].endswith("no epoch was finished")
+
+
+def test_a_curve_without_a_test_set_is_drawn(shown):
+    fit(network(), train_batches(), epochs=1, live=True)
+    alt = shown.areas[1].states[0][0]["text/plain"]
+    assert "training error" in alt and "test error" not in alt
+
+
+def test_a_script_is_no_notebook():
+    assert not training._in_notebook()
+
+
+def test_progress_tells_the_time_that_is_left(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(training.time, "perf_counter", lambda: now[0])
+    watcher = training._Terminal({key: [1.0] for key in HISTORY_KEYS}, 5, 10, "a try", None)
+    watcher.on_epoch_begin(2)  # one was done before, this is the second of four to do
+    now[0] += 30
+    # One and a half of four epochs took 30 s: the other two and a half take 50.
+    assert watcher.progress(5, {"loss": 0.25}) == (
+        "a try: epoch 3 of 5, batch 5 of 10, loss 0.250, about 50 s to go"
+    )
+
+
+# ---------------------------------------------------------------------------------------------
+# Recorded runs
+# ---------------------------------------------------------------------------------------------
+
+
+def test_a_recorded_run_is_the_file():
+    for path in (ROOT / "data" / "runs").glob("*.json"):
+        assert recorded_run(path.stem) == json.loads(path.read_text(encoding="utf-8"))
+    assert recorded_run("lenet5_modern")["name"] == "lenet5_modern"
+
+
+@pytest.mark.parametrize("name", ["lenet", "", "../runs/lenet5"])
+def test_an_unknown_run_is_refused_with_a_list(name):
+    with pytest.raises(ValueError) as refused:
+        recorded_run(name)
+    assert f"no recorded run {name!r}" in str(refused.value)
+    assert "lenet5, lenet5_modern" in str(refused.value)
+
+
+def test_a_first_training_writes_nothing_to_stderr_once_tensorflow_has_started():
+    """In a process of its own, where nothing has been traced or warned about yet."""
+    code = (
+        "import os, sys; os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'\n"
+        "import tensorflow as tf; tf.zeros(1) + 1\n"
+        "sys.stderr.flush(); os.write(2, b'started')\n"
+        "from course_utils import data, models, training\n"
+        "import numpy as np\n"
+        "images, labels = np.zeros((8, 32, 32, 1), 'float32'), np.arange(8)\n"
+        "batches = data.pipeline(images, labels, 4, training=True)\n"
+        "training.fit(models.lenet5(), batches, batches, 1, loss=models.lenet5_loss)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr.partition("started")[2] == ""
+    assert done.stdout.startswith("lenet5: 1 epoch in")
