@@ -12,6 +12,9 @@ LAB_ARGS =
 RUN = lenet5_modern
 URL =
 
+# In a container one is often root, and Jupyter wants to be told that this is meant.
+AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null || true)),--allow-root)
+
 VENV = .venv/bin/python
 COLAB = .venv-colab/bin/python
 NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout=300
@@ -49,7 +52,7 @@ help: ## list what can be done
 
 lab: ## set up what is missing, then open JupyterLab on the first notebook
 	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))
-	@$(VENV) -m jupyterlab --ServerApp.root_dir=. notebooks/00_start_here.ipynb $(LAB_ARGS)
+	@$(VENV) -m jupyterlab --ServerApp.root_dir=. $(AS_ROOT) notebooks/00_start_here.ipynb $(LAB_ARGS)
 
 test: ## set up what is missing, then run every test (some: make test ARGS="-k pooling")
 	$(call set_up,$(PYTHONS),--extras lab$(comma)test,$(NO_PYTHON))
@@ -77,7 +80,7 @@ address: ## show or set the public address: make address URL=https://github.com/
 
 format: ## put code and notebooks in the course's form
 	$(call set_up,$(PYTHONS),--extras lab$(comma)test,$(NO_PYTHON))
-	@$(VENV) -m ruff format . && $(VENV) -m ruff check --fix .
+	@$(VENV) -m ruff check --fix --quiet . ; $(VENV) -m ruff format . && $(VENV) -m ruff check .
 
 # uv resolves once for every platform and Python; it keeps the present pins where they still serve.
 # Newer ones: make lock ARGS=--upgrade

@@ -6,20 +6,31 @@ function that builds a network instead of a network, it reads all this without m
 weights, so that a network of a gigabyte is read in a few megabytes.
 """
 
-import math
 import threading
 from typing import NamedTuple
 
 from .arithmetic import Field, grow, pair
 
 BYTES = 4  # of a float32
+UNKNOWN = "?"
+
+# Layers whose receptive field follows from their kernel or pool size.
+WINDOWS = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "AveragePooling2D"}
+# Layers that look at one place at a time, or move numbers without looking at their neighbours.
+PLACES = {
+    *("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax", "BatchNormalization"),
+    *("Dropout", "SpatialDropout2D", "GaussianNoise", "Rescaling", "Identity", "Flatten"),
+    *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"),
+    *("ZeroPadding2D", "Cropping2D"),
+}
 
 
 class Row(NamedTuple):
     """One layer, for one image.
 
-    `multiply_adds` is None for a layer whose arithmetic is not known here; `receptive_field` is
-    `(height, width)` in input pixels, or None where a unit sees the whole image.
+    `multiply_adds` is None for a layer whose arithmetic is not known here. `receptive_field` is
+    `(height, width)` in input pixels, None where a unit sees the whole image, and `UNKNOWN` from
+    the first layer on whose window is not known here.
     """
 
     name: str
@@ -38,7 +49,7 @@ class Anatomy:
         name: of the network.
         rows: a list of `Row`.
         parameters: trainable numbers, in all.
-        multiply_adds: of one image, in all.
+        multiply_adds: of one image, in all; a lower bound if there is a layer where it is None.
         activation_bytes: of all layers' outputs for one image, in float32.
     """
 
@@ -62,7 +73,8 @@ class Anatomy:
                 f"{row.activation_bytes / 1000:,.1f}",
                 "all" if row.receptive_field is None else "×".join(map(str, row.receptive_field)),
             )
-        total = f"{self.parameters:,}", f"{self.multiply_adds:,}"
+        at_least = "≥ " if any(row.multiply_adds is None for row in self.rows) else ""
+        total = f"{self.parameters:,}", f"{at_least}{self.multiply_adds:,}"
         yield ("total", "", "", *total, f"{self.activation_bytes / 1000:,.1f}", "")
 
     def __str__(self):
@@ -114,14 +126,15 @@ def anatomy(network):
 
     Raises:
         TypeError: it is neither.
-        ValueError: the model has more than one input, has not been built, is made by writing a
-            class, has a model inside, or computes something outside a layer.
+        ValueError: the model has more than one input or one without a size, has not been built,
+            is made by writing a class, has a model inside, computes something outside a layer, or
+            has its channels first.
     """
     import keras
 
     if isinstance(network, keras.Model):
         return _read(network)
-    if callable(network):
+    if callable(network) and not isinstance(network, keras.layers.Layer):
         return _without_weights(lambda: _read(network()))
     raise TypeError(f"anatomy reads a Keras model or a function that builds one, not {network!r}")
 
@@ -161,11 +174,15 @@ def _read(model):
             f"{model.name} must be a functional or sequential model, built and with one input, "
             "to be read"
         )
+    if None in model.inputs[0].shape[1:]:
+        raise ValueError(f"{model.name} takes images of any size: give its input a size to read it")
     fields = {id(model.inputs[0]): (Field(), Field())}
     rows = []
     for layer in _in_order(model):
         inputs, output = layer.input, layer.output
         inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        if getattr(layer, "data_format", None) == "channels_first":
+            raise ValueError(f"{layer.name} has its channels first: this table reads NHWC only")
         if any(id(each) not in fields for each in inputs):
             raise _broken_off(model)
         before = [fields[id(each)] for each in inputs]
@@ -177,9 +194,11 @@ def _read(model):
                 kind=type(layer).__name__,
                 output_shape=shape,
                 parameters=_count(layer.trainable_weights),
-                multiply_adds=_multiply_adds(layer, inputs[0].shape, output.shape),
+                multiply_adds=_multiply_adds(layer, output.shape),
                 activation_bytes=BYTES * _product(shape),
-                receptive_field=after and tuple(math.ceil(axis.size) for axis in after),
+                receptive_field=after
+                if after in (None, UNKNOWN)
+                else tuple(axis.size for axis in after),
             )
         )
     if any(id(output) not in fields for output in model.outputs):
@@ -218,19 +237,21 @@ def _count(weights):
 
 
 def _fields_after(layer, before):
-    """The receptive fields after a layer; None once a unit sees the whole image."""
-    if any(fields is None for fields in before):
+    """The receptive fields along both axes; None for the whole image, or UNKNOWN."""
+    kind = type(layer).__name__
+    if kind.startswith("Global") or (kind == "Dense" and len(layer.output.shape) == 2):
+        return None  # pooled over the whole map, or connected to all of it
+    if None in before:
         return None
+    # The course's own layers say their window as Keras' do, and count for themselves.
+    own = hasattr(layer, "multiply_adds")
+    if UNKNOWN in before or not (own or kind in WINDOWS | PLACES | {"Dense"}):
+        return UNKNOWN
     # Where branches meet, a unit sees what any of them sees.
     widest = tuple(
         Field(max(axis.size for axis in axes), max(axis.jump for axis in axes))
         for axes in zip(*before, strict=True)
     )
-    kind = type(layer).__name__
-    if kind.startswith("Global") or (kind == "Dense" and len(layer.output.shape) == 2):
-        return None  # pooled over the whole map, or connected to all of it
-    if kind in ("Conv2DTranspose", "UpSampling2D"):
-        return tuple(map(_spread, widest, *_window_of_larger(layer)))
     kernel = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if kernel is None:
         return widest
@@ -239,34 +260,14 @@ def _fields_after(layer, before):
     return tuple(map(grow, widest, pair(kernel), pair(strides), pair(dilation)))
 
 
-def _window_of_larger(layer):
-    """`(kernel, stride)` of a layer that makes the map larger, each as a pair."""
-    if hasattr(layer, "kernel_size"):
-        return pair(layer.kernel_size), pair(layer.strides)
-    reach = 1 if layer.interpolation == "nearest" else 2  # pixels below that one is mixed from
-    return tuple(reach * extent for extent in pair(layer.size)), pair(layer.size)
-
-
-def _spread(field, kernel, stride):
-    """The receptive field after a window that writes `kernel` outputs for each input.
-
-    An output is written by every stride-th of them at most, and outputs lie closer together than
-    inputs: `jump` becomes a fraction.
-    """
-    return Field(field.size + (math.ceil(kernel / stride) - 1) * field.jump, field.jump / stride)
-
-
-def _multiply_adds(layer, input_shape, output_shape):
-    """For one image. A layer of the course's own may answer for itself."""
-    from keras import layers
-
+def _multiply_adds(layer, output_shape):
+    """For one image, or None. A layer of the course's own may answer for itself."""
     if hasattr(layer, "multiply_adds"):
         return layer.multiply_adds(output_shape)
-    if isinstance(layer, (layers.Conv1D, layers.Conv2D, layers.DepthwiseConv2D)):
+    kind = type(layer).__name__
+    if kind in ("Conv1D", "Conv2D", "DepthwiseConv2D", "Dense"):
+        # Each weight is used once at every place of the output.
         return _product(output_shape[1:-1]) * _product(layer.kernel.shape)
-    if isinstance(layer, layers.Dense):
-        return _product(output_shape[1:-1]) * _product(layer.kernel.shape)
-    if not layer.trainable_weights or isinstance(layer, layers.BatchNormalization):
-        # Comparisons, additions and element-by-element work: not counted, as is usual.
-        return 0
+    if kind in PLACES or "Pooling" in kind:
+        return 0  # comparisons and element-by-element work are not counted, as is usual
     return None

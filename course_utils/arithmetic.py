@@ -37,6 +37,9 @@ def whole_number(value, name, smallest):
 def span(kernel, dilation=1):
     """How many pixels a kernel reaches over: `dilation * (kernel - 1) + 1`.
 
+    Raises:
+        ValueError: an argument is not a whole number from 1 up.
+
     >>> span(3), span(3, dilation=2)
     (3, 5)
     """
@@ -50,6 +53,9 @@ def same_padding(size, kernel, stride=1, dilation=1):
 
     'same' promises an output of `ceil(size / stride)`. When the zeros cannot be shared equally,
     the odd one goes after: to the bottom and to the right.
+
+    Raises:
+        ValueError: an argument is not a whole number from 1 up.
 
     Source: TensorFlow's documentation of `tf.nn`, "Notes on padding".
 
@@ -68,7 +74,8 @@ def padding_amounts(size, kernel, stride=1, padding=0, dilation=1):
 
     Args:
         padding: 'valid' (none), 'same' (as Keras pads), a number of pixels for both ends, or a
-            pair `(before, after)`.
+            pair `(before, after)`. (For two axes at once a pair means something else: see
+            `padding_by_axis`.)
 
     Raises:
         ValueError: `padding` is none of these.
@@ -147,7 +154,8 @@ def size_preserving_padding(size, kernel, stride=1):
 def windows(size, kernel, stride=1, padding=0, dilation=1):
     """Which pixels each window reads, as one tuple of positions for each output.
 
-    Position 0 is the first real pixel; negative positions, and those from `size` on, are padding.
+    Arguments and errors are those of `output_size`. Position 0 is the first real pixel; negative
+    positions, and those from `size` on, are padding.
 
     >>> windows(7, kernel=3, stride=3)
     [(0, 1, 2), (3, 4, 5)]
@@ -195,6 +203,16 @@ def conv_parameters(channels, filters, kernel_size, groups=1, use_bias=True):
 
     A filter is as deep as its input has channels, `c`; in `groups`, as deep as its group.
 
+    Args:
+        channels: channels of the input.
+        filters: how many there are.
+        kernel_size: one number or `(vertical, horizontal)`.
+        groups: into how many groups channels and filters are split.
+        use_bias: whether each filter has a bias.
+
+    Raises:
+        ValueError: an argument is not a whole number, or `groups` does not divide.
+
     >>> conv_parameters(channels=3, filters=32, kernel_size=3)
     896
     """
@@ -214,18 +232,24 @@ def conv_multiply_adds(output_shape, channels, kernel_size, groups=1):
 
     Args:
         output_shape: `(height, width, filters)` of the output.
-        channels: channels of the input.
+        channels, kernel_size, groups: as for `conv_parameters`.
+
+    Raises:
+        ValueError: an argument is not a whole number, or `groups` does not divide.
 
     >>> conv_multiply_adds((32, 32, 32), channels=3, kernel_size=3)
     884736
     """
-    height, width, filters = output_shape
+    height, width, filters = (whole_number(each, "output_shape", 1) for each in output_shape)
     weights = conv_parameters(channels, filters, kernel_size, groups, use_bias=False)
     return height * width * weights
 
 
 def dense_parameters(inputs, units, use_bias=True):
     """Trainable numbers of a dense layer: `(inputs + 1) * units`.
+
+    Raises:
+        ValueError: an argument is not a whole number from 1 up.
 
     >>> dense_parameters(84, 10)
     850
@@ -314,6 +338,10 @@ def _window_of(layer):
             pair(layer.strides, "strides"),
             pair(layer.dilation_rate, "dilation_rate"),
         )
+    if not isinstance(layer, Pool):
+        raise ValueError(
+            f"{layer!r} is no layer: use Conv(...), Pool(...), GlobalPool(), Dense(...)"
+        )
     pool_size = pair(layer.pool_size, "pool_size")
     strides = pool_size if layer.strides is None else pair(layer.strides, "strides")
     return pool_size, strides, (1, 1)
@@ -321,6 +349,8 @@ def _window_of(layer):
 
 def receptive_field(layers):
     """The region of the input that one unit after `layers` can see, as `(height, width)`.
+
+    It may be larger than the image: then a unit sees all of it, and padding around it.
 
     Args:
         layers: `Conv` and `Pool` layers, first to last.
@@ -333,7 +363,7 @@ def receptive_field(layers):
     """
     fields = Field(), Field()
     for layer in layers:
-        if not isinstance(layer, (Conv, Pool)):
+        if isinstance(layer, (Dense, GlobalPool)):
             raise ValueError(f"{layer} sees its whole input: stop the list before it")
         fields = tuple(map(grow, fields, *_window_of(layer)))
     return tuple(field.size for field in fields)

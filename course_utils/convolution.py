@@ -71,10 +71,11 @@ def conv2d(images, kernels, bias=None, strides=1, padding="valid", dilation_rate
         groups: channels and filters are split into so many groups that do not see each other.
 
     Returns:
-        `(batch, output height, output width, filters)`, in the wider of the two float types.
+        `(batch, output height, output width, filters)`, float32 or what the arguments need.
 
     Raises:
-        ValueError: the shapes do not fit together, or no window fits the image.
+        ValueError: the shapes do not fit together, no window fits the image, or an array does not
+            hold real numbers.
 
     >>> conv2d(np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 2)), strides=2, padding="same").shape
     (1, 2, 2, 2)
@@ -314,7 +315,14 @@ def _checked_images(images):
             "images must be (batch, height, width, channels), "
             f"not of shape {images.shape}{hint.get(images.ndim, '')}"
         )
-    return images.astype(np.result_type(images, np.float32), copy=False)
+    return _checked_numbers(images, "images")
+
+
+def _checked_numbers(array, name):
+    """The array in a float type; a ValueError where it is no array of real numbers."""
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be real numbers, not of type {array.dtype}")
+    return array.astype(np.result_type(array, np.float32), copy=False)
 
 
 def _checked(images, kernels, groups):
@@ -323,6 +331,11 @@ def _checked(images, kernels, groups):
         raise ValueError(
             f"kernels must be (height, width, channels, filters), not of shape {kernels.shape}"
         )
+    if 0 in kernels.shape or 0 in images.shape[1:]:
+        raise ValueError(
+            f"nothing to convolve: images of shape {images.shape}, kernels of shape {kernels.shape}"
+        )
+    kernels = _checked_numbers(kernels, "kernels")
     channels, (depth, filters) = images.shape[-1], kernels.shape[2:]
     groups = whole_number(groups, "groups", 1)
     if depth * groups != channels:

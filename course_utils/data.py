@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from .arithmetic import whole_number
+
 DATA = Path(__file__).resolve().parent.parent / "data"
 SPLITS = ("train", "test")
 PHOTOS = ("bricks", "cat", "photographer")
@@ -107,7 +109,7 @@ def load(name, split, full=False):
     >>> images.shape, labels[:12].tolist()
     ((2000, 28, 28, 1), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1])
     """
-    if name not in DATASETS:
+    if name not in tuple(DATASETS):
         raise ValueError(f"there is no set {name!r}: choose one of {', '.join(DATASETS)}")
     if split not in SPLITS:
         raise ValueError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
@@ -298,7 +300,8 @@ def scale(images, low=0.0, high=1.0, border=0):
         float32 `(n, height + 2 * border, width + 2 * border, channels)`.
 
     Raises:
-        ValueError: the images are not uint8 (they may have been scaled before).
+        ValueError: the images are not uint8 (they may have been scaled before), or `border` is
+            not a whole number from 0 up.
 
     Source of LeNet-5's values, -0.1 for the background and 1.175 for the ink: LeCun et al. 1998,
     section II.B.
@@ -306,11 +309,12 @@ def scale(images, low=0.0, high=1.0, border=0):
     >>> scale(np.array([[[[0], [255]]]], dtype=np.uint8), low=-0.1, high=1.175).ravel().tolist()
     [-0.10000000149011612, 1.1749999523162842]
     """
-    images = np.asarray(images)
+    images, border = np.asarray(images), whole_number(border, "border", 0)
     if images.dtype != np.uint8 or images.ndim != 4:
+        hint = ". Have they been scaled before?" if images.dtype.kind == "f" else ""
         raise ValueError(
             "scale takes uint8 images of shape (n, height, width, channels), as load gives them; "
-            f"these are {images.dtype} of shape {images.shape}. Have they been scaled before?"
+            f"these are {images.dtype} of shape {images.shape}{hint}"
         )
     # There are only 256 different bytes: look each one up, and the two ends are exact.
     values = np.linspace(low, high, 256, dtype=np.float32)
@@ -328,9 +332,9 @@ def pipeline(images, labels, batch_size=128, training=False, augment=None, seed=
         training: True gives the images in a new order every epoch, and all batches of equal size:
             the n modulo `batch_size` images at the end of the order sit this epoch out. False
             gives every image, in order.
-        augment: a function `(images, seed) -> images` of a float32 batch and an int64 tensor of
-            shape (2,), such as `shift_and_flip()`; it gets a new seed for every batch of every
-            epoch.
+        augment: for training only: a function `(images, seed) -> images` of a float32 batch and
+            an int64 tensor of shape (2,), such as `shift_and_flip()`; it gets a new seed for
+            every batch of every epoch.
         seed: the same one gives the same epochs, in order and in augmentation, if TensorFlow's
             own seed (`training.set_seed`) is the same too.
 
@@ -339,15 +343,19 @@ def pipeline(images, labels, batch_size=128, training=False, augment=None, seed=
         shuffle batches, and warns that it will not.
 
     Raises:
-        ValueError: there are not as many labels as images, or, in training, not enough images for
-            one batch.
+        ValueError: there are no images or not as many labels, they have not been scaled, or, in
+            training, they do not fill one batch.
     """
     import tensorflow as tf
 
-    count = len(images)
-    if len(labels) != count:
-        raise ValueError(f"there are {count} images, but {len(labels)} labels")
-    if batch_size < 1 or (training and batch_size > count):
+    count, batch_size = len(images), whole_number(batch_size, "batch_size", 1)
+    if len(labels) != count or count == 0:
+        raise ValueError(
+            f"each image needs its label: there are {count} images, {len(labels)} labels"
+        )
+    if np.asarray(images).dtype == np.uint8:
+        raise ValueError("these images are bytes from 0 to 255: scale(images) makes them numbers")
+    if training and batch_size > count:
         raise ValueError(
             f"a batch of {batch_size} cannot be filled from {count} images: "
             f"use a batch_size from 1 to {count}"
@@ -364,7 +372,7 @@ def pipeline(images, labels, batch_size=128, training=False, augment=None, seed=
     batches = numbers.batch(batch_size, drop_remainder=training).map(
         lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen))
     )
-    if augment is not None:
+    if training and augment is not None:
         seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
         batches = tf.data.Dataset.zip((batches, seeds)).map(
             lambda batch, batch_seed: (augment(batch[0], batch_seed), batch[1])
@@ -399,8 +407,7 @@ def shift_and_flip(pixels=4, flip=True, fill=0.0):
 
     Source: He et al., "Deep residual learning for image recognition" (2016), section 4.2.
     """
-    if not isinstance(pixels, int) or pixels < 0:
-        raise ValueError(f"pixels is {pixels!r}: give a whole number from 0 up")
+    pixels = whole_number(pixels, "pixels", 0)
 
     def move(images, seed):
         import tensorflow as tf

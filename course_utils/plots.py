@@ -183,7 +183,9 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
     for row, column in marked:
         box = (column - 0.5, row - 0.5)
-        axes.add_patch(Rectangle(box, 1, 1, fill=False, color=PALETTE["lost"], linewidth=3))
+        axes.add_patch(
+            Rectangle(box, 1, 1, fill=False, color=PALETTE["lost"], linewidth=3, zorder=3)
+        )
     axes.set(xticks=np.arange(-0.5, columns), yticks=np.arange(-0.5, rows))
     axes.set(xticklabels=[], yticklabels=[])
     axes.grid(True, color="#bbbbbb", linewidth=0.6)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import keras
 
+from .arithmetic import whole_number
 from .data import DATA
 
 HISTORY_KEYS = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
@@ -69,8 +70,10 @@ def fit(
         loss: a Keras loss instead of the default cross-entropy of the logits.
         title: of the learning curve.
         live: draw the curve (True) or print lines (False); None asks whether a notebook runs.
-        checkpoints: a folder in which the state after every epoch is kept. If it holds one, the
-            training goes on from there.
+        checkpoints: a folder in which the state after every epoch is kept: weights, optimizer and
+            history. If it holds one, the training goes on from there, with the training images in
+            an order of its own. Ask for the same `epochs`, or the default optimizer's steps
+            shrink to another rhythm.
 
     Returns:
         The history.
@@ -79,13 +82,7 @@ def fit(
         ValueError: `epochs` is not positive, `train` has no batch (or does not say how many), or
             the checkpoints are of a longer training than this, or of another network.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, not {epochs}")
-    steps = int(train.cardinality())
-    if steps == 0:
-        raise ValueError("train has no batch: give more images or a smaller batch_size")
-    if steps < 0:
-        raise ValueError("train must say how many batches it has: see tf.data's assert_cardinality")
+    epochs, steps = whole_number(epochs, "epochs", 1), _batches_in(train)
     model.compile(
         optimizer or cosine_adam(learning_rate, steps * epochs),
         loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -117,6 +114,20 @@ def fit(
     return history
 
 
+def _batches_in(train):
+    """How many batches a `tf.data.Dataset` has; a ValueError where that is no use."""
+    if not hasattr(train, "cardinality"):
+        raise ValueError("train must be batches: data.pipeline(images, labels, training=True)")
+    steps = int(train.cardinality())
+    if steps == 0:
+        raise ValueError("train has no batch: give more images or a smaller batch_size")
+    if steps == -1:
+        raise ValueError("train never ends: leave out repeat(), epochs are counted here")
+    if steps < 0:
+        raise ValueError("train must say how many batches it has: see tf.data's assert_cardinality")
+    return steps
+
+
 def recorded_run(name):
     """A training on a complete data set, as `make record` left it in `data/runs/`.
 
@@ -139,12 +150,17 @@ def error_percent(model, batches):
     Args:
         model: a Keras model that gives logits.
         batches: of (images, labels), as `data.pipeline` gives them.
+
+    Raises:
+        ValueError: there is no batch.
     """
     wrong = total = 0
     for images, labels in batches:
         answers = model.predict_on_batch(images).argmax(axis=-1)
-        wrong += int((answers != labels.numpy()).sum())
+        wrong += int((answers != keras.ops.convert_to_numpy(labels)).sum())
         total += len(answers)
+    if not total:
+        raise ValueError("there is no batch to measure on")
     return 100 * wrong / total
 
 
@@ -174,7 +190,7 @@ class _Watcher(keras.callbacks.Callback):
             self.tell(self.progress(batch + 1, logs or {}))
 
     def on_epoch_end(self, epoch, logs=None):
-        for key in HISTORY_KEYS[:-1]:
+        for key in HISTORY_KEYS:
             if key in logs:
                 self.history[key].append(float(logs[key]))
         self.history["seconds"].append(time.perf_counter() - self.epoch_began)
@@ -242,8 +258,6 @@ class _Notebook(_Watcher):
 
         from . import plots
 
-        if not self.history["val_loss"] and not self.history["loss"]:
-            return
         finding = f"{self.title}: {self.summary()}"
         figure = plots.draw_curves({"this run": self.history}, finding, self.epochs)
         alt = f"Loss and error against epochs, for training and test. {finding}."

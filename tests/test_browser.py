@@ -58,7 +58,7 @@ def lab(course_copy, learner_environment, tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    options = "--no-browser --allow-root --expose-app-in-browser --ServerApp.port_retries=0"
+    options = "--no-browser --expose-app-in-browser --ServerApp.port_retries=0"
     options += f" --ServerApp.ip=127.0.0.1 --ServerApp.port={port} --IdentityProvider.token="
     # A learner's own settings of Jupyter are none of this test's business.
     private = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR", "LAB_SETTINGS_DIR", "LAB_WORKSPACES_DIR")

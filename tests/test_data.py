@@ -360,21 +360,30 @@ def test_pipeline_refuses_what_cannot_be_batched():
     images, labels = numbered(10)
     with pytest.raises(ValueError, match="batch of 11.*10 images.*from 1 to 10"):
         data.pipeline(images, labels, batch_size=11, training=True)
-    with pytest.raises(ValueError, match="batch of 0"):
+    with pytest.raises(ValueError, match="batch_size must be at least 1, not 0"):
         data.pipeline(images, labels, batch_size=0)
-    with pytest.raises(ValueError, match="10 images, but 9 labels"):
+    with pytest.raises(ValueError, match="10 images, 9 labels"):
         data.pipeline(images, labels[:9])
+    with pytest.raises(ValueError, match="0 images, 0 labels"):
+        data.pipeline(images[:0], labels[:0])
+    with pytest.raises(ValueError, match="batch_size must be a whole number, not '2'"):
+        data.pipeline(images, labels, batch_size="2")
+    with pytest.raises(ValueError, match="scale"):
+        data.pipeline(data.load("mnist", "test").images, labels[:1].repeat(2000))
 
 
 def test_augmentation_is_new_every_epoch_and_the_same_for_the_same_seed():
     images, labels, _ = data.load("cifar10", "test")
     images, labels = data.scale(images[:64]), np.arange(64)
 
+    def by_label(batches):
+        moved, numbers = epoch(batches)
+        return moved[np.argsort(numbers)]
+
     def moved(seed):
-        batches = data.pipeline(
-            images, labels, batch_size=64, augment=data.shift_and_flip(), seed=seed
-        )
-        return epoch(batches)[0], epoch(batches)[0]
+        options = {"training": True, "augment": data.shift_and_flip(), "seed": seed}
+        batches = data.pipeline(images, labels, batch_size=64, **options)
+        return by_label(batches), by_label(batches)
 
     first, second = moved(seed=1)
     same = (first == second).all(axis=(1, 2, 3))
@@ -382,6 +391,8 @@ def test_augmentation_is_new_every_epoch_and_the_same_for_the_same_seed():
     for one, other in zip(moved(seed=1), (first, second), strict=True):
         np.testing.assert_array_equal(one, other)
     assert (moved(seed=2)[0] != first).any()
+    measured = data.pipeline(images, labels, batch_size=64, augment=data.shift_and_flip())
+    np.testing.assert_array_equal(epoch(measured)[0], images)  # nothing is moved to measure
 
 
 @pytest.mark.parametrize("flip, ways", [(True, 18), (False, 9)])

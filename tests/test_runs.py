@@ -241,7 +241,7 @@ def test_what_another_recipe_has_left_is_not_gone_on_with(recorder):
 def test_a_recipe_is_settled_on_images_held_out_from_training(recorder, monkeypatch):
     measured = []
     monkeypatch.setattr(
-        recorder.module.training,
+        training,
         "fit",
         lambda network, train, test, **options: measured.append((train, test)) or HISTORY,
     )

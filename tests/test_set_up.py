@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import tomllib
 import venv
 from contextlib import redirect_stdout
@@ -242,10 +241,8 @@ def test_no_network(course_copy, learner_environment):
 def test_the_second_run_does_nothing(course_copy, learner_environment, empty_venv):
     course = course_copy(*NEEDED)
     finished(course, empty_venv, ("lab", "test"))
-    start = time.perf_counter()
     for extras in ("lab", "lab,test"):
         assert set_up(course, learner_environment, "--extras", extras) == (0, "", [])
-    assert time.perf_counter() - start < 4  # two starts of Python; an installation takes a minute
     assert not (course / "build").exists(), "pip was not called"
 
 
@@ -314,6 +311,20 @@ def test_interrupted(course_copy, learner_environment):
     assert status == 1 and "Making" not in said and "Installing" in said
 
 
+def test_interrupted_while_unpacking(course_copy, learner_environment, empty_venv):
+    """pip takes a package whose unpacking was cut off for an installed one: begin anew."""
+    course = course_copy(*NEEDED)
+    finished(course, empty_venv)
+    (course / ".venv" / tool().STAMP).unlink()
+    (course / ".venv" / tool().UNPACKING).touch()
+    (course / ".venv" / "half of a package").touch()
+    status, said, _ = set_up(course, learner_environment | closed_index())
+    assert status == 1 and ".venv was left half installed: making it anew" in said
+    assert not (course / ".venv" / "half of a package").exists()
+    # Without a network pip came to an end before it changed anything: nothing is half done.
+    assert not (course / ".venv" / tool().UNPACKING).exists()
+
+
 def in_a_sandbox(course, env, *options, command):
     """Run a shell command under bubblewrap, in the copy's folder."""
     sandbox = shutil.which("bwrap")
@@ -338,7 +349,8 @@ def test_no_room_is_seen_before_anything_is_installed(course_copy, learner_envir
         course,
         learner_environment,
         *("--size", "100000000", "--tmpfs", small),
-        command=f'cp -r "{course}"/. "{small}" && cd "{small}" && make lab PYTHON="{sys.executable}"',
+        command=f'cp -r "{course}"/. "{small}" && cd "{small}" && '
+        f'make lab PYTHON="{sys.executable}"',
     )
     assert status != 0 and len(lines) == 1
     assert "no room on the disk: 0.1 GB are free" in lines[0]

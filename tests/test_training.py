@@ -151,8 +151,19 @@ def test_a_training_set_without_a_batch_is_refused():
 
 
 def test_a_training_set_of_unknown_length_is_refused():
-    with pytest.raises(ValueError, match="how many batches"):
+    with pytest.raises(ValueError, match="train never ends: leave out repeat"):
         fit(network(), train_batches().repeat(), live=False)
+    with pytest.raises(ValueError, match="how many batches"):
+        fit(network(), train_batches().filter(lambda *batch: True), live=False)
+
+
+def test_arrays_are_no_batches():
+    with pytest.raises(ValueError, match="train must be batches: data.pipeline"):
+        fit(network(), (np.zeros((4, 2)), np.zeros(4)), live=False)
+    with pytest.raises(ValueError, match="epochs must be a whole number, not 1.5"):
+        fit(network(), train_batches(), epochs=1.5, live=False)
+    with pytest.raises(ValueError, match="no batch to measure on"):
+        training.error_percent(network(), [])
 
 
 # ---------------------------------------------------------------------------------------------
@@ -385,7 +396,7 @@ def test_a_notebook_gets_a_line_and_a_curve_that_grow_in_place(shown, capfd):
         assert base64.b64decode(mime["image/png"]).startswith(b"\x89PNG")
         alt = metadata["image/png"]["alt"]
         assert alt == mime["text/plain"]
-        assert alt.startswith(f"Learning curves of a try. {epoch} epoch")
+        assert f"training and test. a try: {epoch} epoch" in alt
     assert len({mime["image/png"] for mime, _ in curve.states}) == 3
     assert capfd.readouterr() == ("", "")
 

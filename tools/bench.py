@@ -100,8 +100,19 @@ def peak_memory(pause=0.1):
 
 
 def bench_conv2d():
-    """`conv2d` on 32 images of 32×32×3 with 32 filters of 3×3, float32, no padding."""
+    """`conv2d` on 32 images of 32×32×3 with 32 filters of 3×3, float32, no padding.
+
+    NumPy gets one thread. With more, its matrix library's threads now and then wait for each other
+    and for TensorFlow's, for several times as long as they compute; one core against all of
+    TensorFlow's is the harder test, and a steady one.
+    """
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     import numpy as np
+
+    from course_utils.environment import quiet_tensorflow
+
+    quiet_tensorflow()
+    del os.environ["OPENBLAS_NUM_THREADS"]  # it is read at the import; others shall not inherit it
     import tensorflow as tf
 
     from course_utils.convolution import conv2d, conv2d_loops
@@ -169,15 +180,12 @@ PARTS = {"conv2d": bench_conv2d, "import": bench_import, "notebook": bench_noteb
 
 def machine():
     """What the numbers were measured on, in one line."""
-    model = platform.processor() or platform.machine()
-    if (cpuinfo := Path("/proc/cpuinfo")).exists():
-        named = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = named[0].split(":", 1)[1].strip() if named else model
-    # NumPy's matrix product suffers badly where another process wants the same cores.
+    from course_utils.environment import processor
+
     load = f" (load {os.getloadavg()[0]:.1f} at the start)" if hasattr(os, "getloadavg") else ""
     versions = (f"{name} {version(name)}" for name in ("numpy", "tensorflow", "keras"))
     python = f"Python {platform.python_version()}"
-    return ", ".join([f"{model}, {os.cpu_count()} cores{load}", python, *versions])
+    return ", ".join([f"{processor()}, {os.cpu_count()} cores{load}", python, *versions])
 
 
 def main(arguments=None):
@@ -208,6 +216,5 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.path.insert(0, str(ROOT))
     main()

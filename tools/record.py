@@ -2,7 +2,8 @@
 
 Trains with each seed of the recipe and writes `data/runs/<run>.json` and, from the first seed,
 `data/weights/<run>.weights.h5`. Interrupt it whenever you like and start it again: it goes on
-after the last finished epoch. The state until then lies in `build/record/`.
+after the last finished epoch, with the same weights and optimizer, but with the training images in
+an order of its own. The state until then lies in `build/record/`.
 
 The test error is that of the last epoch. The test set chooses nothing: no epoch, no seed, and no
 recipe (a recipe is settled on a part of the training set that is held out, see `--hold-out`).
@@ -19,11 +20,8 @@ from pathlib import Path
 
 COURSE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(COURSE))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import numpy as np  # noqa: E402
-
-from course_utils import data, models, training  # noqa: E402
+from course_utils.environment import processor, quiet_tensorflow  # noqa: E402
 
 RECIPES = {
     "lenet5_modern": {
@@ -36,6 +34,18 @@ RECIPES = {
         "batch_size": 128,
         "epochs": 15,
         "augmentation": "none",
+        "seeds": [0, 1, 2],
+    },
+    "lenet5_modern_shifted": {
+        "network": "lenet5_modern",
+        "data": "mnist",
+        "scale": {"low": 0.0, "high": 1.0, "border": 0},
+        "loss": "cross-entropy",
+        "optimizer": "Adam, cosine decay to 0",
+        "learning_rate": 2e-3,
+        "batch_size": 128,
+        "epochs": 15,
+        "augmentation": {"pixels": 2, "flip": False},
         "seeds": [0, 1, 2],
     },
     "lenet5": {
@@ -51,21 +61,24 @@ RECIPES = {
         "seeds": [0, 1, 2],
     },
 }
-LOSSES = {"cross-entropy": None, "lenet5_loss": models.lenet5_loss}
 
 
 def train_one(recipe, seed, state, hold_out=0):
     """Trains with one seed, going on from `state`; gives the network and its history."""
+    import numpy as np
+
+    from course_utils import data, models, training
+
     train = data.load(recipe["data"], "train", full=True)
-    test = data.load(recipe["data"], "test", full=True)
     if hold_out:  # the same images for every seed, taken at random
         order = np.random.default_rng(0).permutation(len(train.images))
-        test = train._replace(
-            images=train.images[order[:hold_out]], labels=train.labels[order[:hold_out]]
-        )
-        train = train._replace(
-            images=train.images[order[hold_out:]], labels=train.labels[order[hold_out:]]
-        )
+        held, kept = order[:hold_out], order[hold_out:]
+        test = train._replace(images=train.images[held], labels=train.labels[held])
+        train = train._replace(images=train.images[kept], labels=train.labels[kept])
+    else:
+        test = data.load(recipe["data"], "test", full=True)
+    augmentation = recipe["augmentation"]
+    losses = {"cross-entropy": None, "lenet5_loss": models.lenet5_loss}
     training.set_seed(seed)
     network = getattr(models, recipe["network"])()
     history = training.fit(
@@ -75,12 +88,13 @@ def train_one(recipe, seed, state, hold_out=0):
             train.labels,
             recipe["batch_size"],
             training=True,
+            augment=None if augmentation == "none" else data.shift_and_flip(**augmentation),
             seed=seed,
         ),
         data.pipeline(data.scale(test.images, **recipe["scale"]), test.labels, 1000),
         epochs=recipe["epochs"],
         learning_rate=recipe["learning_rate"],
-        loss=LOSSES[recipe["loss"]],
+        loss=losses[recipe["loss"]],
         title=f"{recipe['network']}, seed {seed}",
         live=False,
         checkpoints=state,
@@ -92,25 +106,30 @@ def train_one(recipe, seed, state, hold_out=0):
 
 def hardware():
     """The processor and what else matters for speed, in words."""
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next((line.split(": ")[1] for line in lines if "model name" in line), name)
     import tensorflow as tf
 
     devices = [
         tf.config.experimental.get_device_details(device).get("device_name", "GPU")
         for device in tf.config.list_physical_devices("GPU")
     ]
-    return f"{name}, {os.cpu_count()} cores, {', '.join(devices) or 'no GPU'}"
+    return f"{processor()}, {os.cpu_count()} cores, {', '.join(devices) or 'no GPU'}"
 
 
-def write(path, text):
-    """Writes a file whole or not at all."""
+def write(path, save):
+    """Lets `save` write a file under another name, and puts it in its place when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    half_done = path.with_name(path.name + ".half-done")
-    half_done.write_text(text, encoding="utf-8")
+    half_done = path.with_name("half-done." + path.name)
+    save(half_done)
     os.replace(half_done, path)
+
+
+def save_weights(network, recipe, path):
+    """Writes the weights without the optimizer's state."""
+    from course_utils import models
+
+    bare = getattr(models, recipe["network"])()
+    bare.set_weights(network.get_weights())
+    write(path, bare.save_weights)
 
 
 def record(name, hold_out=0):
@@ -119,24 +138,25 @@ def record(name, hold_out=0):
     place = COURSE / ("build/held-out" if hold_out else "data/runs") / f"{name}.json"
     state = COURSE / "build" / "record" / (f"{name}-held-out" if hold_out else name)
     if place.exists():
+        shutil.rmtree(state, ignore_errors=True)
         print(f"{place.relative_to(COURSE)} is there already: delete it to record the run anew")
         return
-    # What an interrupted run has left is of use only if it was made with the same recipe.
-    settled = json.dumps({**recipe, "hold_out": hold_out}, indent=1)
+    versions = {
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("tensorflow", "keras", "numpy")},
+    }
+    # What an interrupted run has left is of use only if it was made in the same way.
+    settled = json.dumps({**recipe, "hold_out": hold_out, "versions": versions}, indent=1)
     kept = state / "recipe.json"
     if state.exists() and not (kept.exists() and kept.read_text(encoding="utf-8") == settled):
+        print(f"{state.relative_to(COURSE)} was made by another recipe or version: starting anew")
         shutil.rmtree(state)
-    write(kept, settled)
-    histories = []
-    for seed in recipe["seeds"]:
-        network, history = train_one(recipe, seed, state / f"seed-{seed}", hold_out)
-        histories.append(history)
-        if seed == recipe["seeds"][0] and not hold_out:
-            weights = COURSE / "data" / "weights" / f"{name}.weights.h5"
-            weights.parent.mkdir(parents=True, exist_ok=True)
-            bare = getattr(models, recipe["network"])()  # without the optimizer's state
-            bare.set_weights(network.get_weights())
-            bare.save_weights(weights)
+    write(kept, lambda path: path.write_text(settled, encoding="utf-8"))
+
+    trained = [
+        train_one(recipe, seed, state / f"seed-{seed}", hold_out) for seed in recipe["seeds"]
+    ]
+    histories = [history for _, history in trained]
     run = {
         "name": name,
         "recipe": {key: value for key, value in recipe.items() if key != "seeds"},
@@ -145,12 +165,12 @@ def record(name, hold_out=0):
         "history": histories,
         "wall_seconds": round(sum(sum(history["seconds"]) for history in histories), 1),
         "hardware": hardware(),
-        "versions": {
-            "python": platform.python_version(),
-            **{package: version(package) for package in ("tensorflow", "keras", "numpy")},
-        },
+        "versions": versions,
     }
-    write(place, json.dumps(run, indent=1) + "\n")
+    if not hold_out:
+        save_weights(trained[0][0], recipe, COURSE / "data" / "weights" / f"{name}.weights.h5")
+    text = json.dumps(run, indent=1) + "\n"
+    write(place, lambda path: path.write_text(text, encoding="utf-8"))
     shutil.rmtree(state)  # or the next recording would find it and train nothing
     errors = ", ".join(f"{error:.2f}" for error in run["test_error"])
     mean = sum(run["test_error"]) / len(run["test_error"])
@@ -170,4 +190,5 @@ if __name__ == "__main__":
         "to settle a recipe; writes to build/, not to data/",
     )
     arguments = parser.parse_args()
+    quiet_tensorflow()
     record(arguments.run, arguments.hold_out)

@@ -33,6 +33,7 @@ COLAB = (3, 13)
 # Measured with TensorFlow 2.21 on Linux: 2.6 GB for lab and test together; and what pip downloads.
 ROOM_IN_GB = 3.5
 STAMP = "course.json"
+UNPACKING = "course.half-done"  # lies in the environment while pip is at work in it
 
 
 class Problem(Exception):
@@ -307,6 +308,9 @@ def set_up(venv, extras, colab):
             remove(venv, "does not work (its Python or its pip does not run)")
         elif found != version:
             remove(venv, f"holds Python {found}, not {version}")
+        elif (venv / UNPACKING).exists():
+            # pip takes a package whose unpacking was cut off for an installed one.
+            remove(venv, "was left half installed")
     if not venv.exists():
         make_venv(venv, log)
 
@@ -320,9 +324,16 @@ def set_up(venv, extras, colab):
         wanted = fingerprints(groups, pins, version)
     packages = sorted({package for group in groups.values() for package in group})
     print(f"Installing into {venv.name}; the log is {log.relative_to(ROOT)}", flush=True)
-    pip_install(venv, packages, pins, log)
+    (venv / UNPACKING).touch()
+    try:
+        pip_install(venv, packages, pins, log)
+    finally:
+        if "Installing collected packages:" not in read_from(log, 0):
+            (venv / UNPACKING).unlink()  # it came to an end before it changed anything
     # Written last: an interrupted run leaves no stamp, and the next one goes on.
     (venv / STAMP).write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+    if (venv / UNPACKING).exists():
+        (venv / UNPACKING).unlink()
     print(f"{venv.name} is ready", flush=True)
 
 
