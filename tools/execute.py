@@ -33,7 +33,12 @@ def clean(notebook):
 def execute(path):
     """Runs one notebook in its own folder and saves it; raises what a cell raised."""
     notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": path.parent}})
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        extra_arguments=["--log-level=ERROR"],  # the kernel's own words, not the notebook's
+        resources={"metadata": {"path": path.parent}},
+    )
     client.execute()
     nbformat.write(clean(notebook), path)
 
