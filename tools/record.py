@@ -23,42 +23,28 @@ sys.path.insert(0, str(COURSE))
 
 from course_utils.environment import processor, quiet_tensorflow  # noqa: E402
 
+MODERN = {
+    "network": "lenet5_modern",
+    "data": "mnist",
+    "scale": {"low": 0.0, "high": 1.0, "border": 0},
+    "loss": "cross-entropy",
+    "optimizer": "Adam, cosine decay to 0",
+    "learning_rate": 2e-3,
+    "batch_size": 128,
+    "epochs": 15,
+    "augmentation": "none",
+    "seeds": [0, 1, 2],
+}
 RECIPES = {
-    "lenet5_modern": {
-        "network": "lenet5_modern",
-        "data": "mnist",
-        "scale": {"low": 0.0, "high": 1.0, "border": 0},
-        "loss": "cross-entropy",
-        "optimizer": "Adam, cosine decay to 0",
-        "learning_rate": 2e-3,
-        "batch_size": 128,
-        "epochs": 15,
-        "augmentation": "none",
-        "seeds": [0, 1, 2],
-    },
-    "lenet5_modern_shifted": {
-        "network": "lenet5_modern",
-        "data": "mnist",
-        "scale": {"low": 0.0, "high": 1.0, "border": 0},
-        "loss": "cross-entropy",
-        "optimizer": "Adam, cosine decay to 0",
-        "learning_rate": 2e-3,
-        "batch_size": 128,
-        "epochs": 15,
-        "augmentation": {"pixels": 2, "flip": False},
-        "seeds": [0, 1, 2],
-    },
+    "lenet5_modern": MODERN,
+    "lenet5_modern_shifted": {**MODERN, "augmentation": {"pixels": 2, "flip": False}},
     "lenet5": {
+        **MODERN,
         "network": "lenet5",
-        "data": "mnist",
         "scale": {"low": -0.1, "high": 1.175, "border": 2},
         "loss": "lenet5_loss",
-        "optimizer": "Adam, cosine decay to 0",
         "learning_rate": 5e-3,
-        "batch_size": 128,
         "epochs": 20,
-        "augmentation": "none",
-        "seeds": [0, 1, 2],
     },
 }
 
