@@ -29,6 +29,7 @@ def load_record():
 
 
 RECIPES = load_record().RECIPES
+WITH_WEIGHTS = [name for name, recipe in RECIPES.items() if recipe["network"] == name]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -44,7 +45,7 @@ def run(request):
 def test_every_recipe_has_its_run_and_its_weights():
     assert set(RUNS) == set(RECIPES)
     weights = {path.name for path in (ROOT / "data" / "weights").iterdir()}
-    assert weights == {f"{name}.weights.h5" for name in RECIPES}
+    assert weights == {f"{name}.weights.h5" for name in WITH_WEIGHTS}
 
 
 def test_a_run_has_the_keys_of_a_run(run):
@@ -88,6 +89,7 @@ def test_lenet5_modern_is_as_good_as_promised():
     assert np.mean(training.recorded_run("lenet5_modern")["test_error"]) <= 0.85
 
 
+@pytest.mark.parametrize("run", WITH_WEIGHTS, indirect=True)
 def test_the_weights_are_those_of_the_run(run):
     network = getattr(models, run["recipe"]["network"])()
     network.load_weights(ROOT / "data" / "weights" / f"{run['name']}.weights.h5")
@@ -131,7 +133,7 @@ class Recorder:
         self.steps, self.interrupt_at = 0, None
         self.loaded = set()
         monkeypatch.setattr(self.module, "COURSE", folder)
-        monkeypatch.setattr(self.module, "RECIPES", {"tiny": dict(TINY)})
+        monkeypatch.setattr(self.module, "RECIPES", {"lenet5_modern": dict(TINY)})
         monkeypatch.setattr(data, "load", self.load)
         recorder = self
 
@@ -153,11 +155,11 @@ class Recorder:
         return data.Dataset(images, np.arange(64, dtype=np.int32) % 10, tuple("0123456789"))
 
     def record(self, **options):
-        self.module.record("tiny", **options)
+        self.module.record("lenet5_modern", **options)
 
     @property
     def place(self):
-        return self.folder / "data" / "runs" / "tiny.json"
+        return self.folder / "data" / "runs" / "lenet5_modern.json"
 
     @property
     def run(self):
@@ -191,17 +193,17 @@ def test_a_run_is_recorded_once(recorder, capsys):
         round(100 * (1 - history["val_accuracy"][-1]), 4) for history in run["history"]
     ]
     assert str(recorder.folder) not in recorder.place.read_text(encoding="utf-8")
-    assert "tiny: test error" in capsys.readouterr().out
+    assert "lenet5_modern: test error" in capsys.readouterr().out
     # The weights are the first seed's, bare, and nothing else stays behind.
     network = models.lenet5_modern()
-    network.load_weights(recorder.folder / "data" / "weights" / "tiny.weights.h5")
+    network.load_weights(recorder.folder / "data" / "weights" / "lenet5_modern.weights.h5")
     test = recorder.load("mnist", "test", full=True)
     batches = data.pipeline(data.scale(test.images), test.labels, 64)
     assert training.error_percent(network, batches) == pytest.approx(run["test_error"][0], abs=1e-3)
     before = recorder.files()
     assert set(before) == {
-        os.path.join("data", "runs", "tiny.json"),
-        os.path.join("data", "weights", "tiny.weights.h5"),
+        os.path.join("data", "runs", "lenet5_modern.json"),
+        os.path.join("data", "weights", "lenet5_modern.weights.h5"),
     }
 
     recorder.record()
@@ -231,7 +233,7 @@ def test_what_another_recipe_has_left_is_not_gone_on_with(recorder):
     recorder.interrupt_at = 6  # in the second epoch
     with pytest.raises(SystemExit):
         recorder.record()
-    recorder.module.RECIPES["tiny"].update(learning_rate=1e-3, seeds=[0])
+    recorder.module.RECIPES["lenet5_modern"].update(learning_rate=1e-3, seeds=[0])
     recorder.steps = 0
     recorder.record()
     assert recorder.steps == STEPS // 2
@@ -246,7 +248,7 @@ def test_a_recipe_is_settled_on_images_held_out_from_training(recorder, monkeypa
         lambda network, train, test, **options: measured.append((train, test)) or HISTORY,
     )
     recorder.record(hold_out=16)
-    assert set(recorder.files()) == {os.path.join("build", "held-out", "tiny.json")}
+    assert set(recorder.files()) == {os.path.join("build", "held-out", "lenet5_modern.json")}
     everything = data.scale(recorder.load("mnist", "train", full=True).images)
     held_out = [np.concatenate([images for images, _ in test]) for _, test in measured]
     np.testing.assert_array_equal(held_out[0], held_out[1])  # the same for each seed
@@ -260,3 +262,9 @@ def test_a_recipe_is_settled_on_images_held_out_from_training(recorder, monkeypa
 
 
 HISTORY = {key: [0.5] * TINY["epochs"] for key in training.HISTORY_KEYS}
+
+
+def test_a_run_of_another_name_keeps_no_weights(recorder):
+    recorder.module.RECIPES["another"] = recorder.module.RECIPES.pop("lenet5_modern")
+    recorder.module.record("another")
+    assert set(recorder.files()) == {os.path.join("data", "runs", "another.json")}

@@ -1,9 +1,10 @@
 """Records a training on a complete data set: `make record RUN=lenet5`.
 
-Trains with each seed of the recipe and writes `data/runs/<run>.json` and, from the first seed,
-`data/weights/<run>.weights.h5`. Interrupt it whenever you like and start it again: it goes on
-after the last finished epoch, with the same weights and optimizer, but with the training images in
-an order of its own. The state until then lies in `build/record/`.
+Trains with each seed of the recipe and writes `data/runs/<run>.json`. The run that has the name of
+its network also writes `data/weights/<run>.weights.h5`, from the first seed. Interrupt it whenever
+you like and start it again: it goes on after the last finished epoch, with the same weights and
+optimizer, but with the training images in an order of its own. The state until then lies in
+`build/record/`.
 
 The test error is that of the last epoch. The test set chooses nothing: no epoch, no seed, and no
 recipe (a recipe is settled on a part of the training set that is held out, see `--hold-out`).
@@ -153,7 +154,7 @@ def record(name, hold_out=0):
         "hardware": hardware(),
         "versions": versions,
     }
-    if not hold_out:
+    if name == recipe["network"] and not hold_out:  # a network's weights come from one run
         save_weights(trained[0][0], recipe, COURSE / "data" / "weights" / f"{name}.weights.h5")
     text = json.dumps(run, indent=1) + "\n"
     write(place, lambda path: path.write_text(text, encoding="utf-8"))
