@@ -195,6 +195,14 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
         spine.set(visible=True, color=PALETTE[role], linewidth=2.5)
 
 
+# How a pixel of a row is drawn, by what becomes of it; a key's words stand in the legend.
+PIXELS = {
+    "pixel": {"facecolor": "#cfe3f1", "edgecolor": PALETTE["input"]},
+    "read by no window": {"facecolor": "white", "edgecolor": PALETTE["input"], "hatch": "////"},
+    "padding": {"facecolor": "white", "edgecolor": PALETTE["neutral"], "hatch": "...."},
+}
+
+
 def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
     """Shows which pixels of a row each window reads, and which none does.
 
@@ -210,37 +218,24 @@ def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
     reads = windows_of(size, kernel, stride, padding, dilation)
     seen = {pixel for window in reads for pixel in window}
     width = min(WIDTH, 1.2 + 0.42 * (size + before + after))
-    figure, axes = subplots(height=1.1 + 0.2 * len(reads), width=width)
+    figure, axes = subplots(height=1.4 + 0.2 * len(reads), width=width)
+    drawn = {}  # what the legend shows: each look once
     for pixel in range(-before, size + after):
-        is_padding = not 0 <= pixel < size
-        hatch = "...." if is_padding else None if pixel in seen else "////"
-        axes.add_patch(
-            Rectangle(
-                (pixel - 0.45, 0.1),
-                0.9,
-                0.9,
-                facecolor="white" if is_padding else "#cfe3f1" if pixel in seen else "white",
-                edgecolor=PALETTE["neutral" if is_padding else "input"],
-                hatch=hatch,
-            )
-        )
-        axes.text(pixel, 0.55, "0" if is_padding else pixel, ha="center", va="center")
+        real = 0 <= pixel < size
+        look = "padding" if not real else "pixel" if pixel in seen else "read by no window"
+        square = Rectangle((pixel - 0.45, 0.1), 0.9, 0.9, **PIXELS[look])
+        drawn.setdefault(look, axes.add_patch(square))
+        axes.text(pixel, 0.55, pixel if real else "0", ha="center", va="center")
+    dots = {"color": PALETTE["kernel"], "markersize": 5, "markeredgecolor": "black"}
     for line, window in enumerate(reads):
         height = -0.25 - 0.35 * line
-        axes.plot(
-            window,
-            [height] * len(window),
-            "o-",
-            color=PALETTE["kernel"],
-            markersize=5,
-            markeredgecolor="black",
-            markeredgewidth=0.8,
-        )
+        (drawn["window"],) = axes.plot(window, [height] * len(window), "o-", **dots)
         axes.text(size + after - 0.3, height, f"output {line}", va="center", fontsize=8)
     count = f"{len(reads)} window{'s' if len(reads) != 1 else ''}"
     axes.set_title(count if title is None else title)
     axes.set(xlim=(-before - 0.7, size + after + 1.1), ylim=(-0.35 * len(reads) - 0.1, 1.2))
     axes.axis("off")
+    figure.legend(drawn.values(), drawn, loc="outside lower left", ncols=4, fontsize=8)
     show(figure, alt)
 
 
