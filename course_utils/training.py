@@ -229,12 +229,17 @@ class _Watcher(keras.callbacks.Callback):
 
 
 class _Terminal(_Watcher):
+    over = "\r\033[K"  # back to the start of the line, and wipe it
+
     def tell(self, line):
         if sys.stdout.isatty():
-            print("\r" + line, end="", flush=True)
+            print(self.over + line, end="", flush=True)
 
     def draw(self):
-        print(("\r" if sys.stdout.isatty() else "") + f"{self.title}: {self.summary()}", flush=True)
+        print(
+            (self.over if sys.stdout.isatty() else "") + f"{self.title}: {self.summary()}",
+            flush=True,
+        )
 
     def finish(self, remark=""):
         if remark:

@@ -110,18 +110,7 @@ def test_the_weights_are_small():
 # How it is recorded
 # ---------------------------------------------------------------------------------------------
 
-TINY = {
-    "network": "lenet5_modern",
-    "data": "mnist",
-    "scale": {"low": 0.0, "high": 1.0, "border": 0},
-    "loss": "cross-entropy",
-    "optimizer": "Adam, cosine decay to 0",
-    "learning_rate": 2e-3,
-    "batch_size": 16,
-    "epochs": 2,
-    "augmentation": "none",
-    "seeds": [0, 1],
-}
+TINY = {**RECIPES["lenet5_modern"], "batch_size": 16, "epochs": 2, "seeds": [0, 1]}
 EPOCHS = len(TINY["seeds"]) * TINY["epochs"]
 
 
