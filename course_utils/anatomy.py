@@ -6,6 +6,7 @@ function that builds a network instead of a network, it reads all this without m
 weights, so that a network of a gigabyte is read in a few megabytes.
 """
 
+import math
 import threading
 from typing import NamedTuple
 
@@ -195,7 +196,7 @@ def _read(model):
                 output_shape=shape,
                 parameters=_count(layer.trainable_weights),
                 multiply_adds=_multiply_adds(layer, output.shape),
-                activation_bytes=BYTES * _product(shape),
+                activation_bytes=BYTES * math.prod(shape),
                 receptive_field=after
                 if after in (None, UNKNOWN)
                 else tuple(axis.size for axis in after),
@@ -225,15 +226,8 @@ def _in_order(model):
         yield layer
 
 
-def _product(shape):
-    result = 1
-    for extent in shape:
-        result *= extent
-    return result
-
-
 def _count(weights):
-    return sum(_product(weight.shape) for weight in weights)
+    return sum(math.prod(weight.shape) for weight in weights)
 
 
 def _fields_after(layer, before):
@@ -267,7 +261,7 @@ def _multiply_adds(layer, output_shape):
     kind = type(layer).__name__
     if kind in ("Conv1D", "Conv2D", "DepthwiseConv2D", "Dense"):
         # Each weight is used once at every place of the output.
-        return _product(output_shape[1:-1]) * _product(layer.kernel.shape)
+        return math.prod(output_shape[1:-1]) * math.prod(layer.kernel.shape)
     if kind in PLACES or "Pooling" in kind:
         return 0  # comparisons and element-by-element work are not counted, as is usual
     return None

@@ -8,6 +8,7 @@ Words: `size` is a number of pixels, `kernel` the number of taps of a filter alo
 distance between neighbouring taps (1: no gaps).
 """
 
+import math
 import operator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -398,9 +399,7 @@ def read_stack(input_shape, layers):
 def _read(layer, shape, fields, input_shape):
     """One layer's `Reading`, and the receptive fields after it."""
     if isinstance(layer, Dense):
-        inputs = 1
-        for extent in shape:
-            inputs *= extent
+        inputs = math.prod(shape)
         weights = dense_parameters(inputs, layer.units, use_bias=False)
         parameters = dense_parameters(inputs, layer.units, layer.use_bias)
         return Reading(layer, (int(layer.units),), parameters, weights, input_shape[:2]), fields

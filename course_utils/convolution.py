@@ -354,7 +354,7 @@ def _checked_pool(images, pool_size, strides, padding):
     pool_size = pair(pool_size, "pool_size")
     strides = pool_size if strides is None else strides
     plan = _plan(images.shape, pool_size, strides, padding, 1)
-    if not _pixels_in_window(images, plan).all():
+    if any(map(any, plan.padding)) and not _pixels_in_window(images, plan).all():
         raise ValueError(
             f"padding {padding} leaves a window of {pool_size} with nothing but padding: "
             "pad by fewer pixels than pool_size"

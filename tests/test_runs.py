@@ -121,7 +121,7 @@ class Recorder:
         self.module, self.folder = load_record(), folder
         self.steps, self.interrupt_at = 0, None
         self.loaded = set()
-        monkeypatch.setattr(self.module, "COURSE", folder)
+        monkeypatch.setattr(self.module, "ROOT", folder)
         monkeypatch.setattr(self.module, "RECIPES", {"lenet5_modern": dict(TINY)})
         monkeypatch.setattr(data, "load", self.load)
         recorder = self

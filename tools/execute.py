@@ -13,7 +13,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-COURSE = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -44,7 +44,7 @@ def execute(path):
 
 
 def main(names):
-    paths = [Path(name) for name in names] or sorted((COURSE / "notebooks").glob("*.ipynb"))
+    paths = [Path(name) for name in names] or sorted((ROOT / "notebooks").glob("*.ipynb"))
     for path in paths:
         began = time.perf_counter()
         print(f"{path.name} ...", end=" ", flush=True)

@@ -19,8 +19,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-COURSE = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(COURSE))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
 from course_utils.environment import processor, quiet_tensorflow  # noqa: E402
 
@@ -50,20 +50,27 @@ RECIPES = {
 }
 
 
-def train_one(recipe, seed, state, hold_out=0):
-    """Trains with one seed, going on from `state`; gives the network and its history."""
+def images_of(recipe, hold_out=0):
+    """What a recipe trains on and what it is measured on: two of `data.Dataset`."""
     import numpy as np
 
-    from course_utils import data, models, training
+    from course_utils import data
 
     train = data.load(recipe["data"], "train", full=True)
-    if hold_out:  # the same images for every seed, taken at random
-        order = np.random.default_rng(0).permutation(len(train.images))
-        held, kept = order[:hold_out], order[hold_out:]
-        test = train._replace(images=train.images[held], labels=train.labels[held])
-        train = train._replace(images=train.images[kept], labels=train.labels[kept])
-    else:
-        test = data.load(recipe["data"], "test", full=True)
+    if not hold_out:
+        return train, data.load(recipe["data"], "test", full=True)
+    order = np.random.default_rng(0).permutation(len(train.images))
+    held, kept = order[:hold_out], order[hold_out:]
+    return (
+        train._replace(images=train.images[kept], labels=train.labels[kept]),
+        train._replace(images=train.images[held], labels=train.labels[held]),
+    )
+
+
+def train_one(recipe, seed, state, train, test):
+    """Trains with one seed, going on from `state`; gives the network and its history."""
+    from course_utils import data, models, training
+
     augmentation = recipe["augmentation"]
     losses = {"cross-entropy": None, "lenet5_loss": models.lenet5_loss}
     training.set_seed(seed)
@@ -122,11 +129,11 @@ def save_weights(network, recipe, path):
 def record(name, hold_out=0):
     """Trains a recipe with all its seeds and writes what came out."""
     recipe = RECIPES[name]
-    place = COURSE / ("build/held-out" if hold_out else "data/runs") / f"{name}.json"
-    state = COURSE / "build" / "record" / (f"{name}-held-out" if hold_out else name)
+    place = ROOT / ("build/held-out" if hold_out else "data/runs") / f"{name}.json"
+    state = ROOT / "build" / "record" / (f"{name}-held-out" if hold_out else name)
     if place.exists():
         shutil.rmtree(state, ignore_errors=True)
-        print(f"{place.relative_to(COURSE)} is there already: delete it to record the run anew")
+        print(f"{place.relative_to(ROOT)} is there already: delete it to record the run anew")
         return
     versions = {
         "python": platform.python_version(),
@@ -136,12 +143,13 @@ def record(name, hold_out=0):
     settled = json.dumps({**recipe, "hold_out": hold_out, "versions": versions}, indent=1)
     kept = state / "recipe.json"
     if state.exists() and not (kept.exists() and kept.read_text(encoding="utf-8") == settled):
-        print(f"{state.relative_to(COURSE)} was made by another recipe or version: starting anew")
+        print(f"{state.relative_to(ROOT)} was made by another recipe or version: starting anew")
         shutil.rmtree(state)
     write(kept, lambda path: path.write_text(settled, encoding="utf-8"))
 
+    train, test = images_of(recipe, hold_out)  # the same for every seed
     trained = [
-        train_one(recipe, seed, state / f"seed-{seed}", hold_out) for seed in recipe["seeds"]
+        train_one(recipe, seed, state / f"seed-{seed}", train, test) for seed in recipe["seeds"]
     ]
     histories = [history for _, history in trained]
     run = {
@@ -155,7 +163,7 @@ def record(name, hold_out=0):
         "versions": versions,
     }
     if name == recipe["network"] and not hold_out:  # a network's weights come from one run
-        save_weights(trained[0][0], recipe, COURSE / "data" / "weights" / f"{name}.weights.h5")
+        save_weights(trained[0][0], recipe, ROOT / "data" / "weights" / f"{name}.weights.h5")
     text = json.dumps(run, indent=1) + "\n"
     write(place, lambda path: path.write_text(text, encoding="utf-8"))
     shutil.rmtree(state)  # or the next recording would find it and train nothing

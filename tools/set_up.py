@@ -242,10 +242,15 @@ def progress(text, seconds):
 
 
 def pip_install(venv, wanted, pins, log):
-    """Run pip with its whole output in `log`; show where it is; raise `Problem` when it fails."""
+    """Run pip with its whole output in `log`; show where it is; raise `Problem` when it fails.
+
+    The file UNPACKING is left in `venv` when pip was stopped after it began to change packages.
+    """
     command = [str(python_of(venv)), "-m", "pip", "install", "--no-input", "--progress-bar=off"]
     command += ["--disable-pip-version-check", "--constraint", str(pins.relative_to(ROOT))]
-    start, shown = time.time(), 0.0
+    start, shown, status = time.time(), 0.0, None
+    half_done = venv / UNPACKING
+    half_done.touch()
     on_terminal = sys.stdout.isatty()
     with open(str(log), "ab") as record:
         begin = record.tell()
@@ -275,6 +280,8 @@ def pip_install(venv, wanted, pins, log):
         finally:
             if on_terminal:
                 print(" " * 60, end="\r", flush=True)
+            if status == 0 or "Installing collected packages:" not in read_from(log, begin):
+                half_done.unlink()  # pip did all of it, or nothing
     if status != 0:
         raise explain(read_from(log, begin), log)
 
@@ -324,16 +331,9 @@ def set_up(venv, extras, colab):
         wanted = fingerprints(groups, pins, version)
     packages = sorted({package for group in groups.values() for package in group})
     print(f"Installing into {venv.name}; the log is {log.relative_to(ROOT)}", flush=True)
-    (venv / UNPACKING).touch()
-    try:
-        pip_install(venv, packages, pins, log)
-    finally:
-        if "Installing collected packages:" not in read_from(log, 0):
-            (venv / UNPACKING).unlink()  # it came to an end before it changed anything
+    pip_install(venv, packages, pins, log)
     # Written last: an interrupted run leaves no stamp, and the next one goes on.
     (venv / STAMP).write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
-    if (venv / UNPACKING).exists():
-        (venv / UNPACKING).unlink()
     print(f"{venv.name} is ready", flush=True)
 
 
