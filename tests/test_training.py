@@ -478,3 +478,103 @@ def test_a_first_training_writes_nothing_to_stderr_once_tensorflow_has_started()
     )
     assert done.stderr.partition("started")[2] == ""
     assert done.stdout.startswith("lenet5: 1 epoch in")
+
+
+# ---------------------------------------------------------------------------------------------
+# What makes training fast on a CPU
+# ---------------------------------------------------------------------------------------------
+
+
+def with_batch_norm(shape=(6, 5, 3), filters=4, **options):
+    """A convolution and a normalisation with random scale and shift, for images of `shape`."""
+    set_seed(1)
+    norm = keras.layers.BatchNormalization(name="norm", **options)
+    convolution = keras.layers.Conv2D(filters, 3, use_bias=False)  # a bias would have no gradient
+    model = keras.Sequential([keras.Input(shape), convolution, norm])
+    for weight in norm.trainable_weights:
+        weight.assign(np.random.default_rng(2).normal(1, 0.3, weight.shape))
+    return model
+
+
+def one_step(model, images):
+    """Outputs and gradients in training; the moving statistics change on the way."""
+    with tf.GradientTape() as tape:
+        outputs = model(images, training=True)
+        loss = tf.reduce_sum(outputs * np.random.default_rng(3).normal(size=outputs.shape))
+    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
+    moving = [keras.ops.convert_to_numpy(each) for each in model.get_layer("norm").weights[2:]]
+    return [outputs, *gradients], moving
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 1), (6, 5, 3), (17, 9, 8)])
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9, "epsilon": 1e-5}])
+def test_fused_normalisation_is_keras_own(shape, options):
+    plain, fused = with_batch_norm(shape, **options), with_batch_norm(shape, **options)
+    images = np.random.default_rng(0).normal(1, 2, (16, *shape)).astype("float32")
+    for _ in range(3):
+        expected, expected_moving = one_step(plain, images)
+        with training._fused_batch_norm(fused):
+            assert "call" in vars(fused.get_layer("norm"))  # it is really another one
+            found, moving = one_step(fused, images)
+        assert "call" not in vars(fused.get_layer("norm"))
+        for ours, keras_own in zip(found, expected, strict=True):
+            unit = np.abs(keras_own).max()
+            np.testing.assert_allclose(ours / unit, keras_own / unit, atol=1e-5)
+        np.testing.assert_allclose(moving, expected_moving, rtol=1e-5, atol=1e-5)
+    with training._fused_batch_norm(fused):  # and measuring is the same
+        np.testing.assert_allclose(fused(images), plain(images), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "options", [{"axis": 1}, {"scale": False}, {"center": False}, {"dtype": "mixed_bfloat16"}]
+)
+def test_a_normalisation_that_the_kernel_does_not_know_stays_as_it_is(options):
+    model = with_batch_norm(**options)
+    with training._fused_batch_norm(model):
+        assert "call" not in vars(model.get_layer("norm"))
+
+
+def test_with_a_gpu_keras_own_normalisation_is_used(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a GPU"])
+    model = with_batch_norm()
+    with training._fused_batch_norm(model):
+        assert "call" not in vars(model.get_layer("norm"))
+
+
+def test_fit_trains_a_normalised_network_and_leaves_keras_layers(tmp_path):
+    set_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            keras.layers.Conv2D(4, 3, use_bias=False),
+            keras.layers.BatchNormalization(name="norm"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(2),
+        ]
+    )
+    used = []
+    fused_kernel = tf.compat.v1.nn.fused_batch_norm
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            tf.compat.v1.nn,
+            "fused_batch_norm",
+            lambda *arguments, **options: used.append(1) or fused_kernel(*arguments, **options),
+        )
+        quick_fit(model, epochs=1)
+    assert used
+    norm = model.get_layer("norm")
+    assert "call" not in vars(norm) and np.any(norm.moving_mean)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    images, _ = examples()
+    np.testing.assert_allclose(loaded(images), model(images), atol=1e-6)
+
+
+def test_sgd_rises_and_falls():
+    optimizer = training.cosine_sgd(0.4, steps=100)
+    assert (optimizer.momentum, optimizer.nesterov) == (0.9, True)
+    rates = np.array([float(optimizer._learning_rate(step)) for step in range(101)])
+    np.testing.assert_allclose(rates[:21], 0.4 * np.arange(21) / 20, atol=1e-6)
+    falling = np.arange(81) / 80
+    np.testing.assert_allclose(rates[20:], 0.4 * (1 + np.cos(np.pi * falling)) / 2, atol=1e-6)
+    assert np.isfinite(float(training.cosine_sgd(0.1, steps=1)._learning_rate(0)))

@@ -24,16 +24,42 @@ sys.path.insert(0, str(ROOT))
 
 from course_utils.environment import processor, quiet_tensorflow  # noqa: E402
 
+ADAM = "Adam, cosine decay to 0"
+SGD = "SGD, Nesterov momentum 0.9, warm-up in a fifth of the steps, cosine decay to 0"
 MODERN = {
     "network": "lenet5_modern",
     "data": "mnist",
     "scale": {"low": 0.0, "high": 1.0, "border": 0},
     "loss": "cross-entropy",
-    "optimizer": "Adam, cosine decay to 0",
+    "optimizer": ADAM,
     "learning_rate": 2e-3,
     "batch_size": 128,
     "epochs": 15,
     "augmentation": "none",
+    "seeds": [0, 1, 2],
+}
+# Images of about mean 0 and deviation 1, moved and mirrored anew each time.
+CIFAR = {
+    "network": "resnet_cifar",
+    "options": {"weight_decay": 5e-4},
+    "data": "cifar10",
+    "scale": {"low": -2.0, "high": 2.0, "border": 0},
+    "loss": "cross-entropy",
+    "optimizer": SGD,
+    "learning_rate": 0.2,
+    "batch_size": 128,
+    "augmentation": {"pixels": 4, "flip": True},
+    "seeds": [0],
+}
+ABLATION = {
+    **CIFAR,
+    "network": "alexnet_small",
+    "options": {"filters": 64, "dropout": 0.0, "weight_decay": 0.0},
+    "part": {"train": 5000, "test": 5000},
+    "optimizer": ADAM,
+    "learning_rate": 1e-3,
+    "augmentation": "none",
+    "epochs": 12,
     "seeds": [0, 1, 2],
 }
 RECIPES = {
@@ -47,7 +73,33 @@ RECIPES = {
         "learning_rate": 5e-3,
         "epochs": 20,
     },
+    "alexnet_small": {
+        **CIFAR,
+        "network": "alexnet_small",
+        "options": {"weight_decay": 1e-4},
+        "optimizer": ADAM,
+        "learning_rate": 1e-3,
+        "epochs": 16,
+    },
+    "vgg_small": {**CIFAR, "network": "vgg_small", "learning_rate": 0.1, "epochs": 16},
+    "resnet20": {**CIFAR, "options": {**CIFAR["options"], "depth": 20}, "epochs": 32},
+    # One thing changed at a time, on a tenth of the data and with half the filters: what does each
+    # of AlexNet's ideas bring?
+    "ablation_base": ABLATION,
+    "ablation_tanh": {**ABLATION, "options": {**ABLATION["options"], "activation": "tanh"}},
+    "ablation_augmented": {**ABLATION, "augmentation": CIFAR["augmentation"]},
+    "ablation_l2": {**ABLATION, "options": {**ABLATION["options"], "weight_decay": 5e-3}},
+    "ablation_dropout": {**ABLATION, "options": {**ABLATION["options"], "dropout": 0.5}},
 }
+
+
+def part_of(recipe, split):
+    """A split of the complete set, or as many of its first images as the recipe asks for."""
+    from course_utils import data
+
+    whole = data.load(recipe["data"], split, full=True)
+    count = recipe.get("part", {}).get(split)  # any number of first images is a balanced sample
+    return whole._replace(images=whole.images[:count], labels=whole.labels[:count])
 
 
 def images_of(recipe, hold_out=0):
@@ -56,9 +108,9 @@ def images_of(recipe, hold_out=0):
 
     from course_utils import data
 
-    train = data.load(recipe["data"], "train", full=True)
+    train, test = (part_of(recipe, split) for split in data.SPLITS)
     if not hold_out:
-        return train, data.load(recipe["data"], "test", full=True)
+        return train, test
     order = np.random.default_rng(0).permutation(len(train.images))
     held, kept = order[:hold_out], order[hold_out:]
     return (
@@ -73,8 +125,10 @@ def train_one(recipe, seed, state, train, test):
 
     augmentation = recipe["augmentation"]
     losses = {"cross-entropy": None, "lenet5_loss": models.lenet5_loss}
+    optimizers = {ADAM: training.cosine_adam, SGD: training.cosine_sgd}
+    steps = len(train.images) // recipe["batch_size"] * recipe["epochs"]
     training.set_seed(seed)
-    network = getattr(models, recipe["network"])()
+    network = training.network_of(recipe)
     history = training.fit(
         network,
         data.pipeline(
@@ -87,9 +141,9 @@ def train_one(recipe, seed, state, train, test):
         ),
         data.pipeline(data.scale(test.images, **recipe["scale"]), test.labels, 1000),
         epochs=recipe["epochs"],
-        learning_rate=recipe["learning_rate"],
+        optimizer=optimizers[recipe["optimizer"]](recipe["learning_rate"], steps),
         loss=losses[recipe["loss"]],
-        title=f"{recipe['network']}, seed {seed}",
+        title=f"{network.name}, seed {seed}",
         live=False,
         checkpoints=state,
     )
@@ -106,7 +160,9 @@ def hardware():
         tf.config.experimental.get_device_details(device).get("device_name", "GPU")
         for device in tf.config.list_physical_devices("GPU")
     ]
-    return f"{processor()}, {os.cpu_count()} cores, {', '.join(devices) or 'no GPU'}"
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    used = f" ({threads} used)" if threads else ""
+    return f"{processor()}, {os.cpu_count()} cores{used}, {', '.join(devices) or 'no GPU'}"
 
 
 def write(path, save):
@@ -119,11 +175,22 @@ def write(path, save):
 
 def save_weights(network, recipe, path):
     """Writes the weights without the optimizer's state."""
-    from course_utils import models
+    from course_utils import training
 
-    bare = getattr(models, recipe["network"])()
+    bare = training.network_of(recipe)
     bare.set_weights(network.get_weights())
     write(path, bare.save_weights)
+
+
+def update_readme():
+    """Puts the table of all recorded runs into the README, between its two marks."""
+    from course_utils import training
+
+    readme = ROOT / "README.md"
+    before, begin, rest = readme.read_text(encoding="utf-8").partition("<!-- results -->\n")
+    _, end, after = rest.partition("<!-- /results -->\n")
+    text = before + begin + training.results_table() + "\n" + end + after
+    write(readme, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def record(name, hold_out=0):
@@ -162,10 +229,12 @@ def record(name, hold_out=0):
         "hardware": hardware(),
         "versions": versions,
     }
-    if name == recipe["network"] and not hold_out:  # a network's weights come from one run
-        save_weights(trained[0][0], recipe, ROOT / "data" / "weights" / f"{name}.weights.h5")
+    network = trained[0][0]
+    if name == network.name and not hold_out:  # a network's weights come from one run
+        save_weights(network, recipe, ROOT / "data" / "weights" / f"{name}.weights.h5")
     text = json.dumps(run, indent=1) + "\n"
     write(place, lambda path: path.write_text(text, encoding="utf-8"))
+    update_readme()
     shutil.rmtree(state)  # or the next recording would find it and train nothing
     errors = ", ".join(f"{error:.2f}" for error in run["test_error"])
     mean = sum(run["test_error"]) / len(run["test_error"])
@@ -184,6 +253,18 @@ if __name__ == "__main__":
         help="measure on N training images instead of the test set, "
         "to settle a recipe; writes to build/, not to data/",
     )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=0,
+        metavar="N",
+        help="use N processor cores, so that several runs share a machine (0: all)",
+    )
     arguments = parser.parse_args()
+    if arguments.threads:
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
     quiet_tensorflow()
     record(arguments.run, arguments.hold_out)
