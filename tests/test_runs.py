@@ -34,7 +34,10 @@ WITH_WEIGHTS = ["lenet5_modern", "lenet5", "alexnet_small", "vgg_small", "resnet
 
 
 # Those that take long are trained once.
-ONE_SEED = {"alexnet_small", "vgg_small", "resnet20"}
+ONE_SEED = {
+    *("alexnet_small", "vgg_small", "resnet20"),
+    *("plain20_short", "resnet20_short", "plain56_short", "resnet56_short"),
+}
 
 
 # ---------------------------------------------------------------------------------------------
@@ -104,6 +107,17 @@ def test_resnet20_is_as_good_as_promised():
     assert error_of("resnet20") <= 9.5
 
 
+def test_deeper_is_worse_without_shortcuts_and_not_with_them():
+    assert error_of("plain56_short") >= error_of("plain20_short")
+    assert error_of("resnet56_short") < error_of("plain56_short")
+    recipes = [RECIPES[name] for name in RECIPES if name.endswith("_short")]
+    same = [
+        {**recipe, "options": {"weight_decay": recipe["options"]["weight_decay"]}}
+        for recipe in recipes
+    ]
+    assert len(recipes) == 4 and all(recipe == same[0] for recipe in same)
+
+
 @pytest.mark.parametrize("run", WITH_WEIGHTS, indirect=True)
 def test_the_weights_are_those_of_the_run(run):
     network = training.recorded_network(run["name"])
@@ -131,9 +145,9 @@ def test_what_was_not_recorded_is_named():
     with pytest.raises(ValueError, match="no recorded run 'vgg': choose one of .*vgg_small"):
         training.recorded_run("vgg")
     with pytest.raises(
-        ValueError, match="no weights of 'ablation_tanh' are kept: choose .*resnet20"
+        ValueError, match="no weights of 'plain20_short' are kept: choose .*resnet20"
     ):
-        training.recorded_network("ablation_tanh")
+        training.recorded_network("plain20_short")
 
 
 def test_the_readme_has_the_table_of_the_runs():

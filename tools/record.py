@@ -90,6 +90,16 @@ RECIPES = {
     "ablation_augmented": {**ABLATION, "augmentation": CIFAR["augmentation"]},
     "ablation_l2": {**ABLATION, "options": {**ABLATION["options"], "weight_decay": 5e-3}},
     "ablation_dropout": {**ABLATION, "options": {**ABLATION["options"], "dropout": 0.5}},
+    # Four networks under the same few epochs: is deeper better, with shortcuts and without?
+    **{
+        f"{kind}{depth}_short": {
+            **CIFAR,
+            "options": {**CIFAR["options"], "depth": depth, "residual": kind == "resnet"},
+            "epochs": 3,
+        }
+        for depth in (20, 56)
+        for kind in ("plain", "resnet")
+    },
 }
 
 
