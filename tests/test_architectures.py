@@ -1,5 +1,6 @@
 """AlexNet, VGG and ResNet against their papers' counts, arithmetic, and Keras' own networks."""
 
+import gc
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -21,6 +22,14 @@ from course_utils.arithmetic import (
     dense_parameters,
     read_stack,
 )
+
+
+@pytest.fixture(autouse=True)
+def gigabytes_are_given_back():
+    yield
+    keras.utils.clear_session()
+    gc.collect()
+
 
 # Trainable parameters and multiply-adds, and what a unit of the last map sees.
 COUNTS = {

@@ -65,8 +65,11 @@ def memory_of_children():
     import psutil
 
     held, peaks = 0, [0]
-    for process in psutil.Process().children(recursive=True):
+    ourselves = psutil.Process()
+    for process in ourselves.children(recursive=True):
         try:
+            if process.cmdline() == ourselves.cmdline():
+                continue  # just forked: what it holds is still ours
             held += process.memory_info().rss
             status = Path(f"/proc/{process.pid}/status")  # Linux only: the high-water mark
             if status.exists():
