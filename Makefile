@@ -45,7 +45,8 @@ NO_PYTHON = $(if $(PYTHON),$(PYTHON) does not run: give the path of a Python 3.1
 NO_COLAB = Colab has Python 3.13 and none works here: install it, or name one: make test-colab \
   PYTHON_COLAB=/path/to/python3.13
 
-.PHONY: help lab test test-colab notebooks record bench address format lock clean
+# pictures/ is a folder, too.
+.PHONY: help lab test test-colab notebooks pictures record bench address format lock clean
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -58,13 +59,17 @@ test: ## set up what is missing, then run every test (some: make test ARGS="-k p
 	$(call set_up,$(PYTHONS),--extras lab$(comma)test,$(NO_PYTHON))
 	@$(VENV) $(PYTEST) $(ARGS)
 
-test-colab: ## run every notebook with the versions that Colab has
+test-colab: ## run every notebook and the explorers with the versions that Colab has
 	$(call set_up,$(PYTHONS_COLAB),--colab,$(NO_COLAB))
-	@$(COLAB) $(PYTEST) notebooks $(ARGS)
+	@$(COLAB) $(PYTEST) notebooks $(wildcard tests/test_explorer_*.py) $(ARGS)
 
 notebooks: ## execute every notebook and keep the outputs
 	$(call set_up,$(PYTHONS),--extras lab$(comma)test,$(NO_PYTHON))
 	@$(VENV) tools/execute.py $(ARGS)
+
+pictures: ## draw the explorers' pictures for the README
+	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))
+	@$(VENV) tools/pictures.py
 
 record: ## train on the complete data with three seeds: make record RUN=lenet5
 	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))

@@ -8,6 +8,7 @@
 | `models` | the networks, each as its paper has it and as we train it |
 | `training` | compile and fit with a live curve, seeds, one format of history, recorded runs |
 | `anatomy` | any Keras network as a table of shapes, parameters and costs |
+| `explorers` | pictures that answer when you drag: a package of its own |
 | `plots` | the figures of the course: one palette, always with alt text |
 | `environment` | is this machine ready? |
 

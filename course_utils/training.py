@@ -77,6 +77,7 @@ def fit(
     title="",
     live=None,
     checkpoints=None,
+    callbacks=(),
 ):
     """Compiles and trains a network, and shows how it goes.
 
@@ -94,11 +95,14 @@ def fit(
         optimizer: a Keras optimizer instead of the default one.
         loss: a Keras loss instead of the default cross-entropy of the logits.
         title: of the learning curve.
-        live: draw the curve (True) or print lines (False); None asks whether a notebook runs.
+        live: draw the curve (True), print lines (False) or show nothing ('silent'); None asks
+            whether a notebook runs.
         checkpoints: a folder in which the state after every epoch is kept: weights, optimizer and
             history. If it holds one, the training goes on from there, with the training images in
             an order of its own. Ask for the same `epochs`, or the default optimizer's steps
             shrink to another rhythm.
+        callbacks: more Keras callbacks. One that raises KeyboardInterrupt stops the training as
+            you would.
 
     Returns:
         The history.
@@ -121,7 +125,9 @@ def fit(
     if done > epochs:
         raise ValueError(f"{checkpoints} holds {done} epochs, more than the {epochs} asked for")
 
-    watch = _Notebook if (_in_notebook() if live is None else live) else _Terminal
+    watch = _Watcher
+    if live != "silent":
+        watch = _Notebook if (_in_notebook() if live is None else live) else _Terminal
     watcher = watch(history, epochs, steps, title or model.name, checkpoints)
     try:
         with _fused_batch_norm(model):
@@ -132,7 +138,7 @@ def fit(
                 initial_epoch=done,
                 verbose=0,
                 shuffle=False,  # the pipeline has shuffled already
-                callbacks=[watcher],
+                callbacks=[watcher, *callbacks],
             )
         watcher.finish()
     except KeyboardInterrupt:

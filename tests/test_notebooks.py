@@ -75,6 +75,8 @@ def test_carries_no_widget_state_and_no_machine(notebook):
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     for cell in notebook.cells:
         assert set(cell.metadata) <= {"tags"}, cell.id
+        for output in cell.get("outputs", []):
+            assert not any("widget" in kind for kind in output.get("data", {})), cell.id
     assert not MACHINE_PATH.search(nbformat.writes(notebook))
 
 

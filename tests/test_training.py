@@ -203,6 +203,24 @@ def test_an_interruption_within_the_first_epoch_is_no_error(interrupt_at, capsys
     assert "stopped after 0 of 2 epochs" in capsys.readouterr().out
 
 
+def test_a_callback_of_ones_own_is_called_and_may_stop_the_training(capsys):
+    class Stop(keras.callbacks.Callback):
+        steps = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.steps += 1
+            if self.steps == STEPS + 2:
+                raise KeyboardInterrupt
+
+    stop, model = Stop(), network()
+    first = model.get_weights()
+    history = quick_fit(model, epochs=3, callbacks=[stop])
+    assert stop.steps == STEPS + 2
+    assert len(history["loss"]) == len(history["val_loss"]) == 1
+    assert any((old != new).any() for old, new in zip(first, model.get_weights(), strict=True))
+    assert "stopped after 1 of 3 epochs" in capsys.readouterr().out
+
+
 def state_of(model):
     """Everything that a training changes: weights, and the optimizer's own variables."""
     variables = [*model.weights, *model.optimizer.variables]
@@ -414,6 +432,13 @@ def test_a_notebook_is_told_if_no_epoch_was_finished(shown, interrupt_at):
     quick_fit(network(), live=True)
     (line,) = shown.areas
     assert line.states[-1][0]["text/plain"].endswith("no epoch was finished")
+
+
+def test_a_silent_training_shows_nothing(shown, capfd):
+    history = quick_fit(network(), live="silent")
+    assert len(history["loss"]) == 2
+    assert capfd.readouterr().out == ""
+    assert shown.areas == []
 
 
 def test_a_curve_without_a_test_set_is_drawn(shown):

@@ -11,11 +11,15 @@ import argparse
 import json
 import os
 import platform
+import shutil
+import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import urllib.request
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -175,7 +179,131 @@ def run_notebook(path):
     return time.perf_counter() - start, peak()
 
 
-PARTS = {"conv2d": bench_conv2d, "import": bench_import, "notebook": bench_notebook}
+# Waits for a page where the kernel answers and nothing runs.
+IDLE = """() => {
+    const session = window.jupyterapp?.shell.currentWidget?.sessionContext;
+    return session?.session?.kernel?.connectionStatus === 'connected'
+        && session.kernelDisplayStatus === 'idle';
+}"""
+# Milliseconds from the next key press to the next painting of a changed picture.
+WATCH = """() => {
+    const explorer = document.querySelector('.course-explorer');
+    window.answered = new Promise(resolve => {
+        let pressed;
+        explorer.addEventListener('keydown', () => { pressed = performance.now(); },
+            {capture: true, once: true});
+        const observer = new MutationObserver(changes => {
+            const drawn = changes.some(({addedNodes}) => [...addedNodes].some(
+                node => node.querySelector?.('svg') || node.tagName === 'svg'));
+            if (drawn && pressed) {
+                observer.disconnect();
+                requestAnimationFrame(() => resolve(performance.now() - pressed));
+            }
+        });
+        observer.observe(explorer, {childList: true, subtree: true});
+        setTimeout(() => resolve(null), 3000);  // at the end of a slider nothing changes
+    });
+}"""
+DRAGGED = ("convolution", "channels", "pooling", "receptive_field", "augmentation")
+
+
+def bench_explorer(presses=30):
+    """Explorers: drawing alone, and from key press to changed page in JupyterLab in a browser."""
+    sys.path.insert(0, str(ROOT))
+    from course_utils import explorers
+
+    for name in explorers.__all__:
+        explorer = getattr(explorers, name)()
+        explorer._render(**explorer.state).svg()
+        draw = (lambda shown: lambda: shown._render(**shown.state).svg())(explorer)
+        (times,) = times_of(draw, rounds=5)
+        yield Row(f"explorer.{name}.render_ms", 1000 * statistics.median(times), "at most 10")
+    with jupyterlab(DRAGGED) as address, browser_page() as page:
+        for name in DRAGGED:
+            print(f"  {name} in a browser ...", flush=True)
+            latencies = [each for each in key_presses(page, address, name, presses) if each]
+            yield Row(f"explorer.{name}.latency_ms", statistics.median(latencies), "at most 50")
+
+
+def key_presses(page, address, name, presses):
+    """Milliseconds of each arrow key on an explorer's first slider, there and back again."""
+    page.goto(f"{address}/lab/workspaces/{name}/tree/{name}.ipynb")
+    page.wait_for_function(IDLE, timeout=90_000)
+    page.locator(".jp-Cell").first.click()
+    page.keyboard.press("Shift+Enter")
+    page.locator(".course-explorer svg[role=img]").wait_for(timeout=120_000)
+    page.wait_for_timeout(2000)
+    page.locator(".course-explorer [role=slider]:not([disabled])").first.focus()
+    for press in range(presses):
+        page.evaluate(WATCH)
+        page.keyboard.press(("ArrowRight", "ArrowLeft")[press % 2])
+        yield page.evaluate("() => window.answered")
+        page.wait_for_timeout(100)
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+
+
+@contextmanager
+def jupyterlab(names):
+    """The address of a JupyterLab with one notebook for each of these explorers."""
+    import nbformat
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            source = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+            source += f"from course_utils import explorers\nexplorers.{name}()"
+            cells = [nbformat.v4.new_code_cell(source)]
+            kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+            notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+            nbformat.write(notebook, Path(folder) / f"{name}.ipynb")
+        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+        command += ["--expose-app-in-browser", f"--ServerApp.port={port}"]
+        command += ["--ServerApp.ip=127.0.0.1", "--IdentityProvider.token="]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        private = {f"JUPYTER_{kind}_DIR": f"{folder}/.{kind}" for kind in ("CONFIG", "RUNTIME")}
+        private |= {
+            f"JUPYTERLAB_{kind}_DIR": f"{folder}/.{kind}" for kind in ("SETTINGS", "WORKSPACES")
+        }
+        server = subprocess.Popen(command, cwd=folder, env=os.environ | private, **quiet)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            for _ in range(120):
+                try:
+                    urllib.request.urlopen(f"{address}/api", timeout=5).close()
+                    break
+                except OSError:
+                    time.sleep(0.5)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+@contextmanager
+def browser_page():
+    """A page of a Chromium without a window."""
+    from playwright.sync_api import sync_playwright
+
+    found = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    if found is None:
+        sys.exit("bench: no chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=found, args=options)
+        yield browser.new_page(viewport={"width": 1280, "height": 1400})
+        browser.close()
+
+
+PARTS = {
+    "conv2d": bench_conv2d,
+    "import": bench_import,
+    "explorer": bench_explorer,
+    "notebook": bench_notebook,
+}
 
 # ---------------------------------------------------------------------------------------------
 # The command

@@ -14,6 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parent.parent
+WIDGET = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -21,9 +22,11 @@ METADATA = {
 
 
 def clean(notebook):
-    """Leaves what a reader needs: sources, ids, tags and outputs."""
+    """Leaves what a reader needs: sources, ids, tags and outputs; of an explorer the picture."""
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)
         cell.metadata = nbformat.from_dict(
             {key: value for key, value in cell.metadata.items() if key == "tags"}
         )

@@ -1,0 +1,477 @@
+"""Sixteen draws of one image: what augmentation does to it, and how many versions there are."""
+
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ..arithmetic import whole_number
+from ..plots import PALETTE
+from . import shell
+from .drawing import Drawing, written
+
+DRAWS = 16
+LARGEST = {"shift": 8, "rotation": 180, "erased": 16}
+LARGEST |= {"zoom": 50, "brightness": 50, "contrast": 90, "colour": 50}  # per cent
+GREY = 128  # byte of 0, once `data.scale` has made -2 to 2 of 0 to 255: see notebook 05
+
+LEFT, TOP, SIDE = 20, 44, 212  # the original; the chosen draw stands beside it
+CHOSEN, WORDS = 258, 496  # where it begins, and where what was done to it is said
+GRID, CELL, ACROSS, DOWN = 340, 84, 91, 122  # the sixteen: top, side, steps from one to the next
+
+
+@shell.message_in_place
+def augmentation(image=None, shift=4, flip=True, rotation=0):
+    """Draws one image sixteen times, each time changed at random as in a training.
+
+    Point at one of the sixteen to see it large, with the window that was cut out of the original.
+
+    Shifts and mirrors are those of `data.shift_and_flip(pixels=shift, flip=flip)`, for the seed
+    `(0, seed)`. Every other strength is the most that is drawn: a rotation of 30 gives angles
+    from −30 to 30 degrees, a zoom of 20 factors from 0.8 to 1.2, and so on.
+
+    Args:
+        image: `(height, width)` or `(height, width, 3)`. When None, there are photographs of 32×32
+            and digits to choose from; they can be chosen beside your own, too.
+        shift: pixels, 0 to 8.
+        flip: whether every second draw, on average, is mirrored.
+        rotation: degrees, 0 to 180.
+
+    Returns:
+        An `Explorer`; the last line of a cell shows it.
+    """
+    images, note = _offered(image)
+    shift, rotation = whole_number(shift, "shift", 0), whole_number(rotation, "rotation", 0)
+    controls = {
+        "picture": shell.choice("image", list(images), next(iter(images))),
+        "shift": shell.slider("shift, pixels", 0, LARGEST["shift"], shift),
+        "flip": shell.tick("flip", bool(flip)),
+        "rotation": shell.slider("rotation, degrees", 0, LARGEST["rotation"], rotation, 5),
+    }
+    for name in ("zoom", "brightness", "contrast", "colour"):
+        controls[name] = shell.slider(f"{name}, %", 0, LARGEST[name], 0, 5)
+    controls |= {
+        "erased": shell.slider("erased, pixels", 0, LARGEST["erased"], 0),
+        "chosen": shell.slider("draw", 1, DRAWS, 1),
+        "seed": shell.slider("seed", 0, 99, 1),
+    }
+    seed = controls["seed"]
+    controls["again"] = shell.button("draw again", lambda: _next(seed))
+    return shell.Explorer(
+        partial(render, images, note), controls, partial(react, images), partial(point, images)
+    )
+
+
+def _next(seed):
+    seed.value = (seed.value + 1) % (seed.max + 1)
+
+
+class Picture(NamedTuple):
+    """An image to be augmented."""
+
+    pixels: np.ndarray  # uint8, (height, width) or (height, width, 3)
+    fill: int  # the byte that comes in from outside
+    digit: str = ""  # which one, if it is a digit
+
+
+def _offered(image):
+    """The images to choose from, by name, and what was done to the reader's own."""
+    from .. import data
+
+    photographs, digits = data.load("cifar10", "train").images, data.load("mnist", "test").images
+    offered = {
+        "a car": Picture(photographs[41], GREY),
+        "a frog": Picture(photographs[26], GREY),
+        "digit 2": Picture(digits[12, ..., 0], 0, "2"),
+        "digit 6": Picture(digits[26, ..., 0], 0, "6"),
+    }
+    if image is None:
+        return offered, ""
+    image, note = shell.as_image(image)
+    limits = None
+    if image.dtype != np.uint8 and image.min() >= 0 and image.max() <= 255:
+        limits = (0, 1) if image.max() <= 1 else (0, 255)
+    pixels = shell.as_bytes(image, limits)
+    return {"yours": Picture(pixels, GREY if pixels.ndim == 3 else 0), **offered}, note
+
+
+# ---------------------------------------------------------------------------------------------
+# The draws
+# ---------------------------------------------------------------------------------------------
+
+
+class Draw(NamedTuple):
+    """What is done to an image, in this order; a window is cut out, then its bytes change."""
+
+    right: int = 0  # pixels, before it is mirrored
+    down: int = 0
+    flipped: bool = False
+    angle: float = 0.0  # degrees, anticlockwise
+    zoom: float = 1.0
+    contrast: float = 1.0
+    brightness: float = 0.0  # bytes that are added
+    colours: tuple = (1.0, 1.0, 1.0)
+    square: tuple = (0, 0, 0)  # left, top, side
+
+
+@lru_cache(maxsize=256)
+def moves(shift, flip, seed):
+    """How `data.shift_and_flip` moves each of sixteen images: `(right, down, flipped)`, pixels.
+
+    It says so itself: what it moves is an image whose pixels know their own place.
+    """
+    from .. import data
+
+    side = 2 * shift + 2
+    places = np.stack(np.mgrid[:side, :side], axis=-1).astype(np.float32)
+    moved = data.shift_and_flip(shift, flip)(np.stack([places] * DRAWS), np.array([0, seed]))
+    top, left, second = (
+        np.array(moved)[:, shift, column, axis].astype(int)
+        for column, axis in ((shift, 0), (shift, 1), (shift + 1, 1))
+    )
+    return [
+        (shift - min(one, other), shift - row, bool(other < one))
+        for row, one, other in zip(top.tolist(), left.tolist(), second.tolist(), strict=True)
+    ]
+
+
+def draws(shape, state):
+    """The sixteen draws for an image of this shape.
+
+    The chances of a draw come from the seed alone, so that more strength makes more of the same.
+    """
+    chances = np.random.default_rng([state["seed"], 1]).uniform(-1, 1, (DRAWS, 7))
+    corners = np.random.default_rng([state["seed"], 2]).uniform(0, 1, (DRAWS, 2))
+    height, width = shape[:2]
+    side = min(state["erased"], height, width)
+    share = {name: state[name] / 100 for name in ("zoom", "contrast", "brightness", "colour")}
+    made = []
+    for move, chance, (down, right) in zip(
+        moves(state["shift"], state["flip"], state["seed"]), chances, corners, strict=True
+    ):
+        place = (int(right * (width - side + 1)), int(down * (height - side + 1)), side)
+        made.append(
+            Draw(
+                *move,
+                angle=float(state["rotation"] * chance[0]),
+                zoom=float(1 + share["zoom"] * chance[1]),
+                contrast=float(1 + share["contrast"] * chance[2]),
+                brightness=float(255 * share["brightness"] * chance[3]),
+                colours=tuple((1 + share["colour"] * chance[4:]).tolist()),
+                square=place if side else (0, 0, 0),
+            )
+        )
+    return made
+
+
+def window(draw, shape):
+    """Where in the original a draw looks: `(a, b, c, d, e, f)`, in pixels from the upper left.
+
+    What stands at x, y of the draw stood at a·x + b·y + c, d·x + e·y + f.
+    """
+    height, width = shape[:2]
+    turn = np.deg2rad(draw.angle)
+    cosine, sine = np.cos(turn) / draw.zoom, np.sin(turn) / draw.zoom
+    mirror = -1 if draw.flipped else 1
+    return (
+        *(mirror * cosine, mirror * -sine),
+        width / 2 - draw.right - mirror * (cosine * width - sine * height) / 2,
+        *(sine, cosine),
+        height / 2 - draw.down - (sine * width + cosine * height) / 2,
+    )
+
+
+def drawn(picture, draw):
+    """The image of a draw, uint8 like the original."""
+    shape = picture.pixels.shape
+    height, width = shape[:2]
+    fill = (picture.fill,) * 3 if len(shape) == 3 else picture.fill
+    pixels = np.asarray(
+        Image.fromarray(picture.pixels).transform(
+            (width, height),
+            Image.Transform.AFFINE,
+            window(draw, shape),
+            Image.Resampling.BILINEAR,
+            fillcolor=fill,
+        )
+    )
+    if (draw.contrast, draw.brightness, *draw.colours) != (1, 0, 1, 1, 1):
+        light = pixels.astype(np.float32)
+        mean = light.mean()
+        light = (light - mean) * draw.contrast + mean + draw.brightness
+        if len(shape) == 3:
+            light = light * np.float32(draw.colours)
+        pixels = np.clip(np.round(light), 0, 255).astype(np.uint8)
+    left, top, side = draw.square
+    if side:
+        pixels = pixels.copy()
+        pixels[top : top + side, left : left + side] = picture.fill
+    return pixels
+
+
+def count(picture, state):
+    """How many versions the settings allow, and how that comes about.
+
+    Returns:
+        `(number, formula, different)`: `number` is None where it cannot be counted, and `formula`
+        then names what is drawn from a continuum; `different` is how many of the versions are
+        different images, None where that is not known.
+    """
+    names = ("rotation", "zoom", "brightness", "contrast", "colour")
+    endless = [name for name in names if state[name]]
+    if picture.pixels.ndim == 2 and "colour" in endless:
+        endless.remove("colour")
+    if endless:
+        return None, ", ".join(endless), None
+    places = 2 * state["shift"] + 1
+    number, formula = places**2, f"(2·{state['shift']} + 1)²"
+    if state["flip"]:
+        number, formula = 2 * number, f"{formula} · 2"
+    height, width = picture.pixels.shape[:2]
+    side = min(state["erased"], height, width)
+    if side:
+        squares = height - side + 1, width - side + 1
+        number *= squares[0] * squares[1]
+        return number, f"{formula} · {squares[0]} · {squares[1]}", None
+    content = picture.pixels.tobytes(), picture.pixels.shape, picture.fill
+    return number, formula, _different(*content, state["shift"], state["flip"])
+
+
+@lru_cache(maxsize=256)
+def _different(content, shape, fill, shift, flip):
+    """How many different images there are among all shifts and mirrors: made, and compared."""
+    pixels = np.frombuffer(content, np.uint8).reshape(shape)
+    ends = [(shift, shift)] * 2 + [(0, 0)] * (len(shape) - 2)
+    framed = np.pad(pixels, ends, constant_values=fill)
+    seen = set()
+    for top in range(2 * shift + 1):
+        for left in range(2 * shift + 1):
+            cut = framed[top : top + shape[0], left : left + shape[1]]
+            seen.add(cut.tobytes())
+            if flip:
+                seen.add(cut[:, ::-1].tobytes())
+    return len(seen)
+
+
+# ---------------------------------------------------------------------------------------------
+# What was done, in words
+# ---------------------------------------------------------------------------------------------
+
+
+def _signed(number):
+    return ("+" if number > 0 else "") + written(number)
+
+
+def in_words(draw, colour=True):
+    """What was done to a draw, one thing in each line."""
+    lines = []
+    steps = [(draw.right, "right", "left"), (draw.down, "down", "up")]
+    shifts = [f"{abs(step)} {more if step > 0 else less}" for step, more, less in steps if step]
+    if shifts:
+        lines.append(f"moved {', '.join(shifts)}")
+    if draw.flipped:
+        lines.append("then mirrored" if shifts else "mirrored")
+    if draw.angle:
+        way = "anticlockwise" if draw.angle > 0 else "clockwise"
+        lines.append(f"turned {abs(draw.angle):.0f}° {way}")
+    if draw.zoom != 1:
+        lines.append(f"zoomed ×{draw.zoom:.2f}")
+    if draw.contrast != 1:
+        lines.append(f"contrast ×{draw.contrast:.2f}")
+    if draw.brightness:
+        way = "brighter" if draw.brightness > 0 else "darker"
+        lines.append(f"{way} by {abs(draw.brightness) / 2.55:.0f} %")
+    if draw.colours != (1, 1, 1) and colour:
+        lines.append("red ×{:.2f}, green ×{:.2f}, blue ×{:.2f}".format(*draw.colours))
+    if draw.square[2]:
+        side = draw.square[2]
+        lines.append(f"a square of {side}×{side} erased")
+    return lines or ["left as it is"]
+
+
+def in_short(draw, colour=True):
+    """The same in signs, for the caption of a small picture: two short lines at most."""
+    pieces = []
+    for step, more, less in ((draw.right, "→", "←"), (draw.down, "↓", "↑")):
+        if step:
+            pieces.append(f"{more if step > 0 else less}{abs(step)}")
+    if draw.flipped:
+        pieces.append("flipped")
+    if draw.angle:
+        pieces.append(f"{_signed(round(draw.angle))}°")
+    if draw.zoom != 1:
+        pieces.append(f"×{draw.zoom:.2f}")
+    if draw.contrast != 1 or draw.brightness:
+        pieces.append("light")
+    if draw.colours != (1, 1, 1) and colour:
+        pieces.append("colour")
+    if draw.square[2]:
+        pieces.append("square")
+    lines = [""]
+    for piece in pieces:
+        longer = f"{lines[-1]} {piece}".strip()
+        if len(longer) <= 14:
+            lines[-1] = longer
+        elif len(lines) == 1:
+            lines.append(piece)
+        else:
+            if len(lines[-1]) > 12:
+                lines[-1] = lines[-1].rpartition(" ")[0]
+            lines[-1] += " …"
+            break
+    return lines
+
+
+# ---------------------------------------------------------------------------------------------
+# The explorer
+# ---------------------------------------------------------------------------------------------
+
+
+def react(images, name, controls):
+    """Turns the control of colours off where there are none."""
+    controls["colour"].disabled = images[controls["picture"].value].pixels.ndim == 2
+
+
+def point(images, x, y, **state):
+    """Which of the sixteen somebody pointed at."""
+    column, row = int((x - LEFT) // ACROSS), int((y - GRID) // DOWN)
+    if 0 <= column < 8 and 0 <= row < 2:
+        return {"chosen": 8 * row + column + 1}
+    return {}
+
+
+def render(images, note, picture, chosen, **state):
+    """The picture: the original, the chosen draw beside it, the count, and all sixteen below."""
+    name, picture = picture, images[picture]
+    made = draws(picture.pixels.shape, state)
+    results = [drawn(picture, draw) for draw in made]
+    draw, colour = made[chosen - 1], picture.pixels.ndim == 3
+    number, formula, different = count(picture, state)
+    words = in_words(draw, colour)
+
+    drawing = Drawing(760, GRID + 2 * DOWN)
+    _draw_original(drawing, name, picture, draw, state)
+    _draw_chosen(drawing, results[chosen - 1], draw, chosen)
+    drawing.text(WORDS, TOP - 14, "What was done to it", 14, bold=True)
+    for index, line in enumerate(words):
+        drawing.text(WORDS, TOP + 10 + 17 * index, line, 12)
+    total = "countless" if number is None else f"{number:,}"
+    _draw_count(drawing, total, formula, different, number)
+    alike = len({result.tobytes() for result in results})
+    _draw_grid(drawing, results, made, chosen, colour, alike)
+
+    drawing.note = " ".join(filter(None, [note, *_notes(picture, state, number, different)]))
+    drawing.alt = (
+        f"Sixteen draws of the image '{name}', {alike} of them different; the settings allow "
+        f"{total} versions. Draw {chosen}: {', '.join(words)}."
+    )
+    return drawing
+
+
+def _notes(picture, state, number, different):
+    """What a reader may not have expected, a sentence each."""
+    digit = picture.digit
+    if digit and state["flip"]:
+        yield f"A mirrored {digit} is no {digit}, but would be trained as one: do not flip digits."
+    if digit == "6" and state["rotation"] > 90:
+        yield "A 6 that is turned by 180° is a 9, and would still be trained as a 6."
+    elif digit and state["rotation"] > 45:
+        yield "Nobody writes digits turned that far."
+    if different is not None and different < number:
+        yield f"Only {different:,} of the {number:,} versions are different images."
+    if state["shift"] >= min(picture.pixels.shape[:2]):
+        yield "A shift that large can move the whole image out of sight."
+    if state["erased"] > min(picture.pixels.shape[:2]):
+        yield "The erased square is made as small as the image."
+
+
+def _draw_original(drawing, name, picture, draw, state):
+    """The original, in what lies outside of it, with the window that the draw cuts out."""
+    height, width = picture.pixels.shape[:2]
+    drawing.text(LEFT, TOP - 14, f"Original: {name}, {height}×{width}", 14, bold=True)
+    # As much of the outside as the settings can reach, so that nothing jumps from draw to draw.
+    turns = np.deg2rad(np.linspace(0, state["rotation"], 37))
+    sines, cosines = np.abs(np.sin(turns)), np.abs(np.cos(turns))
+    reach = max((width * cosines + height * sines).max(), (width * sines + height * cosines).max())
+    reach = reach / (1 - state["zoom"] / 100) + 2 * state["shift"]
+    unit = SIDE / reach
+    shade = f"#{picture.fill:02x}{picture.fill:02x}{picture.fill:02x}"
+    drawing.rect(LEFT, TOP, SIDE, SIDE, shade)
+    left = LEFT + (SIDE - unit * width) / 2
+    top = TOP + (SIDE - unit * height) / 2
+    drawing.image(left, top, unit * width, unit * height, picture.pixels)
+    drawing.rect(left, top, unit * width, unit * height, "none", PALETTE["input"], 2)
+    a, b, c, d, e, f = window(draw, picture.pixels.shape)
+    corners = [(0, 0), (width, 0), (width, height), (0, height), (0, 0)]
+    corners = [
+        (left + unit * (a * x + b * y + c), top + unit * (d * x + e * y + f)) for x, y in corners
+    ]
+    drawing.line(corners, "black", 4)
+    drawing.line(corners, PALETTE["kernel"], 2.2)
+    drawing.circle(*corners[0], 5, PALETTE["kernel"], "black", 1.2)
+    below = TOP + SIDE + 18
+    outside = "grey" if picture.fill else "black"
+    drawing.rect(LEFT, below - 8, 12, 9, "none", PALETTE["input"], 2)
+    drawing.text(LEFT + 18, below, f"the image; outside all is {outside}", 11)
+    drawing.rect(LEFT, below + 9, 12, 9, "none", PALETTE["kernel"], 2)
+    drawing.text(LEFT + 18, below + 17, "the window that this draw shows", 11)
+
+
+def _draw_chosen(drawing, pixels, draw, chosen):
+    height, width = pixels.shape[:2]
+    drawing.text(CHOSEN, TOP - 14, f"Draw {chosen} of {DRAWS}", 14, bold=True)
+    unit = SIDE / max(height, width)
+    left, top = CHOSEN + (SIDE - unit * width) / 2, TOP + (SIDE - unit * height) / 2
+    drawing.image(left, top, unit * width, unit * height, pixels)
+    drawing.rect(left, top, unit * width, unit * height, "none", PALETTE["output"], 2.5)
+    column, row, side = draw.square
+    if side:
+        place = (left + unit * column, top + unit * row, unit * side, unit * side)
+        drawing.rect(*place, "none", "white", 3)
+        drawing.rect(*place, "none", PALETTE["lost"], 2, (5, 4))
+    drawing.circle(left, top, 5, PALETTE["kernel"], "black", 1.2)
+    below = TOP + SIDE + 18
+    drawing.circle(CHOSEN + 6, below - 4, 5, PALETTE["kernel"], "black", 1.2)
+    drawing.text(CHOSEN + 18, below, "the same corner in both", 11)
+    if side:
+        drawing.rect(CHOSEN, below + 9, 12, 9, "none", PALETTE["lost"], 2, (3, 2))
+        drawing.text(CHOSEN + 18, below + 17, "erased", 11)
+
+
+def _draw_count(drawing, total, formula, different, number):
+    place = TOP + SIDE - 40
+    drawing.line([(WORDS, place - 26), (740, place - 26)], "#bbbbbb", 1)
+    drawing.text(WORDS, place, total, 22, bold=True)
+    words = "versions of each image" if number != 1 else "version of each image"
+    words += ", at most" if number is not None and different is None else ""
+    drawing.text(WORDS, place + 19, words, 12)
+    if number is None:
+        drawing.text(WORDS, place + 37, "drawn from a continuum:", 12)
+        drawing.text(WORDS, place + 54, formula, 10.5)
+    else:
+        drawing.text(WORDS, place + 37, f"= {formula}", 12)
+        if different is not None and different < number:
+            drawing.text(WORDS, place + 54, f"but only {different:,} different images", 12)
+    paper = "AlexNet's paper: 32 · 32 · 2 = 2,048"
+    drawing.text(WORDS, place + 75, paper, 11, colour=PALETTE["neutral"])
+
+
+def _draw_grid(drawing, results, made, chosen, colour, alike):
+    words = {1: "all alike", DRAWS: "all different"}.get(alike, f"{alike} of them different")
+    words = f"Sixteen draws, {words}"
+    drawing.text(LEFT, GRID - 12, words, 14, bold=True)
+    hint = "point at one to choose it"
+    drawing.text(740, GRID - 12, hint, 11, "end", colour=PALETTE["neutral"])
+    for index, (pixels, draw) in enumerate(zip(results, made, strict=True)):
+        left, top = LEFT + ACROSS * (index % 8), GRID + DOWN * (index // 8)
+        unit = CELL / max(pixels.shape[:2])
+        height, width = unit * pixels.shape[0], unit * pixels.shape[1]
+        corner = left + (CELL - width) / 2, top + (CELL - height) / 2
+        drawing.image(*corner, width, height, pixels)
+        if index == chosen - 1:
+            drawing.rect(corner[0] - 1, corner[1] - 1, width + 2, height + 2, "none", "black", 5)
+            drawing.rect(*corner, width, height, "none", PALETTE["output"], 3)
+        for number, line in enumerate(in_short(draw, colour)):
+            place = left + CELL / 2, top + CELL + 13 + 12 * number
+            drawing.text(*place, line, 10, "middle", index == chosen - 1)

@@ -1,0 +1,369 @@
+"""The convolution stepper: one window after the other, with every product written out."""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from ..arithmetic import output_size, padding_amounts, span, windows
+from ..convolution import conv2d
+from ..plots import PALETTE
+from . import shell
+from .drawing import Drawing, written
+
+PRESETS = {
+    "edges, across": "-1 0 1\n-2 0 2\n-1 0 1",
+    "edges, down": "-1 -2 -1\n0 0 0\n1 2 1",
+    "box blur": "1 1 1\n1 1 1\n1 1 1",
+    "sharpen": "0 -1 0\n-1 5 -1\n0 -1 0",
+    "identity": "0 0 0\n0 1 0\n0 0 0",
+}
+OWN = "your own"
+LARGEST_KERNEL = 7
+
+SIDE = 300  # pixels of the picture for the longer side of the input
+LEFT, RIGHT, TOP = 20, 400, 44  # where the input and the output begin
+BESIDE = 26  # pixels of the picture for one cell of the products
+
+
+@shell.message_in_place
+def convolution(image=None, kernel=None, stride=1, padding="valid", dilation=1):
+    """Steps through a convolution: the window, its products, their sum, the output filling up.
+
+    Point at a pixel of the output, or of the input, to go there.
+
+    Args:
+        image: `(height, width)` or `(height, width, 3)`; colours become grey. When None, a small
+            patch with its numbers, a digit and a photograph are offered.
+        kernel: rows of numbers, at most 7×7; when None, one that finds edges.
+        stride: pixels from one window to the next, 1 to 8.
+        padding: 'valid', 'same' or a number of pixels for every side.
+        dilation: pixels from one tap to the next, 1 to 4.
+
+    Returns:
+        An `Explorer`; the last line of a cell shows it.
+    """
+    images, note = _offered(image)
+    text = PRESETS["edges, across"] if kernel is None else _as_text(kernel)
+    by_hand = not isinstance(padding, str)
+    preset = next((name for name, numbers in PRESETS.items() if numbers == text), OWN)
+    position = shell.slider("output number", 0, 0, 0)
+    controls = {
+        "picture": shell.choice("image", list(images), next(iter(images))),
+        "preset": shell.choice("kernel", [*PRESETS, OWN], preset),
+        "kernel": shell.words("its numbers", text, rows=4, width="230px"),
+        "stride": shell.slider("stride", 1, 8, stride),
+        "padding": shell.choice(
+            "padding", ["valid", "same", "a number"], "a number" if by_hand else padding
+        ),
+        "pixels": shell.number("pixels", padding if by_hand else 2),
+        "dilation": shell.slider("dilation", 1, 4, dilation),
+        "position": position,
+        "play": shell.play(position),
+    }
+    shown = shell.Explorer(
+        partial(render, images, note), controls, partial(react, images), partial(point, images)
+    )
+    position.value = position.max // 2  # a picture with something to see
+    return shown
+
+
+def _offered(image):
+    """The images to choose from, by name, and what was done to the reader's own."""
+    if image is not None:
+        image, note = shell.as_image(image)
+        image = image if image.ndim == 2 else np.round(image.mean(axis=2), 3)
+        return {"yours": image}, note
+    from .. import data
+
+    photograph = data.photo("photographer")
+    return {
+        "a patch of 6×6": photograph[420:426, 145:151],
+        "a digit": data.load("mnist", "test").images[7, ..., 0],
+        "a photograph": photograph[96:352:4, 160:416:4],
+    }, ""
+
+
+def _as_text(kernel):
+    try:
+        kernel = np.atleast_2d(np.asarray(kernel, dtype=float))
+    except (TypeError, ValueError):
+        raise ValueError("kernel: rows of numbers are needed, all of the same length") from None
+    if kernel.ndim > 2:
+        raise ValueError(f"kernel: rows of numbers are needed, not an array of {kernel.shape}")
+    return "\n".join(" ".join(f"{number:g}" for number in row) for row in kernel)
+
+
+def read_kernel(text):
+    """The numbers of a kernel, from a text with a line for each row.
+
+    Raises:
+        ValueError: something is no number, a row is shorter than another, or it is too large.
+    """
+    rows = [line.replace(",", " ").split() for line in text.replace(";", "\n").splitlines()]
+    rows = [row for row in rows if row]
+    if not rows:
+        raise ValueError("the kernel is empty: type a row of numbers, such as 1 0 -1")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(rows[0]):
+            raise ValueError(
+                f"row {number} of the kernel has {len(row)} numbers and row 1 has {len(rows[0])}"
+            )
+    if max(len(rows), len(rows[0])) > LARGEST_KERNEL:
+        raise ValueError(f"the kernel is larger than {LARGEST_KERNEL}×{LARGEST_KERNEL}")
+    return np.array([[_as_number(word, row + 1) for word in rows[row]] for row in range(len(rows))])
+
+
+def _as_number(word, row):
+    try:
+        value = float(word.replace("−", "-"))
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value) or abs(value) > 1e6:
+        raise ValueError(f"row {row} of the kernel: {word!r} is not a number up to a million")
+    return value
+
+
+class Axis(NamedTuple):
+    """One axis of the convolution: what the size formula needs, and what it gives."""
+
+    size: int
+    taps: int
+    before: int
+    after: int
+    reach: int
+    outputs: int
+    windows: list
+
+    @property
+    def padded(self):
+        """Pixels with padding."""
+        return self.before + self.size + self.after
+
+    @property
+    def unread(self):
+        """The pixels that no window reads."""
+        return sorted(set(range(self.size)) - {place for each in self.windows for place in each})
+
+
+class Scene(NamedTuple):
+    """What is drawn, before it is drawn."""
+
+    image: np.ndarray
+    kernel: np.ndarray
+    rows: Axis
+    columns: Axis
+
+    @property
+    def cell(self):
+        """The side of one pixel of input and output, in pixels of the picture."""
+        sizes = [max(axis.padded, axis.outputs) for axis in (self.rows, self.columns)]
+        return SIDE / max(sizes)
+
+
+def scene(images, picture, kernel, stride, padding, pixels, dilation, **_):
+    """Reads the controls.
+
+    Raises:
+        ValueError: the kernel cannot be read, the padding cannot be drawn, or no window fits.
+    """
+    image, numbers = images[picture].astype(float), read_kernel(kernel)
+    if padding == "a number":
+        if not 0 <= pixels <= 16:
+            raise ValueError(f"padding: {pixels} pixels cannot be drawn, choose 0 to 16")
+        padding = pixels
+    axes = []
+    for size, taps in zip(image.shape, numbers.shape, strict=True):
+        ends = padding_amounts(size, taps, stride, padding, dilation)
+        outputs = output_size(size, taps, stride, padding, dilation)
+        reads = windows(size, taps, stride, ends, dilation)
+        axes.append(Axis(size, taps, *ends, span(taps, dilation), outputs, reads))
+    return Scene(image, numbers, *axes)
+
+
+def react(images, name, controls):
+    """Keeps the controls in line with each other: preset and numbers, position and output."""
+    preset, kernel = controls["preset"], controls["kernel"]
+    if name == "preset" and preset.value != OWN:
+        kernel.value = PRESETS[preset.value]
+    if name == "kernel":
+        preset.value = next((each for each in PRESETS if PRESETS[each] == kernel.value), OWN)
+    controls["pixels"].disabled = controls["padding"].value != "a number"
+    wanted = ("picture", "kernel", "stride", "padding", "pixels", "dilation")
+    seen = scene(images, **{each: controls[each].value for each in wanted})
+    last = seen.rows.outputs * seen.columns.outputs - 1
+    controls["position"].max = last  # ipywidgets moves the value along
+
+
+def point(images, x, y, **state):
+    """Where in the output somebody pointed, or which window lies round a pixel of the input."""
+    seen = scene(images, **state)
+    row, column = int((y - TOP) // seen.cell), int((x - RIGHT) // seen.cell)
+    if x < RIGHT - 10:
+        row -= seen.rows.before
+        column = int((x - LEFT) // seen.cell) - seen.columns.before
+        row, column = (
+            min(range(axis.outputs), key=lambda i: abs(np.mean(axis.windows[i]) - place))
+            for axis, place in ((seen.rows, row), (seen.columns, column))
+        )
+    if 0 <= row < seen.rows.outputs and 0 <= column < seen.columns.outputs:
+        return {"position": row * seen.columns.outputs + column}
+    return {}
+
+
+def render(images, note, stride, padding, dilation, position, **state):
+    """The picture: the input with its window, the output so far, products, sum and formula."""
+    seen = scene(images, stride=stride, padding=padding, dilation=dilation, **state)
+    ends = [(axis.before, axis.after) for axis in (seen.rows, seen.columns)]
+    output = conv2d(
+        seen.image[None, ..., None],
+        seen.kernel[..., None, None],
+        strides=stride,
+        padding=ends,
+        dilation_rate=dilation,
+    )[0, ..., 0]
+    row, column = divmod(position, seen.columns.outputs)
+    down = np.array(seen.rows.windows[row]) + seen.rows.before
+    across = np.array(seen.columns.windows[column]) + seen.columns.before
+    window = np.pad(seen.image, ends)[np.ix_(down, across)]
+
+    below = TOP + seen.cell * max(seen.rows.padded, seen.rows.outputs) + 34
+    drawing = Drawing(760, below + BESIDE * len(window) + 96)
+    _draw_input(drawing, seen)
+    _draw_window(drawing, down, across, seen.cell)
+    _draw_output(drawing, output, position, seen.cell)
+    _draw_products(drawing, window, seen.kernel, below)
+    total, formulas = _draw_sums(drawing, window * seen.kernel, seen, stride, dilation, below)
+    drawing.note = " ".join(filter(None, [note, *_notes(seen, stride, padding)]))
+    drawing.alt = (
+        f"A convolution of {seen.rows.size}×{seen.columns.size} pixels with a kernel of "
+        f"{seen.rows.taps}×{seen.columns.taps}. {formulas}. The window for row {row}, column "
+        f"{column} of the output gives {total}."
+    )
+    return drawing
+
+
+def _notes(seen, stride, padding):
+    """What a reader may not have expected, a sentence each."""
+    of_rows, of_columns = (list(_notes_of(axis, stride, padding)) for axis in seen[2:])
+    if of_rows == of_columns:
+        return [f"Height and width: {each}" for each in of_rows]
+    return [f"Height: {each}" for each in of_rows] + [f"Width: {each}" for each in of_columns]
+
+
+def _notes_of(axis, stride, padding):
+    if stride > axis.size:
+        yield f"a stride of {stride} steps past all {axis.size} pixels."
+    if axis.before != axis.after:
+        yield f"'same' pads {axis.before} before and {axis.after} after."
+    if padding == "same" and axis.taps % 2 == 0:
+        yield f"a kernel of {axis.taps} has no middle to put on a pixel."
+    if axis.unread:
+        yield f"no window reads {len(axis.unread)} of the {axis.size} (hatched)."
+
+
+def _draw_input(drawing, seen):
+    rows, columns, cell = seen.rows, seen.columns, seen.cell
+    drawing.text(LEFT, TOP - 22, f"input {rows.size}×{columns.size}", 13, bold=True)
+    left, top = LEFT + cell * columns.before, TOP + cell * rows.before
+    width, height = cell * columns.size, cell * rows.size
+    if (rows.padded, columns.padded) != (rows.size, columns.size):
+        words = "outside the frame, dotted: padding with zeros"
+        drawing.text(LEFT, TOP - 7, words, 10, colour=PALETTE["neutral"])
+        outer = cell * columns.padded, cell * rows.padded
+        drawing.rect(LEFT, TOP, *outer, "#f0f0f0", PALETTE["neutral"], 1, (2, 3))
+    _draw_numbers(drawing, seen.image, left, top, cell, "input")
+    for index in rows.unread:
+        drawing.hatch(left, top + cell * index, width, cell, PALETTE["lost"])
+    for index in columns.unread:
+        drawing.hatch(left + cell * index, top, cell, height, PALETTE["lost"])
+
+
+def _draw_numbers(drawing, numbers, left, top, cell, role, known=None):
+    """Numbers as an image in a frame, written out where there is room; only the first `known`."""
+    rows, columns = numbers.shape
+    photograph = 0 <= numbers.min() and 1 < numbers.max() <= 255 and role == "input"
+    shades = shell.as_bytes(numbers, (0, 255) if photograph else (numbers.min(), numbers.max()))
+    known = numbers.size if known is None else known
+    shades.ravel()[known:] = 255
+    drawing.image(left, top, cell * columns, cell * rows, shades)
+    if cell >= 22:
+        for index, number in enumerate(numbers.ravel()[:known]):
+            row, column = divmod(index, columns)
+            place = left + cell * (column + 0.5), top + cell * (row + 0.5) + 4
+            colour = "white" if shades[row, column] < 118 else "black"
+            drawing.text(*place, written(number), min(12, cell / 3), "middle", colour=colour)
+    drawing.rect(left, top, cell * columns, cell * rows, "none", PALETTE[role], 2)
+
+
+def _draw_window(drawing, down, across, cell):
+    """A frame round the window; if it has gaps, a dot on every pixel that it reads."""
+    sides = [cell * (places[-1] - places[0] + 1) for places in (across, down)]
+    _draw_frame(drawing, LEFT + cell * across[0], TOP + cell * down[0], *sides)
+    if sides[0] > cell * len(across) or sides[1] > cell * len(down):
+        radius = max(1.5, min(4, cell / 6))
+        for row in down:
+            for column in across:
+                place = LEFT + cell * (column + 0.5), TOP + cell * (row + 0.15)
+                drawing.circle(*place, radius, PALETTE["kernel"], "black", 0.7)
+
+
+def _draw_frame(drawing, left, top, width, height):
+    """The frame of the kernel: orange between two black lines, seen on any ground."""
+    drawing.rect(left, top, width, height, "none", "black", 4.5)
+    drawing.rect(left, top, width, height, "none", PALETTE["kernel"], 2.5)
+
+
+def _draw_output(drawing, output, position, cell):
+    rows, columns = output.shape
+    drawing.text(RIGHT, TOP - 22, f"output {rows}×{columns}", 13, bold=True)
+    ends = f"black {written(output.min())}, white {written(output.max())}, hatched: not yet"
+    drawing.text(RIGHT, TOP - 7, ends, 10, colour=PALETTE["neutral"])
+    _draw_numbers(drawing, output, RIGHT, TOP, cell, "output", position + 1)
+    row, column = divmod(position, columns)
+    left, top = RIGHT + cell * (column + 1), TOP + cell * row
+    drawing.hatch(left, top, cell * (columns - column - 1), cell, "#bbbbbb", 8)
+    drawing.hatch(RIGHT, top + cell, cell * columns, cell * (rows - row - 1), "#bbbbbb", 8)
+    _draw_frame(drawing, left - cell, top, cell, cell)
+
+
+def _draw_products(drawing, window, kernel, top):
+    """Window × kernel = products, as three small tables."""
+    tables = (("window", window, "input"), ("× kernel", kernel, "kernel"))
+    tables += (("= products", window * kernel, "output"),)
+    width, left = min(46, 230 / window.shape[1]), LEFT
+    for name, table, role in tables:
+        drawing.text(left, top - 8, name, 12, bold=True)
+        for (row, column), number in np.ndenumerate(table):
+            corner = left + width * column, top + BESIDE * row
+            drawing.rect(*corner, width, BESIDE, "none", "#bbbbbb", 0.7)
+            words = written(number)
+            size = 11 if len(words) * 7 < width else 8
+            drawing.text(corner[0] + width / 2, corner[1] + 17, words, size, "middle")
+        rows, columns = table.shape
+        drawing.rect(left, top, width * columns, BESIDE * rows, "none", PALETTE[role], 2)
+        left += width * columns + 20
+
+
+def _draw_sums(drawing, products, seen, stride, dilation, top):
+    """The sum of the products and the two formulas; gives both back as words."""
+    place = top + BESIDE * len(products) + 24
+    by_row = products.size > 9
+    terms = products.sum(axis=1) if by_row else products.ravel()
+    line = " + ".join(f"({written(term)})" if term < 0 else written(term) for term in terms)
+    total = written(products.sum())
+    name = "sum, row by row" if by_row else "sum"
+    drawing.text(LEFT, place, f"{name}:  {line}  =  {total}", 12, bold=True)
+    general = "output = ⌊(size + padding before + after − reach) / stride⌋ + 1"
+    drawing.text(LEFT, place + 20, general, 12, colour=PALETTE["neutral"])
+    place, formulas = place + 20, []
+    for axis, label in ((seen.rows, "height"), (seen.columns, "width")):
+        place += 20
+        formula = (
+            f"{label}: ⌊({axis.size} + {axis.before} + {axis.after} − {axis.reach}) / {stride}⌋"
+            f" + 1 = {axis.outputs}"
+        )
+        reach = f"     a window reaches {dilation}·({axis.taps} − 1) + 1 = {axis.reach} pixels"
+        drawing.text(LEFT, place, formula + (reach if dilation > 1 else ""), 12)
+        formulas.append(formula)
+    return total, ", ".join(formulas)

@@ -1,0 +1,370 @@
+"""Training, watched: loss, error and filters while a network trains, stoppable at any step."""
+
+import atexit
+import threading
+import time
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import data
+from ..plots import PALETTE
+from . import shell
+from .drawing import Drawing
+
+PAUSE = 0.25  # seconds between two drawings, so that training has the processor to itself
+SMOOTH = 0.9  # the share of a curve's last value in its next one
+POINTS = 300  # of a curve, at most
+FILTERS = 12  # that are shown
+RATES = (0.0002, 0.002, 0.02, 0.2)
+
+WIDTH, HEIGHT = 760, 470
+TOP, TALL, WIDE = 104, 170, 290  # the plots
+LOSS, ERROR = 60, 450  # where they begin
+
+
+@shell.message_in_place
+def training(network=None, train=None, test=None, start=False):
+    """Trains a network while you watch: loss and error at every step, and the first filters.
+
+    *stop* ends it at the next step and keeps what was learned; *train* goes on from there, with
+    an optimizer that begins anew. Both answer at once, because the training runs beside the
+    notebook. In a notebook that runs from top to bottom, `wait` in the next cell.
+
+    Args:
+        network: a Keras model that gives logits; when None, a new `lenet5_modern`.
+        train: batches of (images, labels), as `data.pipeline(..., training=True)` gives them;
+            when None, the small MNIST.
+        test: batches to measure the error on after each epoch; when None, MNIST's if `train` is.
+        start: begin at once, as if *train* had been pressed.
+
+    Returns:
+        A `Watched`, which is an `Explorer`; the last line of a cell shows it.
+    """
+    network, train, test = _brought(network, train, test)
+    explorer = Watched(network, train, test)
+    if start:
+        explorer.train()
+    return explorer
+
+
+def _brought(network, train, test):
+    """The network and its batches; what does not fit together is a ValueError."""
+    from ..environment import quiet_tensorflow
+
+    quiet_tensorflow()
+    import keras
+
+    from .. import models
+    from .. import training as course_training
+
+    if network is None:
+        course_training.set_seed(0)
+        network = models.lenet5_modern()
+    if not isinstance(network, keras.Model):
+        raise ValueError(f"network: a Keras model is needed, not {type(network).__name__}")
+    if train is None:
+        sets = [data.load("mnist", split) for split in ("train", "test")]
+        scaled = [(data.scale(each.images), each.labels) for each in sets]
+        train = data.pipeline(*scaled[0], training=True)
+        test = data.pipeline(*scaled[1], batch_size=200) if test is None else test
+    if not hasattr(train, "element_spec"):
+        raise ValueError("train: batches are needed: data.pipeline(images, labels, training=True)")
+    wanted, given = tuple(network.input_shape[1:]), tuple(train.element_spec[0].shape[1:])
+    if len(wanted) != len(given) or any(
+        None not in sizes and sizes[0] != sizes[1] for sizes in zip(wanted, given, strict=True)
+    ):
+        shapes = ["×".join(map(str, each)) for each in (wanted, given)]
+        raise ValueError(f"train: the network takes images of {shapes[0]}, these are {shapes[1]}")
+    return network, train, test
+
+
+class Record(NamedTuple):
+    """All that the picture needs: a training so far.
+
+    `losses` and `errors` have a number for each step, errors in per cent; `tests` has pairs
+    `(step, error)`, `before` and `now` the first filters, `(rows, columns, channels, filters)`.
+    """
+
+    losses: tuple = ()
+    errors: tuple = ()
+    tests: tuple = ()
+    before: np.ndarray | None = None
+    now: np.ndarray | None = None
+    words: str = "Not trained yet: press 'train'."
+    steps: int = 0
+
+
+class Watched(shell.Explorer):
+    """The explorer of a training, and the training itself.
+
+    Attributes:
+        network: the network, with the weights that it has learned so far.
+        running: whether it trains.
+    """
+
+    def __init__(self, network, train, test):
+        self.network, self._batches, self._test = network, train, test
+        self._first = network.get_weights()
+        self._per_epoch = max(1, int(train.cardinality()))
+        self._thread, self._stop, self._failure = None, threading.Event(), ""
+        self._drawing_now = threading.RLock()
+        self._forget()
+        controls = {
+            "epochs": shell.slider("epochs", 1, 20, 3),
+            "rate": shell.choice("learning rate", [(f"{rate:g}", rate) for rate in RATES], 0.002),
+            "train": shell.button("train", self.train),
+            "stop": shell.button("stop", self.stop),
+            "start_over": shell.button("start over", self.start_over),
+        }
+        super().__init__(self._render, controls)
+        atexit.register(self.stop)  # Python shall not end in the middle of a step
+
+    @property
+    def running(self):
+        """Whether the training is under way."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def train(self):
+        """Trains for the chosen epochs, beside whatever else runs. While it trains: nothing."""
+        if self.running:
+            return
+        self._stop.clear()
+        self._failure = ""
+        state = self.state
+        self._thread = threading.Thread(target=self._work, kwargs=state, daemon=True)
+        self._thread.start()
+
+    def stop(self):
+        """Ends the training at its next step, and waits for that; the weights stay."""
+        self._stop.set()
+        self.wait(60)
+
+    def start_over(self):
+        """Gives the network its first weights again. Not while it trains."""
+        if self.running:
+            self._words = "It trains: press 'stop' first, then 'start over'."
+        else:
+            self.network.set_weights(self._first)
+            self._failure = ""
+            self._forget()
+        self.redraw()
+
+    def wait(self, timeout=None):
+        """Waits until the training has ended, at most `timeout` seconds; tells whether it has."""
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+        return not self.running
+
+    def _forget(self):
+        self._losses, self._errors, self._tests = [], [], []
+        self._planned, self._done = 0, 0
+        self._before = self._now = self._filters()
+        self._words = Record().words
+
+    def _filters(self):
+        """The kernels of the first convolution, or None."""
+        for layer in self.network.layers:
+            kernel = getattr(layer, "kernel", None)
+            if kernel is not None and len(kernel.shape) == 4:
+                return np.array(kernel)
+        return None
+
+    def _work(self, epochs, rate):
+        """The training, in a thread of its own."""
+        from .. import training as course_training
+
+        self._planned = len(self._losses) + epochs * self._per_epoch
+        self._words = f"Training: epoch 1 of {epochs}."
+        watch = _callback(self, epochs)
+        try:
+            fit = partial(course_training.fit, self.network, self._batches, self._test)
+            fit(epochs=epochs, learning_rate=rate, live="silent", callbacks=[watch])
+        except Exception as problem:  # in a thread a traceback would be seen by nobody
+            self._failure = f"The training failed: {str(problem).strip().splitlines()[0][:300]}"
+        self._now, self._planned = self._filters(), len(self._losses)
+        self._words = self._ended(watch)
+        self.redraw()
+
+    def _ended(self, watch):
+        kept = "the network keeps what it has learned"
+        trained = f"{self._done} epoch{'s' if self._done != 1 else ''}"
+        if watch.inside:
+            return f"Trained {trained}, stopped in the next one; {kept}."
+        return f"Trained {trained}; {kept}. 'train' goes on from here."
+
+    def _changed(self, name):
+        with self._drawing_now:  # the notebook and the training both draw
+            super()._changed(name)
+
+    def _render(self, epochs, rate):
+        if self._failure:
+            raise ValueError(self._failure)
+        steps = max(
+            self._planned, len(self._losses) + epochs * self._per_epoch * (not self.running)
+        )
+        record = Record(
+            tuple(self._losses),
+            tuple(self._errors),
+            tuple(self._tests),
+            self._before,
+            self._now,
+            self._words,
+            steps,
+        )
+        return draw(record)
+
+
+def _callback(watched, epochs):
+    """What Keras tells about each step, kept by the explorer; ends the training if it shall."""
+    import keras
+
+    class Callback(keras.callbacks.Callback):
+        inside, drawn = False, 0.0
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.sums = {"loss": 0.0, "accuracy": 0.0}
+            watched._words = f"Training: epoch {epoch + 1} of {epochs}."
+
+        def on_train_batch_end(self, batch, logs=None):
+            # Keras gives the mean of the epoch so far; a step's own number is the difference.
+            own = {}
+            for key in self.sums:
+                total = float(logs[key]) * (batch + 1)
+                own[key], self.sums[key] = total - self.sums[key], total
+            watched._losses.append(own["loss"])
+            watched._errors.append(100 * (1 - own["accuracy"]))
+            self.inside = True
+            if watched._stop.is_set():
+                raise KeyboardInterrupt  # `fit` ends in peace
+            if time.monotonic() - self.drawn > PAUSE:
+                watched._now = watched._filters()
+                watched.redraw()
+                self.drawn = time.monotonic()
+
+        def on_epoch_end(self, epoch, logs=None):
+            watched._done += 1
+            self.inside = False
+            if "val_accuracy" in (logs or {}):
+                step = len(watched._losses)
+                watched._tests.append((step, 100 * (1 - float(logs["val_accuracy"]))))
+
+    return Callback()
+
+
+# ---------------------------------------------------------------------------------------------
+# The picture
+# ---------------------------------------------------------------------------------------------
+
+
+def draw(record):
+    """The picture of a `Record`."""
+    drawing = Drawing(WIDTH, HEIGHT)
+    drawing.text(20, 28, record.words, 14, bold=True)
+    losses = smoothed(record.losses)
+    errors = smoothed(record.errors)
+    ceiling = max(1.0, float(np.ceil(losses[: len(losses) // 4 + 1].max()))) if len(losses) else 3.0
+    steps = max(record.steps, len(losses), 1)
+    shares = [ceiling * quarter / 4 for quarter in range(5)]
+    heights = {f"{number:g}": number / ceiling for number in shares}
+    _draw_plot(drawing, LOSS, "loss", losses, (), lambda loss: loss / ceiling, heights, steps)
+    heights = {f"{error}": _decades(error) for error in (1, 3, 10, 30, 100)}
+    _draw_plot(drawing, ERROR, "error, per cent", errors, record.tests, _decades, heights, steps)
+    _draw_legend(drawing, bool(record.tests))
+    _draw_filters(drawing, record)
+    drawing.alt = f"Loss and error of a training against its steps. {record.words}"
+    if len(losses):
+        drawing.alt += f" After {len(losses)} steps the loss is {losses[-1]:.2f}"
+        drawing.alt += f" and the training error {errors[-1]:.1f} per cent."
+    if record.tests:
+        drawing.alt += f" The test error is {record.tests[-1][1]:.1f} per cent."
+    return drawing
+
+
+def smoothed(numbers):
+    """A running mean that forgets: each step moves it a tenth of the way, the first ones more."""
+    means, mean = np.empty(len(numbers)), 0.0
+    for step, number in enumerate(numbers):
+        mean = SMOOTH * mean + (1 - SMOOTH) * number
+        means[step] = mean / (1 - SMOOTH ** (step + 1))  # as Adam corrects its means
+    return means
+
+
+def _decades(error):
+    """An error of 1 to 100 per cent as a share of a logarithmic axis."""
+    return np.log10(max(error, 1.0)) / 2
+
+
+def _draw_plot(drawing, left, label, curve, tests, height, ticks, steps):
+    """One plot: its axes, the curve, and a diamond for each test.
+
+    `height` makes a share of the axis of a number; `ticks` has such shares by their labels.
+    """
+    bottom = TOP + TALL
+    drawing.text(left - 40, TOP - 16, label, 12, bold=True)
+    if len(curve):
+        drawing.text(left + WIDE, TOP - 16, f"now {curve[-1]:.3g}", 12, "end", bold=True)
+    for words, share in ticks.items():
+        y = bottom - TALL * share
+        drawing.line([(left, y), (left + WIDE, y)], "#dddddd", 0.8)
+        drawing.text(left - 6, y + 4, words, 10, "end")
+    for share in (0, 0.5, 1):
+        drawing.text(left + WIDE * share, bottom + 16, f"{steps * share:.0f}", 10, "middle")
+    drawing.text(left + WIDE / 2, bottom + 32, "step", 10, "middle")
+    drawing.line([(left, TOP), (left, bottom), (left + WIDE, bottom)], "black", 1)
+
+    def place(step, number):
+        share = min(1.0, height(number)) if np.isfinite(number) else 1.0
+        return left + WIDE * step / steps, bottom - TALL * share
+
+    if len(curve) > 1:
+        every = -(-len(curve) // POINTS)
+        chosen = [*range(0, len(curve), every), len(curve) - 1]
+        drawing.line([place(step + 1, curve[step]) for step in chosen], PALETTE["input"], 2)
+    for step, error in tests:
+        x, y = place(step, error)
+        drawing.line(
+            [(x - 5, y), (x, y - 5), (x + 5, y), (x, y + 5), (x - 5, y)],
+            "black",
+            1,
+            fill=PALETTE["output"],
+        )
+
+
+def _draw_legend(drawing, tested):
+    y = 48
+    drawing.line([(20, y), (46, y)], PALETTE["input"], 2)
+    drawing.text(52, y + 4, "training, a running mean over its steps", 10)
+    x = 320
+    drawing.line(
+        [(x - 5, y), (x, y - 5), (x + 5, y), (x, y + 5), (x - 5, y)],
+        "black",
+        1,
+        fill=PALETTE["output"],
+    )
+    words = "test, after each epoch" if tested else "test, after each epoch: none yet"
+    drawing.text(x + 10, y + 4, words, 10)
+
+
+def _draw_filters(drawing, record):
+    """The first filters at the start and now, on one scale."""
+    top = TOP + TALL + 60
+    if record.before is None:
+        drawing.text(20, top, "This network has no convolution whose filters could be shown.", 12)
+        return
+    count = min(FILTERS, record.before.shape[-1])
+    reach = max(np.abs(record.before).max(), np.abs(record.now).max(), 1e-9)
+    drawing.text(20, top, f"the first {count} filters of the first convolution", 12, bold=True)
+    ends = f"black −{reach:.2g}, grey 0, white {reach:.2g}"
+    drawing.text(WIDTH - 20, top, ends, 10, "end", colour=PALETTE["neutral"])
+    for row, (name, kernels) in enumerate((("start", record.before), ("now", record.now))):
+        y = top + 12 + 52 * row
+        drawing.text(20, y + 26, name, 11)
+        for number in range(count):
+            kernel = np.nan_to_num(kernels[..., number])
+            kernel = kernel if kernel.shape[-1] == 3 else kernel.mean(axis=-1)
+            x = 62 + 56 * number
+            drawing.image(x, y, 44, 44, shell.as_bytes(kernel, (-reach, reach)))
+            drawing.rect(x, y, 44, 44, "none", PALETTE["kernel"], 1.5)
