@@ -1,6 +1,7 @@
 """Training, watched, without a browser: what is kept, what goes on, what is refused."""
 
 import io
+import re
 import subprocess
 import sys
 import time
@@ -106,7 +107,7 @@ def test_stopping_keeps_what_was_learned_and_training_goes_on_from_there():
     explorer.train()
     until(lambda: len(explorer._losses) > 10)
     explorer.controls["stop"].click()
-    assert not explorer.running and 10 < len(explorer._losses) < 160
+    assert explorer.wait(LONG) and 10 < len(explorer._losses) < 160
     learned = explorer.network.get_weights()
     assert not same(learned, first)
     assert "the network keeps what it has learned" in explorer.drawing.alt
@@ -126,9 +127,14 @@ def test_starting_over_gives_the_first_weights_but_not_while_it_trains():
     explorer.controls["epochs"].value = 20
     explorer.train()
     until(lambda: len(explorer._losses) > 3)
-    explorer.controls["start_over"].click()
+    assert explorer.controls["start_over"].disabled and explorer.controls["train"].disabled
+    explorer.start_over()
     assert explorer.running and len(explorer._losses) > 3
     explorer.stop()
+    assert explorer.wait(LONG) and explorer.controls["stop"].disabled
+    learned = explorer.network.get_weights()
+    explorer.controls["start_over"].click()
+    assert same(explorer.network.get_weights(), learned), "it asks once more"
     explorer.controls["start_over"].click()
     assert same(explorer.network.get_weights(), first)
     assert explorer._losses == [] and "Not trained yet" in explorer.drawing.alt
@@ -142,6 +148,25 @@ def test_a_second_click_on_train_does_nothing():
     explorer.controls["train"].click()
     assert explorer._thread is thread
     explorer.stop()
+    assert explorer.wait(LONG)
+
+
+def test_an_interrupted_wait_stops_the_training(monkeypatch):
+    explorer = made()
+    explorer.controls["epochs"].value = 20
+    explorer.train()
+    until(lambda: len(explorer._losses) > 3)
+    join, calls = explorer._thread.join, []
+
+    def interrupted(timeout=None):
+        calls.append(timeout)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        join(timeout)
+
+    monkeypatch.setattr(explorer._thread, "join", interrupted)
+    assert explorer.wait()
+    assert len(explorer._losses) < 160
 
 
 def test_start_begins_at_once():
@@ -151,14 +176,17 @@ def test_start_begins_at_once():
 
 
 def test_a_failure_is_said_in_place_and_the_buttons_work_again():
-    explorer = training(tiny(), batches(), batches(16, size=9))
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((8, 8, 1)), keras.layers.Conv2D(2, 3), keras.layers.Dense(2)]
+    explorer = training(keras.Sequential(layers), batches())  # a score at each place: no labels
     explorer.train()
-    explorer.wait(LONG)
+    assert explorer.wait(LONG)
     assert "The training failed:" in explorer.problem
     assert 'role="alert"' in explorer._message.value
-    explorer._test = None
+    assert not explorer.controls["train"].disabled
+    explorer.network = tiny()
     explorer.train()
-    explorer.wait(LONG)
+    assert explorer.wait(LONG)
     assert explorer.problem == "" and "Trained" in explorer.drawing.alt
 
 
@@ -166,8 +194,17 @@ def test_a_failure_is_said_in_place_and_the_buttons_work_again():
     ("arguments", "problem"),
     [
         ({"network": "lenet"}, "network: a Keras model is needed, not str"),
-        ({"network": tiny, "train": np.zeros((4, 8, 8, 1))}, "train: batches are needed"),
-        ({"network": tiny}, "the network takes images of 8×8×1, these are 28×28×1"),
+        ({"network": tiny, "train": np.zeros((4, 8, 8, 1))}, "train: batches of (images, labels)"),
+        ({"network": tiny}, "train: the network takes images of 8×8×1, these are 28×28×1"),
+        ({"network": keras.Sequential([keras.layers.Dense(2)])}, "begin it with keras.Input"),
+        (
+            {"network": tiny, "train": batches(), "test": batches(16, size=9)},
+            "test: the network takes images of 8×8×1, these are 9×9×1",
+        ),
+        (
+            {"network": tiny, "train": batches().map(lambda images, labels: images)},
+            "train: batches of (images, labels) are needed",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_said_in_place(arguments, problem):
@@ -198,10 +235,13 @@ def test_the_running_mean_begins_without_a_bias():
 
 def test_the_picture_bears_any_numbers():
     kernels = np.random.default_rng(0).normal(size=(3, 3, 3, 40))
-    for losses in ((), (np.nan, np.nan), (1e9, 2.0), tuple(np.linspace(3, 0, 5000))):
+    for losses in ((), (np.nan, 1), (np.inf, 2), (1e9, 2.0), tuple(np.linspace(3, 0, 5000))):
         errors = tuple(50.0 for _ in losses)
-        drawing = draw(Record(losses, errors, ((1, 0.0),), kernels, kernels, "words", 10))
+        lost = np.full_like(kernels, losses[0] if losses else np.nan)
+        drawing = draw(Record(losses, errors, ((1, 0.0),), kernels, lost, "words", 10))
         assert drawing.alt and ElementTree.fromstring(drawing.svg()).get("role") == "img"
+        places = re.findall(r'points="([^"]*)"', drawing.svg())
+        assert places and not any("nan" in each or "inf" in each for each in places)
         assert len(drawing.svg()) < 60_000
         assert Image.open(io.BytesIO(drawing.png())).width == 1520
 

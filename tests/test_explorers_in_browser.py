@@ -856,6 +856,7 @@ def test_training(live):
     assert error() < learned < 90 and "The test error is" in live.alt()
 
     live.explorer.get_by_role("button", name="start over").click()
+    live.explorer.get_by_role("button", name="press again to forget all").click()
     live.wait_until(lambda: step() == 0, "it does not start over")
     live.explorer.get_by_role("button", name="train").focus()
     live.page.keyboard.press("Enter")

@@ -69,15 +69,33 @@ def _brought(network, train, test):
         scaled = [(data.scale(each.images), each.labels) for each in sets]
         train = data.pipeline(*scaled[0], training=True)
         test = data.pipeline(*scaled[1], batch_size=200) if test is None else test
-    if not hasattr(train, "element_spec"):
-        raise ValueError("train: batches are needed: data.pipeline(images, labels, training=True)")
-    wanted, given = tuple(network.input_shape[1:]), tuple(train.element_spec[0].shape[1:])
-    if len(wanted) != len(given) or any(
-        None not in sizes and sizes[0] != sizes[1] for sizes in zip(wanted, given, strict=True)
-    ):
-        shapes = ["×".join(map(str, each)) for each in (wanted, given)]
-        raise ValueError(f"train: the network takes images of {shapes[0]}, these are {shapes[1]}")
+    wanted = _shape(lambda: network.input_shape[1:])
+    if wanted is None:
+        raise ValueError("network: it does not say what images it takes: begin it with keras.Input")
+    for name, batches in (("train", train), ("test", test)):
+        if batches is None:
+            continue
+        given = _shape(lambda batches=batches: batches.element_spec[0].shape[1:])
+        if given is None:
+            words = "batches of (images, labels) are needed: data.pipeline(images, labels)"
+            raise ValueError(f"{name}: {words}")
+        if len(wanted) != len(given) or any(
+            None not in sizes and sizes[0] != sizes[1] for sizes in zip(wanted, given, strict=True)
+        ):
+            shapes = ["×".join(map(str, each)) for each in (wanted, given)]
+            raise ValueError(
+                f"{name}: the network takes images of {shapes[0]}, these are {shapes[1]}"
+            )
     return network, train, test
+
+
+def _shape(ask):
+    """The shape of one image, or None where there is no single one to be had."""
+    try:
+        shape = tuple(ask())
+    except (AttributeError, TypeError, ValueError, IndexError):
+        return None
+    return shape if all(size is None or isinstance(size, int) for size in shape) else None
 
 
 class Record(NamedTuple):
@@ -109,6 +127,7 @@ class Watched(shell.Explorer):
         self._first = network.get_weights()
         self._per_epoch = max(1, int(train.cardinality()))
         self._thread, self._stop, self._failure = None, threading.Event(), ""
+        self._active = self._asked = False
         self._drawing_now = threading.RLock()
         self._forget()
         controls = {
@@ -119,44 +138,55 @@ class Watched(shell.Explorer):
             "start_over": shell.button("start over", self.start_over),
         }
         super().__init__(self._render, controls)
-        atexit.register(self.stop)  # Python shall not end in the middle of a step
+        atexit.register(self._end)  # Python shall not end in the middle of a step
 
     @property
     def running(self):
         """Whether the training is under way."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._active
 
     def train(self):
         """Trains for the chosen epochs, beside whatever else runs. While it trains: nothing."""
         if self.running:
             return
         self._stop.clear()
-        self._failure = ""
-        state = self.state
-        self._thread = threading.Thread(target=self._work, kwargs=state, daemon=True)
+        self._failure, self._asked, self._active = "", False, True
+        self._thread = threading.Thread(target=self._work, kwargs=self.state, daemon=True)
         self._thread.start()
+        self.redraw()
 
     def stop(self):
-        """Ends the training at its next step, and waits for that; the weights stay."""
+        """Ends the training at its next step; the weights stay. `wait` tells when it has ended."""
         self._stop.set()
-        self.wait(60)
 
     def start_over(self):
-        """Gives the network its first weights again. Not while it trains."""
+        """Gives the network its first weights again, when asked twice. Not while it trains."""
         if self.running:
-            self._words = "It trains: press 'stop' first, then 'start over'."
+            return
+        if not self._asked:
+            self._asked = True
         else:
             self.network.set_weights(self._first)
-            self._failure = ""
+            self._failure, self._asked = "", False
             self._forget()
         self.redraw()
 
     def wait(self, timeout=None):
-        """Waits until the training has ended, at most `timeout` seconds; tells whether it has."""
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout)
+        """Waits until the training has ended, at most `timeout` seconds; tells whether it has.
+
+        Interrupt it (the notebook's stop button, or Ctrl-C), and the training stops as well.
+        """
+        if self._thread is not None:
+            try:
+                self._thread.join(timeout)
+            except KeyboardInterrupt:
+                self._end()
         return not self.running
+
+    def _end(self):
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(60)
 
     def _forget(self):
         self._losses, self._errors, self._tests = [], [], []
@@ -185,7 +215,7 @@ class Watched(shell.Explorer):
         except Exception as problem:  # in a thread a traceback would be seen by nobody
             self._failure = f"The training failed: {str(problem).strip().splitlines()[0][:300]}"
         self._now, self._planned = self._filters(), len(self._losses)
-        self._words = self._ended(watch)
+        self._words, self._active = self._ended(watch), False
         self.redraw()
 
     def _ended(self, watch):
@@ -197,11 +227,16 @@ class Watched(shell.Explorer):
 
     def _changed(self, name):
         with self._drawing_now:  # the notebook and the training both draw
+            over = self.controls["start_over"]
+            self.controls["train"].disabled = over.disabled = self.running
+            self.controls["stop"].disabled = not self.running
+            over.description = "press again to forget all" if self._asked else "start over"
             super()._changed(name)
+            if self._failure:
+                self.problem = self._failure
+                self._say(self.problem, wrong=True)
 
     def _render(self, epochs, rate):
-        if self._failure:
-            raise ValueError(self._failure)
         steps = max(
             self._planned, len(self._losses) + epochs * self._per_epoch * (not self.running)
         )
@@ -265,7 +300,9 @@ def draw(record):
     drawing.text(20, 28, record.words, 14, bold=True)
     losses = smoothed(record.losses)
     errors = smoothed(record.errors)
-    ceiling = max(1.0, float(np.ceil(losses[: len(losses) // 4 + 1].max()))) if len(losses) else 3.0
+    early = losses[: len(losses) // 4 + 1]
+    early = early[np.isfinite(early) & (early < 1e6)]
+    ceiling = max(1.0, float(np.ceil(early.max()))) if len(early) else 3.0
     steps = max(record.steps, len(losses), 1)
     shares = [ceiling * quarter / 4 for quarter in range(5)]
     heights = {f"{number:g}": number / ceiling for number in shares}
@@ -355,15 +392,16 @@ def _draw_filters(drawing, record):
         drawing.text(20, top, "This network has no convolution whose filters could be shown.", 12)
         return
     count = min(FILTERS, record.before.shape[-1])
-    reach = max(np.abs(record.before).max(), np.abs(record.now).max(), 1e-9)
+    before, now = (np.nan_to_num(each, posinf=0, neginf=0) for each in (record.before, record.now))
+    reach = max(np.abs(before).max(), np.abs(now).max(), 1e-9)
     drawing.text(20, top, f"the first {count} filters of the first convolution", 12, bold=True)
     ends = f"black −{reach:.2g}, grey 0, white {reach:.2g}"
     drawing.text(WIDTH - 20, top, ends, 10, "end", colour=PALETTE["neutral"])
-    for row, (name, kernels) in enumerate((("start", record.before), ("now", record.now))):
+    for row, (name, kernels) in enumerate((("start", before), ("now", now))):
         y = top + 12 + 52 * row
         drawing.text(20, y + 26, name, 11)
         for number in range(count):
-            kernel = np.nan_to_num(kernels[..., number])
+            kernel = kernels[..., number]
             kernel = kernel if kernel.shape[-1] == 3 else kernel.mean(axis=-1)
             x = 62 + 56 * number
             drawing.image(x, y, 44, 44, shell.as_bytes(kernel, (-reach, reach)))
