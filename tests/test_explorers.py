@@ -19,7 +19,7 @@ NOTEBOOKS = {
     "channels": "01_convolution",
     "pooling": "03_pooling",
     "receptive_field": "02_output_size",
-    "architecture": "08_resnet",
+    "architecture": "06_vgg",
     "inside": "09_what_convnets_see",
     "gradient_flow": "07_going_deeper",
     "augmentation": "05_alexnet",
