@@ -190,6 +190,42 @@ def test_a_failure_is_said_in_place_and_the_buttons_work_again():
     assert explorer.problem == "" and "Trained" in explorer.drawing.alt
 
 
+def test_a_failure_without_words_is_said_by_its_name(monkeypatch):
+    def fails(*_, **__):
+        raise AssertionError
+
+    monkeypatch.setattr("course_utils.training.fit", fails)
+    explorer = made(start=True)
+    assert explorer.wait(LONG), "it would never be ready again"
+    assert explorer.problem == "The training failed: AssertionError"
+    assert not explorer.controls["train"].disabled
+
+
+def test_stop_is_heard_while_the_test_is_measured():
+    explorer = training(tiny(), batches(), batches(16).repeat(100_000))  # minutes of measuring
+    explorer.train()
+    until(lambda: len(explorer._losses) == 8)
+    explorer.stop()
+    assert explorer.wait(30)
+    assert explorer._tests == [] and "Trained 1 epoch; " in explorer.drawing.alt
+
+
+def test_it_can_be_drawn_at_any_moment():
+    explorer, problems = made(), []
+
+    class Drawn(list):
+        def append(self, number):
+            super().append(number)
+            explorer.redraw()
+            problems.append(explorer.problem)
+
+    explorer._losses, explorer._errors, explorer._tests = Drawn(), Drawn(), Drawn()
+    explorer.controls["epochs"].value = 1
+    explorer.train()
+    assert explorer.wait(LONG)
+    assert problems == [""] * (8 + 8 + 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [

@@ -213,7 +213,8 @@ class Watched(shell.Explorer):
             fit = partial(course_training.fit, self.network, self._batches, self._test)
             fit(epochs=epochs, learning_rate=rate, live="silent", callbacks=[watch])
         except Exception as problem:  # in a thread a traceback would be seen by nobody
-            self._failure = f"The training failed: {str(problem).strip().splitlines()[0][:300]}"
+            words = str(problem).strip() or type(problem).__name__
+            self._failure = f"The training failed: {words.splitlines()[0][:300]}"
         self._now, self._planned = self._filters(), len(self._losses)
         self._words, self._active = self._ended(watch), False
         self.redraw()
@@ -237,19 +238,10 @@ class Watched(shell.Explorer):
                 self._say(self.problem, wrong=True)
 
     def _render(self, epochs, rate):
-        steps = max(
-            self._planned, len(self._losses) + epochs * self._per_epoch * (not self.running)
-        )
-        record = Record(
-            tuple(self._losses),
-            tuple(self._errors),
-            tuple(self._tests),
-            self._before,
-            self._now,
-            self._words,
-            steps,
-        )
-        return draw(record)
+        ahead = 0 if self.running else epochs * self._per_epoch
+        steps = max(self._planned, len(self._losses) + ahead)
+        series = map(tuple, (self._losses, self._errors, self._tests))
+        return draw(Record(*series, self._before, self._now, self._words, steps))
 
 
 def _callback(watched, epochs):
@@ -269,19 +261,25 @@ def _callback(watched, epochs):
             for key in self.sums:
                 total = float(logs[key]) * (batch + 1)
                 own[key], self.sums[key] = total - self.sums[key], total
-            watched._losses.append(own["loss"])
+            # Somebody may draw in between: a loss is never without its error.
             watched._errors.append(100 * (1 - own["accuracy"]))
-            self.inside = True
-            if watched._stop.is_set():
-                raise KeyboardInterrupt  # `fit` ends in peace
+            watched._losses.append(own["loss"])
+            self.inside = batch + 1 < watched._per_epoch
+            watched._done += not self.inside
+            self.stop_if_asked()
             if time.monotonic() - self.drawn > PAUSE:
                 watched._now = watched._filters()
                 watched.redraw()
                 self.drawn = time.monotonic()
 
+        def on_test_batch_end(self, batch, logs=None):
+            self.stop_if_asked()
+
+        def stop_if_asked(self):
+            if watched._stop.is_set():
+                raise KeyboardInterrupt  # `fit` ends in peace
+
         def on_epoch_end(self, epoch, logs=None):
-            watched._done += 1
-            self.inside = False
             if "val_accuracy" in (logs or {}):
                 step = len(watched._losses)
                 watched._tests.append((step, 100 * (1 - float(logs["val_accuracy"]))))
@@ -298,8 +296,7 @@ def draw(record):
     """The picture of a `Record`."""
     drawing = Drawing(WIDTH, HEIGHT)
     drawing.text(20, 28, record.words, 14, bold=True)
-    losses = smoothed(record.losses)
-    errors = smoothed(record.errors)
+    losses, errors = smoothed(record.losses), smoothed(record.errors)
     early = losses[: len(losses) // 4 + 1]
     early = early[np.isfinite(early) & (early < 1e6)]
     ceiling = max(1.0, float(np.ceil(early.max()))) if len(early) else 3.0
@@ -361,28 +358,21 @@ def _draw_plot(drawing, left, label, curve, tests, height, ticks, steps):
         chosen = [*range(0, len(curve), every), len(curve) - 1]
         drawing.line([place(step + 1, curve[step]) for step in chosen], PALETTE["input"], 2)
     for step, error in tests:
-        x, y = place(step, error)
-        drawing.line(
-            [(x - 5, y), (x, y - 5), (x + 5, y), (x, y + 5), (x - 5, y)],
-            "black",
-            1,
-            fill=PALETTE["output"],
-        )
+        _diamond(drawing, *place(step, error))
+
+
+def _diamond(drawing, x, y):
+    corners = [(x - 5, y), (x, y - 5), (x + 5, y), (x, y + 5), (x - 5, y)]
+    drawing.line(corners, "black", 1, fill=PALETTE["output"])
 
 
 def _draw_legend(drawing, tested):
     y = 48
     drawing.line([(20, y), (46, y)], PALETTE["input"], 2)
     drawing.text(52, y + 4, "training, a running mean over its steps", 10)
-    x = 320
-    drawing.line(
-        [(x - 5, y), (x, y - 5), (x + 5, y), (x, y + 5), (x - 5, y)],
-        "black",
-        1,
-        fill=PALETTE["output"],
-    )
+    _diamond(drawing, 320, y)
     words = "test, after each epoch" if tested else "test, after each epoch: none yet"
-    drawing.text(x + 10, y + 4, words, 10)
+    drawing.text(330, y + 4, words, 10)
 
 
 def _draw_filters(drawing, record):
