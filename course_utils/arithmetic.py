@@ -168,6 +168,15 @@ def windows(size, kernel, stride=1, padding=0, dilation=1):
     return [tuple(start + tap * dilation for tap in range(kernel)) for start in starts]
 
 
+def unread(size, reads):
+    """The pixels along an axis that no window reads; `reads` is what `windows` gives.
+
+    >>> unread(7, windows(7, kernel=2, stride=2))
+    [6]
+    """
+    return sorted(set(range(size)) - {place for each in reads for place in each})
+
+
 # ---------------------------------------------------------------------------------------------
 # Layers: what one costs
 # ---------------------------------------------------------------------------------------------

@@ -2,15 +2,11 @@
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import time
-import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
+import lab as lab_tools
 import nbformat
-import psutil
 import pytest
 from hypothesis import settings
 
@@ -75,12 +71,45 @@ def course_copy(tmp_path):
 @pytest.fixture(scope="session")
 def chromium():
     """The path of a Chromium or Chrome of this machine."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if shutil.which(name):
-            return shutil.which(name)
-    if os.environ.get("CI"):
+    path = lab_tools.find_chromium()
+    if path is None and os.environ.get("CI"):
         pytest.fail("no chromium on this machine: apt-get install chromium")
-    pytest.skip("no chromium on this machine")
+    if path is None:
+        pytest.skip("no chromium on this machine")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """A browser without a window."""
+    with lab_tools.browsing(chromium) as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_page(browser):
+    """A function that opens a notebook and waits for its kernel; nothing may complain about it."""
+    pages, complaints = [], []
+
+    def note(message, server):
+        """Keep what our own server's pages complain about; no outside address is the course's."""
+        if message.type == "error" and message.location.get("url", "").startswith(server):
+            complaints.append(f"{message.text} ({message.location['url']})")
+
+    def open_page(address, height):
+        server = address.partition("/lab/")[0]
+        page = browser.new_page(viewport={"width": 1280, "height": height})
+        pages.append(page)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: note(message, server))
+        page.goto(address)
+        page.wait_for_function(lab_tools.IDLE, timeout=90_000)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert complaints == []
 
 
 @pytest.fixture(scope="module")
@@ -90,71 +119,24 @@ def lab(tmp_path_factory):
     `start(made)` takes the notebooks that a test makes for itself, by name; the first of the
     course is there, too, as `make lab` opens it.
     """
-    servers = []
+    with ExitStack() as servers:
 
-    def start(made=None):
-        ready = ROOT / ".venv" / "course.json"
-        assert ready.exists(), "this test needs the course's own .venv: run it with make test"
-        place = tmp_path_factory.mktemp("lab")
-        course = copy_of_course(place, *NEEDED, "notebooks/00_start_here.ipynb")
-        (course / ".venv").symlink_to(ROOT / ".venv")
-        for name, notebook in (made or {}).items():
-            nbformat.write(notebook, course / "notebooks" / name)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        options = "--no-browser --expose-app-in-browser --ServerApp.port_retries=0"
-        options += f" --ServerApp.ip=127.0.0.1 --ServerApp.port={port} --IdentityProvider.token="
-        # A learner's own settings of Jupyter are none of a test's business.
-        private = (
-            "CONFIG_DIR",
-            "DATA_DIR",
-            "RUNTIME_DIR",
-            "LAB_SETTINGS_DIR",
-            "LAB_WORKSPACES_DIR",
-        )
-        names = [f"JUPYTER{'' if name.startswith('LAB') else '_'}{name}" for name in private]
-        log_path = place / "lab.log"
-        with open(log_path, "w") as log:
-            server = subprocess.Popen(
-                ["make", "lab", f"LAB_ARGS={options}"],
-                cwd=course,
-                env=shell_of_learner() | {name: str(place / name) for name in names},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+        def start(made=None):
+            ready = ROOT / ".venv" / "course.json"
+            assert ready.exists(), "this test needs the course's own .venv: run it with make test"
+            place = tmp_path_factory.mktemp("lab")
+            course = copy_of_course(place, *NEEDED, "notebooks/00_start_here.ipynb")
+            (course / ".venv").symlink_to(ROOT / ".venv")
+            for name, notebook in (made or {}).items():
+                nbformat.write(notebook, course / "notebooks" / name)
+            server = lab_tools.serving(
+                lambda options: ["make", "lab", f"LAB_ARGS={' '.join(options)}"],
+                folder=course,
+                settings=place,
+                env=shell_of_learner(),
             )
-        servers.append(server)
-        address = f"http://127.0.0.1:{port}"
-        _wait_for(server, f"{address}/api", log_path)
-        assert not (course / "build").exists(), "a ready .venv is not installed again"
-        return address
+            address = servers.enter_context(server)
+            assert not (course / "build").exists(), "a ready .venv is not installed again"
+            return address
 
-    yield start
-    for server in servers:
-        _end(server)
-
-
-def _wait_for(server, address, log_path):
-    for _ in range(240):
-        if server.poll() is not None:
-            break
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.5)
-    pytest.fail(f"make lab does not serve {address}:\n{log_path.read_text()}")
-
-
-def _end(server):
-    """End make, the server and its kernels, and wait until they are gone."""
-    try:
-        family = [*psutil.Process(server.pid).children(recursive=True), psutil.Process(server.pid)]
-    except psutil.NoSuchProcess:
-        return
-    os.killpg(server.pid, signal.SIGTERM)
-    _, alive = psutil.wait_procs(family, timeout=20)
-    for process in alive:
-        process.kill()
-    server.wait(timeout=20)
+        yield start

@@ -5,14 +5,13 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import io
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from drawn import texts
 from keras import layers
 from PIL import Image
 
@@ -23,12 +22,6 @@ from course_utils.explorers.architecture import BARS, COSTS, DETAILS, TOP, Layou
 
 ROOT = Path(__file__).parents[1]
 SPACE = "{http://www.w3.org/2000/svg}"
-
-
-def texts(explorer):
-    return [
-        each.text for each in ElementTree.fromstring(explorer.drawing.svg()).iter(f"{SPACE}text")
-    ]
 
 
 def names(read, detail):
@@ -154,14 +147,6 @@ def test_shortcuts_are_those_of_the_graph():
 # ---------------------------------------------------------------------------------------------
 # The picture and its controls
 # ---------------------------------------------------------------------------------------------
-
-
-def test_importing_it_imports_no_keras():
-    code = "import sys, course_utils.explorers.architecture; print('keras' in sys.modules)"
-    ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
-    )
-    assert ran.stdout.strip() == "False"
 
 
 def test_the_first_picture():

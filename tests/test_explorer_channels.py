@@ -1,17 +1,11 @@
 """The explorer `channels` without a browser: its sums against NumPy, its controls, refusals."""
 
-import base64
-import io
 import json
-import subprocess
-import sys
-import time
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from drawn import SVG, parsed, pictures, point, texts
 
 from course_utils import data, plots
 from course_utils.explorers import channels
@@ -36,34 +30,12 @@ from course_utils.explorers.channels import (
 from course_utils.explorers.drawing import written
 
 ROOT = Path(__file__).parents[1]
-SVG = "{http://www.w3.org/2000/svg}"
 RED_CAR = data.load("cifar10", "test").images[91]
-
-
-def parsed(explorer):
-    return ElementTree.fromstring(explorer.drawing.svg())
-
-
-def texts(explorer):
-    return [each.text for each in parsed(explorer).iter(f"{SVG}text")]
-
-
-def pictures(explorer):
-    """The images in the picture, from left to right and top to bottom as they were drawn."""
-    found = []
-    for each in parsed(explorer).iter(f"{SVG}image"):
-        address = each.get("href").partition("base64,")[2]
-        found.append(np.asarray(Image.open(io.BytesIO(base64.b64decode(address)))))
-    return found
 
 
 def state(explorer, *names):
     values = tuple(explorer.controls[name].value for name in names)
     return values if len(names) > 1 else values[0]
-
-
-def point(explorer, x, y):
-    explorer._pointer.value = f"{x} {y} {time.monotonic_ns()}"
 
 
 def by_hand(image, weights, bias=0):
@@ -436,26 +408,3 @@ def test_what_is_typed_wrongly_is_said_and_the_picture_stays(control, value, wor
     explorer.controls[control].value = value
     explorer.controls["preset"].value = "the red channel"
     assert explorer.problem == "", "a preset puts it right as well"
-
-
-def test_it_can_be_shown_without_a_browser():
-    explorer = channels()
-    bundle, metadata = explorer._repr_mimebundle_()
-    assert bundle["text/plain"] == metadata["image/png"]["alt"] == explorer.drawing.alt
-    picture = Image.open(io.BytesIO(explorer.drawing.png()))
-    assert picture.size == (2 * explorer.drawing.width, 2 * explorer.drawing.height)
-
-
-def test_its_colours_are_those_of_the_course():
-    allowed = {colour.lower() for colour in plots.PALETTE.values()}
-    for each in parsed(channels()).iter():
-        for colour in (each.get("fill"), each.get("stroke")):
-            if colour and colour.startswith("#"):
-                grey = len({colour[1:3], colour[3:5], colour[5:7]}) == 1
-                assert grey or colour.lower() in allowed
-
-
-def test_importing_it_imports_no_tensorflow():
-    code = "import sys, course_utils.explorers.channels\n"
-    code += "assert not {'tensorflow', 'keras'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
+from drawn import point, texts
 from PIL import Image
 
 from course_utils import data
@@ -13,16 +14,6 @@ from course_utils.explorers import convolution
 from course_utils.explorers.convolution import LEFT, RIGHT, TOP, read_kernel
 
 PATCH = np.arange(36).reshape(6, 6) ** 2 % 97
-
-
-def texts(explorer):
-    return [
-        each.text for each in ElementTree.fromstring(explorer.drawing.svg()).iter() if each.text
-    ]
-
-
-def point(explorer, x, y):
-    explorer._pointer.value = f"{x} {y} {np.random.default_rng().integers(1 << 40)}"
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])

@@ -5,16 +5,15 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import io
-import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import keras
-import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawn import set_to, texts, written_in
 from keras import layers
 from PIL import Image
 
@@ -37,27 +36,11 @@ ROOT = Path(__file__).parents[1]
 
 def of_notebook():
     """What notebook 07 builds its stacks with and measures them by."""
-    cells = nbformat.read(ROOT / "notebooks" / "07_going_deeper.ipynb", as_version=4).cells
     images, labels = photographs()
     batch = {"batch": images.astype("float32"), "batch_labels": labels}
-    namespace = {"keras": keras, "layers": layers, "np": np, "tf": tf, **batch}
-    for cell in cells:
-        if cell.id in ("he-numbers", "stack", "norm", "measure"):
-            source = cell.source.partition("\nn, rng =")[0]
-            exec(compile(source, cell.id, "exec"), namespace)
-    return namespace
-
-
-def texts(explorer):
-    root = ElementTree.fromstring(explorer.drawing.svg())
-    return [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
-
-
-def set_to(explorer, **state):
-    for name, value in state.items():
-        explorer.controls[name].value = value
-    assert explorer.problem == ""
-    return explorer.drawing.alt
+    known = {"keras": keras, "layers": layers, "np": np, "tf": tf, **batch}
+    ids = ("he-numbers", "stack", "norm", "measure")
+    return written_in("07_going_deeper.ipynb", ids, "\nn, rng =", **known)
 
 
 def share(*setting):
@@ -338,11 +321,3 @@ def test_the_last_picture_stays_when_something_fails(monkeypatch):
     monkeypatch.setattr(sys.modules[gradient_flow.__module__], "flow", lambda setting: 1 / 0)
     explorer.controls["depth"].value = 6
     assert "division" in explorer.problem and explorer.drawing.svg() == kept
-
-
-def test_importing_it_imports_neither_tensorflow_nor_keras():
-    code = (
-        "import sys, course_utils.explorers.gradient_flow;"
-        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

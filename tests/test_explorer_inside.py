@@ -6,16 +6,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import importlib
 import io
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import keras
-import nbformat
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawn import point, set_to, texts, written_in
 from keras import layers
 from PIL import Image
 
@@ -40,13 +38,9 @@ def test_set():
 
 def of_notebook():
     """The functions that notebook 09 writes out, by name."""
-    cells = nbformat.read(ROOT / "notebooks" / "09_what_convnets_see.ipynb", as_version=4).cells
-    namespace = {"keras": keras, "np": np, "tf": tf}
-    for cell in cells:
-        if cell.id in ("maps", "occlusion", "grad-cam", "upsampled", "filters", "grey"):
-            source = cell.source.partition("\nshares =")[0]  # the functions, not their use
-            exec(compile(source, cell.id, "exec"), namespace)
-    return namespace
+    ids = ("maps", "occlusion", "grad-cam", "upsampled", "filters", "grey")
+    until = "\nshares ="  # the functions, not their use
+    return written_in("09_what_convnets_see.ipynb", ids, until, keras=keras, np=np, tf=tf)
 
 
 def corner_network(softmax=False):
@@ -68,21 +62,9 @@ def corner_network(softmax=False):
     return network
 
 
-def texts(explorer):
-    root = ElementTree.fromstring(explorer.drawing.svg())
-    return [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
-
-
-def set_to(explorer, **state):
-    for name, value in state.items():
-        explorer.controls[name].value = value
-    assert explorer.problem == ""
-    return explorer.drawing.alt
-
-
 def point_at(explorer, x, y):
-    """What a click writes into the hidden box."""
-    explorer._pointer.value = f"{x:.0f} {y:.0f} {NUMBERS.integers(10**9)}"
+    """A click, which may not cause a message."""
+    point(explorer, f"{x:.0f}", f"{y:.0f}")
     assert explorer.problem == ""
 
 
@@ -502,11 +484,3 @@ def test_the_last_picture_stays_when_a_network_fails_later(recorded):
     assert explorer.drawing.svg() == kept
     explorer.controls["picture"].value = "horse"
     assert explorer.problem == ""
-
-
-def test_importing_it_imports_neither_tensorflow_nor_keras():
-    code = (
-        "import sys, course_utils.explorers.inside;"
-        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

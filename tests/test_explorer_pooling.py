@@ -1,15 +1,11 @@
 """The explorer `pooling` without a browser: windows, winners and the shift test by hand."""
 
-import base64
 import io
-import subprocess
-import sys
-import time
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import SVG, parsed, pictures, point, set_to, texts
 from PIL import Image
 
 from course_utils import data, plots
@@ -19,25 +15,7 @@ from course_utils.explorers.drawing import written
 from course_utils.explorers.pooling import KINDS, LEFT, RIGHT, SIDE, SMALL_MAP, TOP
 
 ROOT = Path(__file__).parents[1]
-SVG = "{http://www.w3.org/2000/svg}"
 DIGIT = "the edges of a digit"
-
-
-def parsed(explorer):
-    return ElementTree.fromstring(explorer.drawing.svg())
-
-
-def texts(explorer):
-    return [each.text for each in parsed(explorer).iter(f"{SVG}text")]
-
-
-def pictures(explorer):
-    """The images in the picture: input, pooled, pooled before the shift, and two changes."""
-    addresses = (each.get("href") for each in parsed(explorer).iter(f"{SVG}image"))
-    return [
-        np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition("base64,")[2]))))
-        for address in addresses
-    ]
 
 
 def dots(explorer):
@@ -53,16 +31,6 @@ def dots(explorer):
                 found.append(place)
                 large.append(float(each.get("r")))
     return set(found), found[int(np.argmax(large))] if large else None
-
-
-def point(explorer, x, y):
-    explorer._pointer.value = f"{x} {y} {time.monotonic_ns()}"
-
-
-def turn(explorer, **values):
-    for name, value in values.items():
-        explorer.controls[name].value = value
-        assert explorer.problem == ""
 
 
 def by_hand(image, kind, size, stride):
@@ -125,9 +93,9 @@ def test_the_default_is_a_small_map_moved_by_one():
 @pytest.mark.parametrize("size, stride", [(2, 2), (3, 2), (1, 1), (2, 3), (4, 4), (6, 8), (5, 1)])
 def test_kinds_windows_and_strides(kind, size, stride):
     explorer = pooling()
-    turn(explorer, kind=kind, window=size, stride=stride)
+    set_to(explorer, kind=kind, window=size, stride=stride)
     for position in {0, explorer.controls["position"].max}:
-        turn(explorer, position=position)
+        set_to(explorer, position=position)
         assert_numbers(explorer, SMALL_MAP)
 
 
@@ -135,9 +103,9 @@ def test_kinds_windows_and_strides(kind, size, stride):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_shift_test(kind, shift):
     explorer = pooling()
-    turn(explorer, kind=kind, shift=shift)
+    set_to(explorer, kind=kind, shift=shift)
     assert_numbers(explorer, SMALL_MAP)
-    turn(explorer, picture=DIGIT, window=4, stride=4)
+    set_to(explorer, picture=DIGIT, window=4, stride=4)
     if kind == "max" and shift:
         assert any(text in "▲▼" for text in texts(explorer))
     assert explorer.controls["window"].value == 4
@@ -147,7 +115,7 @@ def test_the_shift_test(kind, shift):
 
 def test_the_edges_are_those_of_notebook_03_and_change_as_much():
     explorer = pooling()
-    turn(explorer, picture=DIGIT)
+    set_to(explorer, picture=DIGIT)
     digit = data.scale(data.load("mnist", "test").images[7:8], border=2)
     sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])[..., None, None]
 
@@ -155,7 +123,7 @@ def test_the_edges_are_those_of_notebook_03_and_change_as_much():
         return np.maximum(conv2d(images, sobel, padding="same"), 0)[0, ..., 0]
 
     for shift in range(5):
-        turn(explorer, shift=shift)
+        set_to(explorer, shift=shift)
         assert_numbers(explorer, edges(digit).astype(float))
         # The notebook moves the digit and then looks for edges.
         expected = change(edges(np.roll(digit, shift, axis=2)), edges(digit))
@@ -165,18 +133,18 @@ def test_the_edges_are_those_of_notebook_03_and_change_as_much():
 def test_a_global_pool_does_not_change_and_needs_no_window():
     explorer = pooling()
     for kind in ("global max", "global average"):
-        turn(explorer, kind=kind, shift=3)
+        set_to(explorer, kind=kind, shift=3)
         assert explorer.controls["window"].disabled and explorer.controls["stride"].disabled
         shown = texts(explorer)
         assert shown[shown.index("pooled map") + 1] == "0.00"
         assert shown[shown.index("input") + 1] != "0.00"
-    turn(explorer, kind="max")
+    set_to(explorer, kind="max")
     assert not explorer.controls["window"].disabled
 
 
 def test_the_winners_are_marked():
     explorer = pooling()
-    turn(explorer, shift=0, position=0)
+    set_to(explorer, shift=0, position=0)
     found, large = dots(explorer)
     expected = set()
     for row, column in np.ndindex(3, 3):
@@ -184,19 +152,19 @@ def test_the_winners_are_marked():
         place = np.unravel_index(window.argmax(), window.shape)  # the first of equals
         expected.add((2 * row + place[0], 2 * column + place[1]))
     assert found == expected and large == (1, 1)
-    turn(explorer, position=2)
+    set_to(explorer, position=2)
     assert dots(explorer)[1] == (0, 4)
     assert "winner: row 0, column 4, first of 2 equals" in texts(explorer)
-    turn(explorer, kind="average")
+    set_to(explorer, kind="average")
     assert dots(explorer) == (set(), None)
     assert "no winner: every pixel counts 1/4" in texts(explorer)
-    turn(explorer, kind="global max")
+    set_to(explorer, kind="global max")
     assert dots(explorer)[0] == {(1, 1)}
 
 
 def test_a_pixel_may_win_more_than_once_where_windows_overlap():
     explorer = pooling()
-    turn(explorer, shift=0, window=3, stride=1)
+    set_to(explorer, shift=0, window=3, stride=1)
     found, _ = dots(explorer)
     expected = set()
     for row, column in np.ndindex(4, 4):
@@ -208,9 +176,9 @@ def test_a_pixel_may_win_more_than_once_where_windows_overlap():
 
 def test_a_window_of_equals_has_a_winner_only_while_it_is_looked_at():
     explorer = pooling(np.zeros((4, 4)) + np.eye(4)[0])  # one bright column
-    turn(explorer, shift=0, position=0)
+    set_to(explorer, shift=0, position=0)
     assert dots(explorer)[0] == {(0, 0), (2, 0)}
-    turn(explorer, position=3)
+    set_to(explorer, position=3)
     assert dots(explorer) == ({(0, 0), (2, 0), (2, 2)}, (2, 2))
     assert "winner: row 2, column 2, first of 4 equals" in texts(explorer)
 
@@ -230,16 +198,16 @@ def hatched(explorer):
 def test_pixels_that_no_window_reads_are_hatched():
     explorer = pooling()
     assert hatched(explorer) == [] and explorer.drawing.note == ""
-    turn(explorer, window=3, stride=2)  # reads 0 to 4
+    set_to(explorer, window=3, stride=2)  # reads 0 to 4
     assert "No window reads 1 of the 6 rows (hatched)." in explorer.drawing.note
     cell = SIDE / 6
     rows, columns = hatched(explorer)
     assert rows[2] >= TOP + 5 * cell - 0.1 and rows[0] < LEFT + cell
     assert columns[0] >= LEFT + 5 * cell - 0.1 and columns[2] < TOP + cell
-    turn(explorer, window=1, stride=2)  # every second one, between windows
+    set_to(explorer, window=1, stride=2)  # every second one, between windows
     assert len(hatched(explorer)) == 6
     assert "No window reads 3 of the 6 columns" in explorer.drawing.note
-    turn(explorer, kind="global max")
+    set_to(explorer, kind="global max")
     assert hatched(explorer) == []
 
 
@@ -249,20 +217,20 @@ def test_the_numbers_are_written_where_there_is_room():
     moved = np.roll(SMALL_MAP, 1, axis=1).ravel()
     start = shown.index("black 0, white 8") + 1
     assert shown[start : start + 36] == [f"{number:.0f}" for number in moved]
-    turn(explorer, picture=DIGIT)
+    set_to(explorer, picture=DIGIT)
     assert texts(explorer).count("0") < 5, "32×32 numbers have no room"
-    turn(explorer, window=8, stride=8)
+    set_to(explorer, window=8, stride=8)
     assert texts(explorer).count("0") >= 4, "4×4 numbers have"
 
 
 def test_the_largest_window_and_the_last_position_follow_the_image():
     explorer = pooling()
     assert explorer.controls["window"].max == 6
-    turn(explorer, picture=DIGIT, window=8)
+    set_to(explorer, picture=DIGIT, window=8)
     assert (explorer.controls["window"].max, explorer.controls["position"].max) == (8, 13 * 13 - 1)
     assert explorer.controls["position"].value == 1
-    turn(explorer, position=150)
-    turn(explorer, picture="a map of 6×6")
+    set_to(explorer, position=150)
+    set_to(explorer, picture="a map of 6×6")
     assert explorer.controls["window"].value == 6
     assert explorer.controls["position"].value == 0
     assert_numbers(explorer, SMALL_MAP)
@@ -277,13 +245,13 @@ def test_pointing_at_the_pooled_map_and_at_the_input():
     point(explorer, LEFT + cell * 0.5, TOP + cell * 5.5)
     assert explorer.controls["position"].value == 6
     assert_numbers(explorer, SMALL_MAP)
-    turn(explorer, window=4, stride=2)
+    set_to(explorer, window=4, stride=2)
     point(explorer, LEFT + cell * 2.5, TOP + cell * 3.5)  # where all four windows overlap
     assert explorer.controls["position"].value == 2, "the one whose middle is nearest"
-    turn(explorer, window=2, stride=4)
+    set_to(explorer, window=2, stride=4)
     point(explorer, LEFT + cell * 3.9, TOP + cell * 2.1)  # read by none: the nearest window
     assert explorer.controls["position"].value == 1
-    turn(explorer, kind="global average")
+    set_to(explorer, kind="global average")
     point(explorer, LEFT + cell * 3.9, TOP + cell * 2.1)
     assert explorer.controls["position"].value == 0 and explorer.problem == ""
 
@@ -298,7 +266,7 @@ def test_pointing_beside_everything_changes_nothing(x, y):
 
 def test_the_window_and_its_number_are_framed():
     explorer = pooling()
-    turn(explorer, window=3, stride=2, position=1)
+    set_to(explorer, window=3, stride=2, position=1)
     found = []
     for each in parsed(explorer).iter(f"{SVG}polyline"):
         if each.get("stroke") == plots.PALETTE["kernel"]:
@@ -318,9 +286,9 @@ def test_an_own_image():
     assert explorer.controls["picture"].value == "yours"
     assert explorer.controls["window"].max == 5
     for kind in KINDS:
-        turn(explorer, kind=kind, window=2, stride=2, shift=2)
+        set_to(explorer, kind=kind, window=2, stride=2, shift=2)
         assert_numbers(explorer, image)
-    turn(explorer, picture="a map of 6×6")
+    set_to(explorer, picture="a map of 6×6")
     assert_numbers(explorer, SMALL_MAP)
 
 
@@ -346,7 +314,7 @@ def test_images_of_any_shape(shape):
     explorer = pooling(image)
     for kind in KINDS:
         for shift in (0, 4):
-            turn(explorer, kind=kind, shift=shift)
+            set_to(explorer, kind=kind, shift=shift)
             height, width, problem = *shape, explorer.problem
             assert f"{height}×{width} pixels" in explorer.drawing.alt and problem == ""
     Image.open(io.BytesIO(explorer.drawing.png())).load()
@@ -369,26 +337,3 @@ def test_an_image_that_makes_no_sense_is_refused_in_words(image, words):
     explorer = pooling(image)
     assert words in explorer.problem and words in explorer._message.value
     assert explorer.drawing is None
-
-
-def test_it_can_be_shown_without_a_browser():
-    explorer = pooling()
-    bundle, metadata = explorer._repr_mimebundle_()
-    assert bundle["text/plain"] == metadata["image/png"]["alt"] == explorer.drawing.alt
-    picture = Image.open(io.BytesIO(explorer.drawing.png()))
-    assert picture.size == (2 * explorer.drawing.width, 2 * explorer.drawing.height)
-
-
-def test_its_colours_are_those_of_the_course():
-    allowed = {colour.lower() for colour in plots.PALETTE.values()}
-    for each in parsed(pooling()).iter():
-        for colour in (each.get("fill"), each.get("stroke")):
-            if colour and colour.startswith("#"):
-                grey = len({colour[1:3], colour[3:5], colour[5:7]}) == 1
-                assert grey or colour.lower() in allowed
-
-
-def test_importing_it_imports_no_tensorflow():
-    code = "import sys, course_utils.explorers.pooling\n"
-    code += "assert not {'tensorflow', 'keras'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -7,13 +7,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import io
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawn import texts
 from keras import layers
 from PIL import Image
 
@@ -28,11 +28,6 @@ ROOT = Path(__file__).parents[1]
 
 def numbers_of(network):
     return {layer.row.name: number for number, layer in enumerate(network.layers)}
-
-
-def texts(explorer):
-    svg = ElementTree.fromstring(explorer.drawing.svg())
-    return [each.text for each in svg.iter("{http://www.w3.org/2000/svg}text")]
 
 
 def choose(explorer, name):

@@ -2,12 +2,17 @@
 
 import base64
 import io
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
+from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import parsed, png_of
 from PIL import Image
 
+from course_utils import explorers, plots
 from course_utils.explorers import shell
 from course_utils.explorers.drawing import Drawing
 
@@ -215,3 +220,35 @@ def test_hatches_stay_inside_and_a_tiny_one_is_no_mistake():
     assert rows.min() >= 18 and rows.max() <= 38 and columns.min() >= 18 and columns.max() <= 52
     drawing.hatch(0, 0, 0, 0)
     drawing.png()
+
+
+# ---------------------------------------------------------------------------------------------
+# Every explorer
+# ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", explorers.__all__)
+def test_each_can_be_shown_without_a_browser(name):
+    explorer = getattr(explorers, name)()
+    bundle, metadata = explorer._repr_mimebundle_()
+    assert bundle["text/plain"] == metadata["image/png"]["alt"] == explorer.drawing.alt
+    width, height = explorer.drawing.width, explorer.drawing.height
+    assert png_of(explorer).size == (round(2 * width), round(2 * height))
+
+
+@pytest.mark.parametrize("name", ["channels", "pooling"])
+def test_the_colours_are_those_of_the_course(name):
+    allowed = {colour.lower() for colour in plots.PALETTE.values()}
+    for each in parsed(getattr(explorers, name)()).iter():
+        for colour in (each.get("fill"), each.get("stroke")):
+            if colour and colour.startswith("#"):
+                grey = len({colour[1:3], colour[3:5], colour[5:7]}) == 1
+                assert grey or colour.lower() in allowed
+
+
+def test_importing_them_imports_neither_tensorflow_nor_keras():
+    code = "import sys, course_utils.explorers\n"
+    code += "assert 'course_utils.explorers.inside' in sys.modules\n"
+    code += "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    root = Path(__file__).parents[1]
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from drawn import texts
 from PIL import Image
 
 from course_utils import data
@@ -37,12 +38,6 @@ def batches(count=64, channels=1, size=8):
 
 def made(**more):
     return training(tiny(), batches(), batches(16), **more)
-
-
-def texts(explorer):
-    return [
-        each.text for each in ElementTree.fromstring(explorer.drawing.svg()).iter() if each.text
-    ]
 
 
 def until(condition):

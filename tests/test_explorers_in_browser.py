@@ -1,17 +1,14 @@
 """Every explorer in JupyterLab in a browser, moved by keyboard and mouse as learners move it."""
 
-import base64
-import io
 import re
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pytest
-from PIL import Image
-from playwright.sync_api import sync_playwright
+from drawn import pixels_at
+from lab import SHUT_DOWN, notebook_of
 
 from course_utils import data
 from course_utils.convolution import conv2d, conv2d_gradients
@@ -30,11 +27,6 @@ EXPLORERS = (
     "training",
 )
 
-IDLE = """() => {
-    const panel = window.jupyterapp?.shell.currentWidget;
-    return panel?.sessionContext?.session?.kernel?.connectionStatus === 'connected'
-        && panel.sessionContext.kernelDisplayStatus === 'idle';
-}"""
 ONE_CELL = """import sys
 sys.path.insert(0, "..")
 from course_utils import explorers
@@ -123,43 +115,15 @@ class Live:
 
 @pytest.fixture(scope="module")
 def address(lab):
-    made = {}
-    for name in EXPLORERS:
-        made[f"{name}.ipynb"] = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(ONE_CELL.format(name=name))],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-        )
+    made = {f"{name}.ipynb": notebook_of(ONE_CELL.format(name=name)) for name in EXPLORERS}
     return lab(made=made)
 
 
-@pytest.fixture(scope="module")
-def browser(chromium):
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"],
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def live(request, address, browser):
+def live(request, address, open_page):
     """The explorer that a test names by its own name, run in a notebook of its own."""
     name = request.node.name.removeprefix("test_").partition("__")[0]
-    complaints = []
-    page = browser.new_page(viewport={"width": 1280, "height": 1400})
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on(
-        "console",
-        lambda message: (
-            complaints.append(message.text)
-            if message.type == "error" and message.location.get("url", "").startswith(address)
-            else None
-        ),
-    )
-    page.goto(f"{address}/lab/workspaces/{name}/tree/notebooks/{name}.ipynb")
-    page.wait_for_function(IDLE, timeout=90_000)
+    page = open_page(f"{address}/lab/workspaces/{name}/tree/notebooks/{name}.ipynb", height=1400)
     page.keyboard.press("Escape")
     page.locator(".jp-Cell").first.click()
     page.keyboard.press("Shift+Enter")
@@ -169,9 +133,7 @@ def live(request, address, browser):
     yield shown
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     shown.explorer.screenshot(path=SCREENSHOTS / f"explorer_{name}.png")
-    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-    page.close()
-    assert complaints == []
+    page.evaluate(SHUT_DOWN)
 
 
 def filtered(image, kernel, **options):
@@ -808,10 +770,7 @@ def test_augmentation(live):
 def shown_images(live):
     """The images that an explorer has drawn into its picture."""
     addresses = live.svg.locator("image").evaluate_all("all => all.map(each => each.href.baseVal)")
-    return [
-        np.array(Image.open(io.BytesIO(base64.b64decode(address.partition("base64,")[2]))))
-        for address in addresses
-    ]
+    return [pixels_at(address) for address in addresses]
 
 
 def test_training(live):

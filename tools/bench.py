@@ -11,19 +11,18 @@ import argparse
 import json
 import os
 import platform
-import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
+
+import lab
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -179,12 +178,6 @@ def run_notebook(path):
     return time.perf_counter() - start, peak()
 
 
-# Waits for a page where the kernel answers and nothing runs.
-IDLE = """() => {
-    const session = window.jupyterapp?.shell.currentWidget?.sessionContext;
-    return session?.session?.kernel?.connectionStatus === 'connected'
-        && session.kernelDisplayStatus === 'idle';
-}"""
 # Milliseconds from the next key press to the next painting of a changed picture.
 WATCH = """() => {
     const explorer = document.querySelector('.course-explorer');
@@ -218,7 +211,11 @@ def bench_explorer(presses=30):
         draw = (lambda shown: lambda: shown._render(**shown.state).svg())(explorer)
         (times,) = times_of(draw, rounds=5)
         yield Row(f"explorer.{name}.render_ms", 1000 * statistics.median(times), "at most 10")
-    with jupyterlab(DRAGGED) as address, browser_page() as page:
+    chromium = lab.find_chromium()
+    if chromium is None:
+        sys.exit("bench: no chromium on this machine: apt-get install chromium")
+    with jupyterlab(DRAGGED) as address, lab.browsing(chromium) as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 1400})
         for name in DRAGGED:
             print(f"  {name} in a browser ...", flush=True)
             latencies = [each for each in key_presses(page, address, name, presses) if each]
@@ -228,7 +225,7 @@ def bench_explorer(presses=30):
 def key_presses(page, address, name, presses):
     """Milliseconds of each arrow key on an explorer's first slider, there and back again."""
     page.goto(f"{address}/lab/workspaces/{name}/tree/{name}.ipynb")
-    page.wait_for_function(IDLE, timeout=90_000)
+    page.wait_for_function(lab.IDLE, timeout=90_000)
     page.locator(".jp-Cell").first.click()
     page.keyboard.press("Shift+Enter")
     page.locator(".course-explorer svg[role=img]").wait_for(timeout=120_000)
@@ -239,7 +236,7 @@ def key_presses(page, address, name, presses):
         page.keyboard.press(("ArrowRight", "ArrowLeft")[press % 2])
         yield page.evaluate("() => window.answered")
         page.wait_for_timeout(100)
-    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    page.evaluate(lab.SHUT_DOWN)
 
 
 @contextmanager
@@ -247,55 +244,14 @@ def jupyterlab(names):
     """The address of a JupyterLab with one notebook for each of these explorers."""
     import nbformat
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
+    start = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom course_utils import explorers\n"
+    command = [sys.executable, "-m", "jupyterlab", "--allow-root"]
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as settings:
         for name in names:
-            source = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-            source += f"from course_utils import explorers\nexplorers.{name}()"
-            cells = [nbformat.v4.new_code_cell(source)]
-            kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-            notebook = nbformat.v4.new_notebook(cells=cells, metadata=kernel)
+            notebook = lab.notebook_of(f"{start}explorers.{name}()")
             nbformat.write(notebook, Path(folder) / f"{name}.ipynb")
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
-        command += ["--expose-app-in-browser", f"--ServerApp.port={port}"]
-        command += ["--ServerApp.ip=127.0.0.1", "--IdentityProvider.token="]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        private = {f"JUPYTER_{kind}_DIR": f"{folder}/.{kind}" for kind in ("CONFIG", "RUNTIME")}
-        private |= {
-            f"JUPYTERLAB_{kind}_DIR": f"{folder}/.{kind}" for kind in ("SETTINGS", "WORKSPACES")
-        }
-        server = subprocess.Popen(command, cwd=folder, env=os.environ | private, **quiet)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            for _ in range(120):
-                try:
-                    urllib.request.urlopen(f"{address}/api", timeout=5).close()
-                    break
-                except OSError:
-                    time.sleep(0.5)
+        with lab.serving(lambda options: command + options, folder, settings) as address:
             yield address
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
-
-
-@contextmanager
-def browser_page():
-    """A page of a Chromium without a window."""
-    from playwright.sync_api import sync_playwright
-
-    found = next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    if found is None:
-        sys.exit("bench: no chromium on this machine: apt-get install chromium")
-    with sync_playwright() as playwright:
-        options = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=found, args=options)
-        yield browser.new_page(viewport={"width": 1280, "height": 1400})
-        browser.close()
 
 
 PARTS = {

@@ -10,7 +10,7 @@ from ..arithmetic import conv_parameters, output_size
 from ..convolution import conv2d
 from ..plots import PALETTE
 from . import shell
-from .convolution import read_kernel
+from .convolution import as_text, read_kernel
 from .drawing import Drawing, written
 
 CHANNELS = ("red", "green", "blue")
@@ -78,10 +78,9 @@ def channels(image=None, filters=None):
         "row": shell.slider("row", 0, height - SIDE, row),
         "column": across,
         "play": shell.play(across),
-        # Not to be seen: the texts and the bias of every filter, and which of them is edited.
-        "kept": shell.words("", json.dumps({"edited": 1, "filters": kept})),
+        # The texts and the bias of every filter, and which of them is edited.
+        "kept": shell.hidden("", json.dumps({"edited": 1, "filters": kept})),
     }
-    controls["kept"].layout.display = "none"
     return shell.Explorer(
         partial(render, images, notes), controls, partial(react, images), partial(point, images)
     )
@@ -143,11 +142,7 @@ def _as_texts(filters):
         )
     if not np.isfinite(filters).all():
         raise ValueError("filters: they contain numbers that are not finite")
-    return [(*map(_as_text, np.moveaxis(each, 2, 0)), 0) for each in np.moveaxis(filters, 3, 0)]
-
-
-def _as_text(numbers):
-    return "\n".join(" ".join(f"{float(number):g}" for number in row) for row in numbers)
+    return [(*map(as_text, np.moveaxis(each, 2, 0)), 0) for each in np.moveaxis(filters, 3, 0)]
 
 
 def random_filter(seed, number):
@@ -155,7 +150,7 @@ def random_filter(seed, number):
     if seed < 0:
         raise ValueError(f"seed: {seed} is below 0, choose a whole number from 0 up")
     numbers = np.random.default_rng([seed, number]).integers(-3, 4, (3, SIDE, SIDE))
-    return tuple(map(_as_text, numbers))
+    return tuple(map(as_text, numbers))
 
 
 def read_slices(red, green, blue):
@@ -310,12 +305,6 @@ def _maps(count):
     return "1 filter gives 1 map" if count == 1 else f"{count} filters give {count} maps"
 
 
-def frame(drawing, left, top, width, height, line=2.5):
-    """The frame of a window: orange between two black lines, seen on any ground."""
-    drawing.rect(left, top, width, height, "none", "black", line + 2)
-    drawing.rect(left, top, width, height, "none", PALETTE["kernel"], line)
-
-
 def _picture(drawing, left, top, side, longer, pixels, role):
     """An image or map, framed in the colour of its role; gives back the side of a pixel."""
     cell = side / longer
@@ -338,7 +327,8 @@ def _draw_channels(drawing, seen, window, weights, sums, row, column):
         drawing.text(LEFT, top - 7, f"{name} channel", 11)
         pixels = seen.image[..., index].astype(np.uint8)
         cell = _picture(drawing, LEFT, top, CHANNEL, seen.longer, pixels, "input")
-        frame(drawing, LEFT + cell * column, top + cell * row, cell * SIDE, cell * SIDE, 2)
+        corner, side = (LEFT + cell * column, top + cell * row), cell * SIDE
+        drawing.frame(*corner, side, side, PALETTE["kernel"], 2)
         drawing.text(WINDOW, top - 7, f"its {name}", 11)
         _table(drawing, WINDOW, top, window[..., index], "input")
         drawing.text((WINDOW + 3 * CELL + SLICE) / 2, top + 48, "×", 16, "middle")
@@ -403,7 +393,7 @@ def _mark(drawing, left, top, cell, row, column):
     """A frame round one pixel of a map, never so small that it hides the pixel."""
     side = max(cell, 7)
     corner = (at + cell * (place + 0.5) - side / 2 for at, place in ((left, column), (top, row)))
-    frame(drawing, *corner, side, side, 1.5)
+    drawing.frame(*corner, side, side, PALETTE["kernel"], 1.5)
 
 
 def _shades(seen, number):
@@ -430,7 +420,8 @@ def _draw_all(drawing, seen, names, shown, row, column):
         right -= size + 34
     drawing.text(LEFT, BELOW - 8, "the image", 11)
     cell = _picture(drawing, LEFT, BELOW, SMALL, seen.longer, seen.image.astype(np.uint8), "input")
-    frame(drawing, LEFT + cell * column, BELOW + cell * row, cell * SIDE, cell * SIDE, 2)
+    corner, side = (LEFT + cell * column, BELOW + cell * row), cell * SIDE
+    drawing.frame(*corner, side, side, PALETTE["kernel"], 2)
     height, width = (cell * size for size in seen.answers.shape[:2])
     drawing.text(LEFT + SMALL + 16, BELOW + height / 2 + 6, "→", 18, "middle")
     for number in range(1, MOST + 1):

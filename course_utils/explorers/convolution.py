@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arithmetic import output_size, padding_amounts, span, windows
+from ..arithmetic import output_size, padding_amounts, span, unread, windows
 from ..convolution import conv2d
 from ..plots import PALETTE
 from . import shell
@@ -44,7 +44,7 @@ def convolution(image=None, kernel=None, stride=1, padding="valid", dilation=1):
         An `Explorer`; the last line of a cell shows it.
     """
     images, note = _offered(image)
-    text = PRESETS["edges, across"] if kernel is None else _as_text(kernel)
+    text = PRESETS["edges, across"] if kernel is None else as_text(kernel)
     by_hand = not isinstance(padding, str)
     preset = next((name for name, numbers in PRESETS.items() if numbers == text), OWN)
     position = shell.slider("output number", 0, 0, 0)
@@ -84,7 +84,12 @@ def _offered(image):
     }, ""
 
 
-def _as_text(kernel):
+def as_text(kernel):
+    """A kernel as `read_kernel` reads it: a line for each row.
+
+    Raises:
+        ValueError: it is not made of rows of numbers.
+    """
     try:
         kernel = np.atleast_2d(np.asarray(kernel, dtype=float))
     except (TypeError, ValueError):
@@ -143,7 +148,7 @@ class Axis(NamedTuple):
     @property
     def unread(self):
         """The pixels that no window reads."""
-        return sorted(set(range(self.size)) - {place for each in self.windows for place in each})
+        return unread(self.size, self.windows)
 
 
 class Scene(NamedTuple):
@@ -272,34 +277,19 @@ def _draw_input(drawing, seen):
         drawing.text(LEFT, TOP - 7, words, 10, colour=PALETTE["neutral"])
         outer = cell * columns.padded, cell * rows.padded
         drawing.rect(LEFT, TOP, *outer, "#f0f0f0", PALETTE["neutral"], 1, (2, 3))
-    _draw_numbers(drawing, seen.image, left, top, cell, "input")
+    photograph = 0 <= seen.image.min() and 1 < seen.image.max() <= 255
+    limits = (0, 255) if photograph else (seen.image.min(), seen.image.max())
+    shell.draw_numbers(drawing, seen.image, limits, left, top, cell, "input", largest=12)
     for index in rows.unread:
         drawing.hatch(left, top + cell * index, width, cell, PALETTE["lost"])
     for index in columns.unread:
         drawing.hatch(left + cell * index, top, cell, height, PALETTE["lost"])
 
 
-def _draw_numbers(drawing, numbers, left, top, cell, role, known=None):
-    """Numbers as an image in a frame, written out where there is room; only the first `known`."""
-    rows, columns = numbers.shape
-    photograph = 0 <= numbers.min() and 1 < numbers.max() <= 255 and role == "input"
-    shades = shell.as_bytes(numbers, (0, 255) if photograph else (numbers.min(), numbers.max()))
-    known = numbers.size if known is None else known
-    shades.ravel()[known:] = 255
-    drawing.image(left, top, cell * columns, cell * rows, shades)
-    if cell >= 22:
-        for index, number in enumerate(numbers.ravel()[:known]):
-            row, column = divmod(index, columns)
-            place = left + cell * (column + 0.5), top + cell * (row + 0.5) + 4
-            colour = "white" if shades[row, column] < 118 else "black"
-            drawing.text(*place, written(number), min(12, cell / 3), "middle", colour=colour)
-    drawing.rect(left, top, cell * columns, cell * rows, "none", PALETTE[role], 2)
-
-
 def _draw_window(drawing, down, across, cell):
     """A frame round the window; if it has gaps, a dot on every pixel that it reads."""
     sides = [cell * (places[-1] - places[0] + 1) for places in (across, down)]
-    _draw_frame(drawing, LEFT + cell * across[0], TOP + cell * down[0], *sides)
+    drawing.frame(LEFT + cell * across[0], TOP + cell * down[0], *sides, PALETTE["kernel"])
     if sides[0] > cell * len(across) or sides[1] > cell * len(down):
         radius = max(1.5, min(4, cell / 6))
         for row in down:
@@ -308,23 +298,18 @@ def _draw_window(drawing, down, across, cell):
                 drawing.circle(*place, radius, PALETTE["kernel"], "black", 0.7)
 
 
-def _draw_frame(drawing, left, top, width, height):
-    """The frame of the kernel: orange between two black lines, seen on any ground."""
-    drawing.rect(left, top, width, height, "none", "black", 4.5)
-    drawing.rect(left, top, width, height, "none", PALETTE["kernel"], 2.5)
-
-
 def _draw_output(drawing, output, position, cell):
     rows, columns = output.shape
     drawing.text(RIGHT, TOP - 22, f"output {rows}×{columns}", 13, bold=True)
-    ends = f"black {written(output.min())}, white {written(output.max())}, hatched: not yet"
+    limits, known = (output.min(), output.max()), position + 1
+    ends = "black {}, white {}, hatched: not yet".format(*map(written, limits))
     drawing.text(RIGHT, TOP - 7, ends, 10, colour=PALETTE["neutral"])
-    _draw_numbers(drawing, output, RIGHT, TOP, cell, "output", position + 1)
+    shell.draw_numbers(drawing, output, limits, RIGHT, TOP, cell, "output", 12, known)
     row, column = divmod(position, columns)
     left, top = RIGHT + cell * (column + 1), TOP + cell * row
     drawing.hatch(left, top, cell * (columns - column - 1), cell, "#bbbbbb", 8)
     drawing.hatch(RIGHT, top + cell, cell * columns, cell * (rows - row - 1), "#bbbbbb", 8)
-    _draw_frame(drawing, left - cell, top, cell, cell)
+    drawing.frame(left - cell, top, cell, cell, PALETTE["kernel"])
 
 
 def _draw_products(drawing, window, kernel, top):

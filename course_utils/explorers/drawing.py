@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from ..plots import PALETTE
+
 FONTS = "'DejaVu Sans', Verdana, sans-serif"
 SHARPER = 2  # the PNG has this many pixels for each unit, in both directions
 
@@ -59,7 +61,12 @@ class Drawing:
         """
         self._shapes.append(("image", x, y, width, height, np.asarray(pixels, np.uint8), smooth))
 
-    def hatch(self, x, y, width, height, stroke="#767676", step=6, line=1):
+    def frame(self, x, y, width, height, colour, line=2.5):
+        """A frame between two black lines: seen on any ground."""
+        self.rect(x, y, width, height, "none", "black", line + 2)
+        self.rect(x, y, width, height, "none", colour, line)
+
+    def hatch(self, x, y, width, height, stroke=PALETTE["neutral"], step=6, line=1):
         """Strokes from lower left to upper right over a rectangle: seen without colours, too."""
         strokes = []
         for offset in np.arange(step / 2, width + height, step):

@@ -71,8 +71,8 @@ def gradient_flow(
         "layer": shell.slider("layer", 1, max(depth, len(yours)), 1),
         "batch_norm": shell.tick("batch norm", bool(batch_norm)),
         "shortcuts": shell.tick("shortcuts", bool(shortcuts)),
-        "before": _hidden("the setting before"),
-        "kept": _hidden("kept curves"),
+        "before": shell.hidden("the setting before"),
+        "kept": shell.hidden("kept curves"),
     }
     controls["keep"] = shell.button("keep this curve", partial(_keep, controls))
     controls["forget"] = shell.button("forget kept curves", partial(_forget, controls))
@@ -80,13 +80,6 @@ def gradient_flow(
     return shell.Explorer(
         partial(render, yours), controls, partial(react, yours, changes), partial(point, yours)
     )
-
-
-def _hidden(label):
-    """A text that the picture needs and nobody types."""
-    made = shell.words(label, "")
-    made.layout.display = "none"
-    return made
 
 
 def _norms(yours):

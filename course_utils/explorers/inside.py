@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from PIL.ImageColor import getrgb
 
 from ..plots import PALETTE
 from . import shell
@@ -254,12 +255,6 @@ def _mark(drawing, left, top, width, height):
     drawing.rect(left, top, width, height, "none", "white", 1.8)
 
 
-def _frame(drawing, left, top, width, height, role):
-    """A frame in the colour of a role between two black lines."""
-    drawing.rect(left, top, width, height, "none", "black", 5)
-    drawing.rect(left, top, width, height, "none", PALETTE[role], 2.6)
-
-
 def _draw_answer(drawing, subject, picture, label, covered):
     """The likeliest classes as bars; with `covered` scores a second, hatched bar for each."""
     scores = subject.passed(picture)[1]
@@ -310,7 +305,7 @@ def _draw_tiles(drawing, box, tiles, chosen, role, dead=()):
         drawing.hatch(
             *box.corner(*divmod(index, box.columns)), *box.pitch, PALETTE["lost"], box.pitch[0] / 4
         )
-    _frame(drawing, *box.corner(*divmod(chosen, box.columns)), *box.pitch, role)
+    drawing.frame(*box.corner(*divmod(chosen, box.columns)), *box.pitch, PALETTE[role], 3)
 
 
 def _title(drawing, left, words, details):
@@ -480,22 +475,20 @@ def _draw_occlusion(drawing, subject, picture, layer, number, about, size, place
     drawing.rect(*box[:4], "none", PALETTE["input"], 2)
     unit = box.pitch
     square = *box.corner(top, left), unit[0] * size, unit[1] * size
-    _frame(drawing, *square, "lost")
+    drawing.frame(*square, PALETTE["lost"], 3)
 
     box = _box(RIGHT, BELOW, LARGE, subject.size)
     name = subject.class_names[about]
     least_of_all = "rises most" if falls.min() < 0 else "falls least"
-    _title(
-        drawing, RIGHT, f"how far '{_short(name)}' falls, by the square's middle",
-f"● falls most   ■ {least_of_all}   hatched: no middle there",
-    )  # fmt: skip
+    title = f"how far '{_short(name)}' falls, by the square's middle"
+    key = f"● falls most   ■ {least_of_all}   hatched: no middle there"
+    _title(drawing, RIGHT, title, key)
     drawing.hatch(*box[:4], "#bbbbbb", 8)
     edge = (size - found.stride) / 2
     step = unit[0] * found.stride, unit[1] * found.stride
-    centred = Box(
-        box.left + unit[0] * edge, box.top + unit[1] * edge,
-        step[0] * falls.shape[1], step[1] * falls.shape[0], *falls.shape,
-    )  # fmt: skip
+    corner = box.left + unit[0] * edge, box.top + unit[1] * edge
+    size_of_all = step[0] * falls.shape[1], step[1] * falls.shape[0]
+    centred = Box(*corner, *size_of_all, *falls.shape)
     most = np.abs(falls).max() or 1.0
     drawing.image(*centred[:4], _two_ways(falls / most))
     drawing.rect(*box[:4], "none", PALETTE["lost"], 2)
@@ -573,10 +566,6 @@ def _draw_ramp(drawing, left, colours, low, high):
     drawing.text(begin + 96, top + 9, high, 11)
 
 
-def _rgb(colour):
-    return [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
-
-
 def _blend(values, places, colours):
     """Colours for numbers: at each of the `places` one, in between a mixture."""
     channels = [np.interp(values, places, channel) for channel in np.transpose(colours)]
@@ -585,12 +574,12 @@ def _blend(values, places, colours):
 
 def _heat(shares):
     """From black over the colour of a gradient to white, for 0 to 1."""
-    return _blend(shares, (0, 0.65, 1), ([0, 0, 0], _rgb(PALETTE["gradient"]), [255, 255, 255]))
+    return _blend(shares, (0, 0.65, 1), ([0, 0, 0], getrgb(PALETTE["gradient"]), [255, 255, 255]))
 
 
 def _two_ways(shares):
     """From dark grey over white to the colour of what is lost, for -1 to 1."""
-    return _blend(shares, (-1, 0, 1), ([51, 51, 51], [255, 255, 255], _rgb(PALETTE["lost"])))
+    return _blend(shares, (-1, 0, 1), ([51, 51, 51], [255, 255, 255], getrgb(PALETTE["lost"])))
 
 
 def _over(shown, shares):
@@ -601,5 +590,5 @@ def _over(shown, shares):
         (width, height), Image.Resampling.BILINEAR
     )
     smooth = np.asarray(smooth)[..., None]
-    mixed = (1 - 0.8 * smooth) * grey[..., None] + 0.8 * smooth * _rgb(PALETTE["gradient"])
+    mixed = (1 - 0.8 * smooth) * grey[..., None] + 0.8 * smooth * getrgb(PALETTE["gradient"])
     return mixed.astype(np.uint8)

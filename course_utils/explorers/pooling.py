@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arithmetic import output_size
+from ..arithmetic import output_size, unread
 from ..arithmetic import windows as windows_of
 from ..convolution import average_pool2d, conv2d, max_pool2d, max_pool2d_gradient
 from ..plots import PALETTE
 from . import shell
-from .channels import frame
 from .drawing import Drawing, written
 
 MAXIMUM, AVERAGE = "max", "average"
@@ -216,11 +215,6 @@ def _share(change):
     return "–" if change is None else f"{change:.2f}"
 
 
-def _unread(size, reads):
-    """The pixels along an axis that no window reads."""
-    return sorted(set(range(size)) - {place for each in reads for place in each})
-
-
 def _notes(seen, changes):
     """What a reader may not have expected, a sentence each."""
     if seen.kind == MAXIMUM and (seen.image == seen.image.flat[0]).all():
@@ -230,28 +224,13 @@ def _notes(seen, changes):
     for name, size, reads in zip(
         ("rows", "columns"), seen.image.shape, (seen.rows, seen.columns), strict=True
     ):
-        unread = len(_unread(size, reads))
-        if unread:
-            yield f"No window reads {unread} of the {size} {name} (hatched)."
+        lost = len(unread(size, reads))
+        if lost:
+            yield f"No window reads {lost} of the {size} {name} (hatched)."
 
 
 def _limits(seen):
     return seen.image.min(), seen.image.max()
-
-
-def _draw_numbers(drawing, numbers, limits, left, top, cell, role):
-    """Numbers as an image in a frame, written out where there is room."""
-    shades = shell.as_bytes(numbers, limits)
-    rows, columns = numbers.shape
-    drawing.image(left, top, cell * columns, cell * rows, shades)
-    if cell >= 22:
-        for (row, column), number in np.ndenumerate(numbers):
-            colour = "white" if shades[row, column] < 118 else "black"
-            words = written(number)
-            size = min(14, cell / 3, 1.5 * cell / len(words))
-            place = left + cell * (column + 0.5), top + cell * (row + 0.5) + size / 3
-            drawing.text(*place, words, round(size), "middle", colour=colour)
-    drawing.rect(left, top, cell * columns, cell * rows, "none", PALETTE[role], 2)
 
 
 def _place_of(reads, cell, start):
@@ -267,10 +246,10 @@ def _draw_input(drawing, seen, shift, row, column):
     drawing.text(LEFT, 28, f"input {height}×{width}{moved}", 14, bold=True)
     low, high = map(written, _limits(seen))
     drawing.text(LEFT, 46, f"black {low}, white {high}", 11, colour=grey)
-    _draw_numbers(drawing, seen.shifted, _limits(seen), LEFT, TOP, cell, "input")
-    for index in _unread(height, seen.rows):
+    shell.draw_numbers(drawing, seen.shifted, _limits(seen), LEFT, TOP, cell, "input")
+    for index in unread(height, seen.rows):
         drawing.hatch(LEFT, TOP + cell * index, cell * width, cell, PALETTE["lost"])
-    for index in _unread(width, seen.columns):
+    for index in unread(width, seen.columns):
         drawing.hatch(LEFT + cell * index, TOP, cell, cell * height, PALETTE["lost"])
     for down, across in ((row + 1, column), (row, column + 1), (row, column)):
         if down == len(seen.rows) or across == len(seen.columns):
@@ -278,7 +257,8 @@ def _draw_input(drawing, seen, shift, row, column):
         left, long = _place_of(seen.columns[across], cell, LEFT)
         top, high = _place_of(seen.rows[down], cell, TOP)
         if (down, across) == (row, column):
-            frame(drawing, left, top, long, high, 2.5 if cell >= MARKED else 1.5)
+            line = 2.5 if cell >= MARKED else 1.5
+            drawing.frame(left, top, long, high, PALETTE["kernel"], line)
         else:
             drawing.rect(left, top, long, high, "none", "white", 2.5)
             drawing.rect(left, top, long, high, "none", PALETTE["kernel"], 2.5, (5, 4))
@@ -328,7 +308,7 @@ def _draw_pooled(drawing, seen, kind, changed, row, column):
     if changed.any() and cell >= MARKED:
         words = "▲ larger, ▼ smaller than before the shift"
     drawing.text(RIGHT, 46, words, 11, colour=grey)
-    _draw_numbers(drawing, seen.after, _limits(seen), RIGHT, TOP, cell, "output")
+    shell.draw_numbers(drawing, seen.after, _limits(seen), RIGHT, TOP, cell, "output")
     if cell >= MARKED:
         shades = shell.as_bytes(seen.after, _limits(seen))
         size = round(min(12, 0.8 * cell if cell < 22 else 0.28 * cell))
@@ -343,7 +323,8 @@ def _draw_pooled(drawing, seen, kind, changed, row, column):
                 size = 9
             drawing.text(x, y, mark, size, "middle", colour=colour)
     place = RIGHT + cell * column, TOP + cell * row
-    frame(drawing, *place, cell, cell, 2.5 if cell >= MARKED else 1.5)
+    line = 2.5 if cell >= MARKED else 1.5
+    drawing.frame(*place, cell, cell, PALETTE["kernel"], line)
 
 
 def _draw_window(drawing, seen, won, row, column):

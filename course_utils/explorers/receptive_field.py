@@ -9,7 +9,7 @@ from PIL import Image
 from ..arithmetic import Conv, Pool, span
 from ..plots import PALETTE
 from . import shell
-from .drawing import Drawing
+from .drawing import Drawing, written
 from .networks import BUILDERS, IMAGE, Network, named, read, read_stack, shortened
 
 FIRST = "LeNet"  # the stack of notebook 02, which needs no Keras
@@ -127,11 +127,7 @@ def _sample(height, channels):
 
 def _fitted(image, height, width):
     """The middle of an image, cut and scaled to this size."""
-    rows, columns = image.shape[:2]
-    share = min(rows / height, columns / width)
-    down, across = max(1, round(height * share)), max(1, round(width * share))
-    top, left = (rows - down) // 2, (columns - across) // 2
-    image = image[top : top + down, left : left + across]
+    image = shell.middle(image, height, width)
     if image.shape[:2] == (height, width):
         return image
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
@@ -403,14 +399,9 @@ def _jumps(seen):
 
 def _places(seen):
     return ", ".join(
-        f"{name} {signed(first)} to {signed(last)}"
+        f"{name} {written(first)} to {written(last)}"
         for name, (first, last) in zip(("rows", "columns"), seen.regions, strict=True)
     )
-
-
-def signed(number):
-    """A whole number with a real minus sign."""
-    return str(number).replace("-", "−")
 
 
 def _notes(seen):

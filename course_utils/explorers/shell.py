@@ -15,6 +15,9 @@ import ipywidgets as widgets
 import numpy as np
 from PIL import Image
 
+from ..plots import PALETTE
+from .drawing import written
+
 VIEW = "application/vnd.jupyter.widget-view+json"
 # Controls that do something and have no value of their own.
 DEEDS = (widgets.Play, widgets.Button)
@@ -126,7 +129,7 @@ class Explorer:
         self._changed("pointer")
 
     def _say(self, text, wrong=False):
-        frame = "#D55E00" if wrong else "#767676"
+        frame = PALETTE["lost" if wrong else "neutral"]
         style = f"border-left:4px solid {frame};padding:2px 8px;margin:2px;line-height:1.4"
         role = "alert" if wrong else "status"
         self._message.value = (
@@ -180,16 +183,15 @@ STYLE = {"description_width": "initial"}
 
 
 def slider(label, low, high, value, step=1):
-    """A number between two ends, to be dragged or moved with the arrow keys.
+    """A whole number between two ends, to be dragged or moved with the arrow keys.
 
     Raises:
         ValueError: `value` is not between them.
     """
     if not low <= value <= high:
         raise ValueError(f"{label}: {value!r} is not between {low} and {high}")
-    kind = widgets.FloatSlider if isinstance(step, float) else widgets.IntSlider
     layout = widgets.Layout(width="260px")
-    return kind(
+    return widgets.IntSlider(
         min=low, max=high, value=value, step=step, description=label, style=STYLE, layout=layout
     )
 
@@ -223,6 +225,13 @@ def words(label, value, rows=1, width="240px"):
     return kind(value=value, description=label, style=STYLE, layout=layout, **more)
 
 
+def hidden(label, value=""):
+    """A text that the picture needs and nobody types."""
+    made = words(label, value)
+    made.layout.display = "none"
+    return made
+
+
 def tick(label, value=False):
     """A box to be ticked."""
     layout = widgets.Layout(width="auto")
@@ -247,9 +256,8 @@ def play(of, interval=300):
 
 
 # ---------------------------------------------------------------------------------------------
-# Images that people bring
+# Images that people bring, and how numbers become images
 # ---------------------------------------------------------------------------------------------
-
 
 LARGEST_NUMBER = 1e9  # of an image; sums of squares of such numbers are still numbers
 
@@ -292,17 +300,31 @@ def as_image(image, name="image", largest=64):
     if max(height, width) <= largest:
         return image, ""
     share = largest / max(height, width)
-    size = max(1, round(width * share)), max(1, round(height * share))
+    size = max(1, round(height * share)), max(1, round(width * share))
+    note = f"{name}: {height}×{width} pixels were scaled to {size[0]}×{size[1]}."
+    return resized(image, *size, Image.Resampling.BOX), note
+
+
+def resized(image, height, width, way):
+    """An image of any numbers, with two or three axes, in another size; `way` is Pillow's."""
     planes = image[..., None] if image.ndim == 2 else image
-    smaller = [
-        np.asarray(
-            Image.fromarray(planes[..., k].astype(np.float32)).resize(size, Image.Resampling.BOX)
-        )
-        for k in range(planes.shape[-1])
+    planes = [
+        Image.fromarray(np.ascontiguousarray(plane, np.float32)).resize((width, height), way)
+        for plane in np.moveaxis(planes, -1, 0)
     ]
-    smaller = np.stack(smaller, axis=-1).reshape(size[1], size[0], *image.shape[2:])
-    smaller = np.round(smaller).astype(np.uint8) if image.dtype == np.uint8 else smaller
-    return smaller, f"{name}: {height}×{width} pixels were scaled to {size[1]}×{size[0]}."
+    found = np.stack(planes, axis=-1).reshape(height, width, *image.shape[2:])
+    if image.dtype == np.uint8:
+        return np.clip(np.round(found), 0, 255).astype(np.uint8)
+    return found
+
+
+def middle(image, height, width):
+    """The middle of an image, as much as there is in the proportions of `height` to `width`."""
+    rows, columns = image.shape[:2]
+    share = min(rows / height, columns / width)
+    down, across = max(1, round(height * share)), max(1, round(width * share))
+    top, left = (rows - down) // 2, (columns - across) // 2
+    return image[top : top + down, left : left + across]
 
 
 def as_bytes(image, limits=None):
@@ -313,3 +335,31 @@ def as_bytes(image, limits=None):
     low, high = (image.min(), image.max()) if limits is None else limits
     span = (high - low) or 1.0
     return np.clip(255 * (image.astype(float) - low) / span, 0, 255).astype(np.uint8)
+
+
+def draw_numbers(drawing, numbers, limits, left, top, cell, role, largest=14, known=None):
+    """Numbers as an image in a frame, written out where there is room.
+
+    Args:
+        drawing: a `Drawing`.
+        numbers: `(rows, columns)`.
+        limits: what is black and what is white.
+        left, top, cell: where it begins, and the side of one number's square.
+        role: whose colour the frame has.
+        largest: size of the letters, at most.
+        known: only so many are shown, row by row; the rest is white.
+    """
+    rows, columns = numbers.shape
+    shades = as_bytes(numbers, limits)
+    known = numbers.size if known is None else known
+    shades.ravel()[known:] = 255
+    drawing.image(left, top, cell * columns, cell * rows, shades)
+    if cell >= 22:
+        for index, number in enumerate(numbers.ravel()[:known]):
+            row, column = divmod(index, columns)
+            text = written(number)
+            size = min(largest, cell / 3, 1.5 * cell / len(text))
+            x, y = left + cell * (column + 0.5), top + cell * (row + 0.5) + size / 3
+            colour = "white" if shades[row, column] < 118 else "black"
+            drawing.text(x, y, text, round(size), "middle", colour=colour)
+    drawing.rect(left, top, cell * columns, cell * rows, "none", PALETTE[role], 2)

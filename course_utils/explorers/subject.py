@@ -425,18 +425,11 @@ def _fitted(image, height, width, channels):
     if (tall, wide) == (height, width):
         return image, notes
     # The middle, in the proportions of the network's images, then larger or smaller.
-    share = min(tall / height, wide / width)
-    high, broad = max(1, round(share * height)), max(1, round(share * width))
-    top, left = (tall - high) // 2, (wide - broad) // 2
-    way = Image.Resampling.BOX if share > 1 else Image.Resampling.BILINEAR
-    middle = image[top : top + high, left : left + broad].astype(np.float32)
-    planes = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(plane)).resize((width, height), way))
-        for plane in np.moveaxis(middle, -1, 0)
-    ]
-    fitted = np.stack(planes, axis=-1)
-    if image.dtype == np.uint8:
-        fitted = np.clip(np.round(fitted), 0, 255).astype(np.uint8)
+    part = shell.middle(image, height, width)
+    high, broad = part.shape[:2]
+    smaller = min(tall / height, wide / width) > 1
+    way = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
+    fitted = shell.resized(part, height, width, way)
     part = "" if (high, broad) == (tall, wide) else f", the middle {high}×{broad} of them"
     notes.append(f"image: {tall}×{wide} pixels{part}, became the {height}×{width} it takes.")
     return fitted, notes
