@@ -7,6 +7,10 @@ SHELL := /bin/sh
 # Yours to set: make lab PYTHON=/path/to/python3.12, make test ARGS="-k arithmetic".
 PYTHON ?=
 PYTHON_COLAB ?=
+EXERCISE =
+SUBMISSIONS =
+ROSTER =
+FOLDER = graded
 ARGS =
 LAB_ARGS =
 RUN = lenet5_modern
@@ -46,7 +50,8 @@ NO_COLAB = Colab has Python 3.13 and none works here: install it, or name one: m
   PYTHON_COLAB=/path/to/python3.13
 
 # pictures/ is a folder, too.
-.PHONY: help lab test test-colab notebooks pictures record bench address format lock clean
+.PHONY: help lab test test-colab notebooks pictures record release grade review report bench \
+  address format lock clean
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -56,7 +61,7 @@ lab: ## set up what is missing, then open JupyterLab on the first notebook
 	@$(VENV) -m jupyterlab --ServerApp.root_dir=. $(AS_ROOT) notebooks/00_start_here.ipynb $(LAB_ARGS)
 
 test: ## set up what is missing, then run every test (some: make test ARGS="-k pooling")
-	$(call set_up,$(PYTHONS),--extras lab$(comma)test,$(NO_PYTHON))
+	$(call set_up,$(PYTHONS),--extras lab$(comma)test$(comma)grading,$(NO_PYTHON))
 	@$(VENV) $(PYTEST) $(ARGS)
 
 test-colab: ## run every notebook and the explorers with the versions that Colab has
@@ -75,8 +80,28 @@ record: ## train on the complete data with three seeds: make record RUN=lenet5
 	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))
 	@$(VENV) tools/record.py $(RUN) $(ARGS)
 
+release: ## write the students' copies of the exercises (some: make release EXERCISE=ex02)
+	$(call set_up,$(PYTHONS),--extras lab$(comma)grading,$(NO_PYTHON))
+	@$(VENV) -m grading release $(EXERCISE)
+
+grade: ## grade a folder or zip: make grade EXERCISE=ex02 SUBMISSIONS=folder ROSTER=class.csv
+	$(call set_up,$(PYTHONS),--extras lab$(comma)grading,$(NO_PYTHON))
+	@test -n "$(EXERCISE)" -a -n "$(SUBMISSIONS)" || { \
+	  echo "grading: make grade EXERCISE=ex02 SUBMISSIONS=folder-or-zip ROSTER=class.csv" >&2; exit 1; }
+	@$(VENV) -m grading grade $(EXERCISE) "$(SUBMISSIONS)" $(if $(ROSTER),--roster "$(ROSTER)") \
+	  --folder "$(FOLDER)" $(ARGS)
+
+review: ## read the written answers and give points, in nbgrader's formgrader
+	$(call set_up,$(PYTHONS),--extras lab$(comma)grading,$(NO_PYTHON))
+	@$(VENV) -m grading review --folder "$(FOLDER)" $(if $(LAB_ARGS),-- $(LAB_ARGS))
+
+report: ## write feedback, grades and the class page anew: make report EXERCISE=ex02
+	$(call set_up,$(PYTHONS),--extras lab$(comma)grading,$(NO_PYTHON))
+	@test -n "$(EXERCISE)" || { echo "grading: make report EXERCISE=ex02" >&2; exit 1; }
+	@$(VENV) -m grading report $(EXERCISE) --folder "$(FOLDER)"
+
 bench: ## measure what the course promises about speed, into build/bench.json
-	$(call set_up,$(PYTHONS),--extras lab$(comma)test,$(NO_PYTHON))
+	$(call set_up,$(PYTHONS),--extras lab$(comma)test$(comma)grading,$(NO_PYTHON))
 	@$(VENV) tools/bench.py $(ARGS)
 
 address: ## show or set the public address: make address URL=https://github.com/owner/name
@@ -94,7 +119,7 @@ lock: ## write requirements.lock anew from pyproject.toml
 	@mkdir -p build && cp requirements.lock build/requirements.lock
 	@$(VENV) -m venv build/uv && build/uv/bin/python -m pip install --quiet uv
 	@build/uv/bin/python -m uv pip compile --quiet --universal --python-version 3.11 \
-	  --fork-strategy fewest --extra lab --extra test --no-header --no-annotate \
+	  --fork-strategy fewest --extra lab --extra test --extra grading --no-header --no-annotate \
 	  --no-emit-index-url $(ARGS) pyproject.toml --output-file build/requirements.lock
 	@{ sed '/^#/!d' requirements.lock; sed '/^#/d' build/requirements.lock; } > build/new.lock
 	@mv build/new.lock requirements.lock

@@ -10,6 +10,8 @@
 | `anatomy` | any Keras network as a table of shapes, parameters and costs |
 | `explorers` | pictures that answer when you drag: a package of its own |
 | `plots` | the figures of the course: one palette, always with alt text |
+| `checks` | `check`, which looks at the answers to an exercise while one works on it |
+| `answers` | answers as data, and how two of them are compared |
 | `environment` | is this machine ready? |
 
 Importing the package imports none of them. Only `models` and `training`, which are useless without

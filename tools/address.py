@@ -18,6 +18,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_SET = "https://address-not-set.invalid"
+# What the set-up cell says in a notebook, and what in an exercise.
+IN_NOTEBOOKS_AND_EXERCISES = (
+    (
+        "# it once) and starts TensorFlow without its log lines. It installs nothing.",
+        "# it once) and brings `check`. It installs nothing.",
+    ),
+    (
+        "from course_utils.environment import quiet_tensorflow\n\nquiet_tensorflow()",
+        'from course_utils.checks import checks_of\n\ncheck = checks_of("<exercise>")',
+    ),
+)
 ADDRESS_LINE = re.compile(r'^(Repository = ")([^"]*)(")$', re.MULTILINE)
 FIRST_NOTEBOOK = "notebooks/00_start_here.ipynb"
 MARKERS = ("<!-- badges -->", "<!-- /badges -->")
@@ -60,9 +71,17 @@ def badge_text(notebook, url):
     return BADGES.format(repository=url.removeprefix("https://github.com/"), notebook=notebook)
 
 
-def set_up_cell(url, root=ROOT):
-    """The text of the set-up cell with this address in it."""
+def set_up_cell(url, root=ROOT, exercise=None):
+    """The text of the set-up cell with this address in it; that of an exercise brings its checks.
+
+    An exercise does without TensorFlow until a cell of its own wants it: most need NumPy only.
+    """
     source = (root / "tools" / "set_up_cell.py").read_text(encoding="utf-8").rstrip("\n")
+    if exercise:
+        source = source.replace("every notebook:", "every exercise:")
+        source = source.replace(*IN_NOTEBOOKS_AND_EXERCISES[0])
+        source = source.replace(*IN_NOTEBOOKS_AND_EXERCISES[1])
+        source = source.replace("<exercise>", exercise)
     return re.sub(r'^ADDRESS = ".*"$', f'ADDRESS = "{url}"', source, count=1, flags=re.MULTILINE)
 
 
@@ -106,7 +125,11 @@ def _notebook_text(path, url, root):
     text = path.read_text(encoding="utf-8")
     notebook = json.loads(text)
     name = path.relative_to(root).as_posix()
-    sources = {"set-up": set_up_cell(url, root), "badges": badge_text(name, url)}
+    exercise = path.stem if name.startswith("exercises/") else None
+    sources = {
+        "set-up": set_up_cell(url, root, exercise),
+        "badges": badge_text(_released(name), url),
+    }
     changed = False
     for cell in notebook["cells"]:
         source = sources.get(cell.get("id"))
@@ -115,6 +138,11 @@ def _notebook_text(path, url, root):
             changed = True
     # As nbformat writes it; an unchanged notebook keeps its very bytes.
     return json.dumps(notebook, ensure_ascii=False, indent=1) + "\n" if changed else text
+
+
+def _released(name):
+    """The notebook that a badge opens: of an exercise never the source with the solutions."""
+    return name.replace("exercises/source/", "exercises/release/")
 
 
 def stale(root=ROOT):

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -254,10 +255,58 @@ def jupyterlab(names):
             yield address
 
 
+def bench_grading(submissions=20):
+    """Our grader, sandbox and all, against plain `nbgrader autograde`, on the same submissions.
+
+    Both are timed as whole commands, from nothing graded to all points in the database.
+    """
+    sys.path.insert(0, str(ROOT))
+    with tempfile.TemporaryDirectory(dir=RESULTS.parent) as place:
+        place = Path(place)
+        name = hand_in(place, submissions)
+        variables = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        nbgrader = [sys.executable, "-m", "nbgrader"]
+        subprocess.run(
+            [*nbgrader, "generate_assignment", name],
+            cwd=place,
+            env=variables,
+            check=True,
+            capture_output=True,
+        )
+        ours = [sys.executable, "-m", "grading", "grade", name, place / "submitted"]
+        ours += ["--folder", place / "graded"]
+        seconds = []
+        for command, folder in (([*nbgrader, "autograde", name], place), (ours, ROOT)):
+            start = time.perf_counter()
+            subprocess.run(command, cwd=folder, env=variables, check=True, capture_output=True)
+            seconds.append(time.perf_counter() - start)
+    theirs, ours = seconds
+    yield Row("grading.nbgrader_seconds_each", theirs / submissions)
+    yield Row("grading.seconds_each", ours / submissions)
+    yield Row("grading.vs_nbgrader", theirs / ours, "at least 1.5")
+
+
+def hand_in(place, submissions):
+    """Put submissions of exercise 2 where nbgrader expects them; returns the exercise's name."""
+    from grading import questions
+
+    exercise = questions.load("ex02")
+    (place / "nbgrader_config.py").write_text("c = get_config()\n")
+    source = place / "source" / exercise.name / exercise.source.name
+    source.parent.mkdir(parents=True)
+    shutil.copy(exercise.source, source)
+    for number in range(submissions):
+        path = place / "submitted" / f"student-{number:02}" / exercise.name / exercise.source.name
+        path.parent.mkdir(parents=True)
+        shutil.copy(exercise.source, path)  # a student who has everything right
+    return exercise.name
+
+
 PARTS = {
     "conv2d": bench_conv2d,
     "import": bench_import,
     "explorer": bench_explorer,
+    "grading": bench_grading,
     "notebook": bench_notebook,
 }
 

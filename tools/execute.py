@@ -15,6 +15,7 @@ from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
+KEPT = {"tags", "nbgrader"}  # of a cell's metadata
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -28,7 +29,7 @@ def clean(notebook):
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET, None)
         cell.metadata = nbformat.from_dict(
-            {key: value for key, value in cell.metadata.items() if key == "tags"}
+            {key: value for key, value in cell.metadata.items() if key in KEPT}
         )
     return notebook
 

@@ -1,0 +1,186 @@
+"""Answers as data: how they travel between processes, and how two of them are compared.
+
+An answer is a number, a text, a yes or no, None, an array, or lists and dictionaries of these. It
+travels as JSON, arrays as their bytes in base64. Nothing here ever runs what it reads, so the
+grader can take an answer from a process that it does not trust.
+"""
+
+import base64
+import json
+import math
+
+import numpy as np
+
+KINDS = "biufc"  # NumPy's letters for booleans, whole numbers, floats and complex numbers
+DEEPEST = 20  # lists in lists in lists
+
+
+def encode(value, depth=0):
+    """What `json.dumps` can write of an answer.
+
+    Args:
+        value: numbers, texts, None, arrays (or anything that turns into one, such as a tensor),
+            and lists, tuples and dictionaries of these.
+
+    Raises:
+        TypeError: when something in it is no data, a function for instance.
+    """
+    if depth > DEEPEST:
+        raise TypeError(f"the answer has more than {DEEPEST} lists inside one another")
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return encode(value.item(), depth)
+    if isinstance(value, list):
+        return [encode(item, depth + 1) for item in value]
+    if isinstance(value, tuple):
+        return {"tuple": [encode(item, depth + 1) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": {str(key): encode(item, depth + 1) for key, item in value.items()}}
+    if hasattr(value, "__array__"):
+        array = np.asarray(value)
+        if array.dtype.kind in KINDS:
+            content = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
+            return {"dtype": array.dtype.str, "shape": list(array.shape), "bytes": content}
+    raise TypeError(f"the answer holds a {type(value).__name__}: numbers, texts, arrays, lists "
+                    "and dictionaries can be checked")  # fmt: skip
+
+
+def decode(data, depth=0):
+    """The answer that `encode` wrote.
+
+    Raises:
+        ValueError: for anything that `encode` does not write.
+    """
+    if depth > DEEPEST:
+        raise ValueError("lists too deep inside one another")
+    if data is None or isinstance(data, bool | int | float | str):
+        return data
+    if isinstance(data, list):
+        return [decode(item, depth + 1) for item in data]
+    if isinstance(data, dict) and set(data) == {"tuple"} and isinstance(data["tuple"], list):
+        return tuple(decode(item, depth + 1) for item in data["tuple"])
+    if isinstance(data, dict) and set(data) == {"dict"} and isinstance(data["dict"], dict):
+        return {key: decode(item, depth + 1) for key, item in data["dict"].items()}
+    if isinstance(data, dict) and set(data) == {"dtype", "shape", "bytes"}:
+        return _decode_array(**data)
+    raise ValueError(f"no answer looks like {str(data)[:60]}")
+
+
+def _decode_array(dtype, shape, bytes):
+    try:
+        kind = np.dtype(dtype)
+        content = base64.b64decode(bytes, validate=True)
+        if kind.kind not in KINDS or any(int(size) < 0 for size in shape):
+            raise ValueError(f"no array of {dtype}")
+        return np.frombuffer(content, kind).reshape([int(size) for size in shape]).copy()
+    except (TypeError, ValueError, OverflowError) as problem:
+        raise ValueError(f"not an array: {problem}") from None
+
+
+def canonical(value):
+    """A text that two equal short answers have in common, 3 and 3.0 or (1, 2) and [1, 2] say."""
+
+    def plain(item):
+        if isinstance(item, list):
+            return [plain(each) for each in item]
+        if isinstance(item, dict) and set(item) == {"tuple"}:
+            return plain(item["tuple"])
+        if isinstance(item, dict):
+            return {key: plain(each) for key, each in item.items()}
+        if isinstance(item, float) and math.isfinite(item):
+            item = float(f"{item:.6g}")
+            return int(item) if item.is_integer() else item
+        return item.strip().lower() if isinstance(item, str) else item
+
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return json.dumps(plain(encode(value)), sort_keys=True)
+
+
+# --- Comparing ------------------------------------------------------------------------------------
+
+
+def difference(expected, came, tolerance=1e-6):
+    """What is wrong with an answer, in a sentence; '' when it is right.
+
+    Numbers may differ by `tolerance` times the largest number that is expected (or times 1).
+    Whether an answer is a tuple or a list, a list or an array, an int or a float does not matter;
+    shapes do.
+
+    >>> difference([[1.0, 2.0]], [[1.0, 3.0]])
+    'at index (0, 1): expected 2, came 3 (1 of 2 numbers differ)'
+    """
+    if came is None and expected is not None:
+        return "nothing (None) came: is there a `return` at the end?"
+    if isinstance(expected, dict):
+        return _difference_of_dicts(expected, came, tolerance)
+    if isinstance(expected, str | bool) or expected is None:
+        same = isinstance(came, type(expected)) and came == expected
+        return "" if same else f"expected {expected!r}, came {shown(came)}"
+    if isinstance(expected, list | tuple) and not _numeric(expected):
+        return _difference_of_lists(expected, came, tolerance)
+    return _difference_of_numbers(np.asarray(expected), came, tolerance)
+
+
+def shown(value, digits=6):
+    """A value as a message shows it, short."""
+    if isinstance(value, float):
+        return f"{value:.{digits}g}"
+    if isinstance(value, np.ndarray):
+        if value.size > 16:
+            return f"an array of shape {value.shape}"
+        value = np.round(value, digits).tolist() if value.dtype.kind in "fc" else value.tolist()
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _numeric(value):
+    try:
+        return np.asarray(value).dtype.kind in KINDS
+    except ValueError:  # rows of different lengths
+        return False
+
+
+def _difference_of_dicts(expected, came, tolerance):
+    if not isinstance(came, dict):
+        return f"expected a dictionary with {', '.join(expected)}, came {shown(came)}"
+    for name, value in expected.items():
+        if name not in came:
+            return f"{name!r} is missing"
+        found = difference(value, came[name], tolerance)
+        if found:
+            return f"{name!r}: {found}"
+    return ""
+
+
+def _difference_of_lists(expected, came, tolerance):
+    if not isinstance(came, list | tuple):
+        return f"expected {len(expected)} values in a list or tuple, came {shown(came)}"
+    if len(came) != len(expected):
+        return f"expected {len(expected)} values, came {len(came)}"
+    for place, (value, other) in enumerate(zip(expected, came, strict=True)):
+        found = difference(value, other, tolerance)
+        if found:
+            return f"number {place} of the {len(expected)} values: {found}"
+    return ""
+
+
+def _difference_of_numbers(expected, came, tolerance):
+    if not _numeric(came):
+        return f"expected {shown(expected)}, came {shown(came)}"
+    came = np.asarray(came)
+    if came.shape != expected.shape:
+        return f"expected shape {expected.shape}, came shape {came.shape}"
+    if expected.size == 0:
+        return ""
+    scale = max(1.0, float(np.max(np.abs(expected[np.isfinite(expected)]), initial=0.0)))
+    wrong = ~np.isclose(came, expected, rtol=0, atol=tolerance * scale, equal_nan=True)
+    if not wrong.any():
+        return ""
+    index = tuple(int(place) for place in np.argwhere(wrong)[0])
+    pair = f"expected {shown(expected[index].item())}, came {shown(came[index].item())}"
+    if not index:
+        return pair
+    place = index if len(index) > 1 else index[0]
+    return f"at index {place}: {pair} ({wrong.sum()} of {wrong.size} numbers differ)"

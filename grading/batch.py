@@ -1,0 +1,323 @@
+"""All submissions of an exercise: `make grade EXERCISE=ex02 SUBMISSIONS=folder`.
+
+What was graded is on the disk at once, one file a student. So it may be interrupted at any moment
+and run again: what is there and still holds is not graded anew.
+"""
+
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import nbformat
+
+from course_utils import answers
+from grading import (
+    collect,
+    files,
+    gradebook,
+    judge,
+    questions,
+    release,
+    report,
+    sandbox,
+    similar,
+    submission,
+)
+
+VERSION = 1  # of the grader: raised when the same submission may get another grade
+
+
+class Options(NamedTuple):
+    """How submissions are run.
+
+    Attributes:
+        workers: how many at once; None for one each processor core.
+        unsafe: without a sandbox.
+        image: of a container engine, for the sandbox.
+        cluster: the address of a Dask scheduler, or None for this machine.
+        again: grade what is graded already.
+        seconds: for a cell, or for the cases of a question; None for what the exercise says.
+    """
+
+    workers: int | None = None
+    unsafe: bool = False
+    image: str | None = None
+    cluster: str | None = None
+    again: bool = False
+    seconds: int | None = None
+
+
+def grade(name, place, roster=None, folder="graded", options=None, tell=print):
+    """Collect, run and judge all submissions of an exercise, and write every report.
+
+    Args:
+        name: of the exercise, or its beginning: `ex02`.
+        place: the folder or zip with the submissions.
+        roster: the path of a CSV with the students, or None.
+        folder: the instructor's own; see `files.Folder`.
+        tell: takes lines on the progress.
+
+    Returns:
+        the results by student.
+
+    Raises:
+        ValueError: when the exercise, the submissions or the roster are not as they should be.
+        sandbox.NoSandbox: when there is none and `unsafe` is not set.
+    """
+    options = options or Options()
+    exercise = questions.load(name)
+    sandbox.find(options.unsafe, options.image)  # or refuse before anything is done
+    course = files.Folder(folder)
+    with course.prepare():
+        _grade(exercise, course, place, roster, options, tell)
+        return write_reports(exercise.name, folder, tell)
+
+
+def _grade(exercise, course, place, roster, options, tell):
+    """Collect, run and judge; leaves a result for each student on the disk."""
+    students = collect.read_roster(roster) if roster else []
+    collection = collect.collect(place, exercise.name, students)
+    tell(f"{exercise.name}: {len(collection.submissions)} submissions")
+
+    examiner = Examiner(exercise, course, options)
+    before = course.results(exercise.name)
+    todo = [each for each in collection.submissions
+            if options.again or not examiner.holds(before.get(each.student), each)]  # fmt: skip
+    if len(todo) < len(collection.submissions):
+        tell(f"  {len(collection.submissions) - len(todo)} are graded already")
+    done = 0
+    for each, answered in _run_all(examiner, todo, options):
+        done += 1
+        result = examiner.judged(each, answered, before.get(each.student))
+        examiner.keep(result, answered["notebook"])
+        tell(f"  {done} of {len(todo)}: {each.student}, {summary(result)}")
+    _keep_collection(course, exercise, collection)
+
+
+def summary(result):
+    """A result in a few words."""
+    if result["status"] != "graded":
+        return result["status"]
+    points = sum(question["points"] for question in result["questions"].values())
+    most = sum(question["max"] for question in result["questions"].values())
+    return f"{points:g} of {most} points"
+
+
+class Examiner:
+    """Knows what is right for an exercise, and turns answers into results."""
+
+    def __init__(self, exercise, course, options):
+        self.exercise, self.course, self.options = exercise, course, options
+        self.released = exercise.read_release()
+        self.written = {cell.id: cell.metadata.nbgrader.points for cell in self.released.cells
+                        if gradebook.is_written(cell)}  # fmt: skip
+        seconds = options.seconds or exercise.seconds
+        self.limits = {"seconds": seconds, "memory": exercise.memory}
+        self.asked, self.places = questions.requests(exercise, course.seed)
+        self.cases = _digest(VERSION, self.limits, exercise.release.read_bytes(), course.seed,
+                             exercise.source.read_bytes(),
+                             (exercise.source.parent / "questions.py").read_bytes())  # fmt: skip
+        self._judge = None
+
+    @property
+    def judge(self):
+        """The right answers, from the source notebook: computed once for a seed and kept."""
+        if self._judge is None:
+            path = self.course.place / "expected" / f"{self.exercise.name}.json"
+            kept = files.read_json(path) or {}
+            if kept.get("digest") != self.cases:
+                box = sandbox.find(self.options.unsafe, self.options.image)
+                right = release.expected(self.exercise, self.course.seed, box)
+                encoded = {key: answers.encode(value) for key, value in right.items()}
+                kept = {"digest": self.cases, "right": encoded}
+                files.write_atomically(path, json.dumps(kept))
+            right = {key: answers.decode(value) for key, value in kept["right"].items()}
+            self._judge = judge.Judge(self.exercise, self.asked, self.places, right)
+        return self._judge
+
+    def job(self, handed_in):
+        """What `submission.run` needs for one submission."""
+        return {
+            "content": handed_in.content,
+            "file": handed_in.file,
+            "problem": handed_in.problem,
+            "release": json.loads(json.dumps(self.released)),
+            "requests": self.asked,
+            "limits": self.limits,
+            "box": {"unsafe": self.options.unsafe, "image": self.options.image},
+        }
+
+    def digest(self, handed_in):
+        """A name for everything that this submission's grade depends on."""
+        return _digest(self.cases, handed_in.content, handed_in.problem)
+
+    def holds(self, result, handed_in):
+        """Whether a result on the disk is that of this very submission."""
+        return result is not None and result.get("digest") == self.digest(handed_in)
+
+    def judged(self, handed_in, answered, before):
+        """The result of one submission: see `report` for its form."""
+        result = {
+            "student": handed_in.student,
+            "name": handed_in.name,
+            "matched": handed_in.matched,
+            "exercise": self.exercise.name,
+            "file": handed_in.file,
+            "earlier": list(handed_in.earlier),
+            "digest": self.digest(handed_in),
+            "status": "graded",
+            "problem": answered["problem"],
+            "repairs": answered["repairs"],
+            "questions": {},
+            "written": {},
+            "seconds": round(answered["seconds"], 2),
+        }
+        states = answered["answered"]
+        for question in self.exercise.questions:
+            cell = question.cell
+            lost = answered["lost"].get(question.name) or answered["lost"].get(cell, "")
+            result["questions"][question.name] = self.judge.question(
+                question,
+                answered["replies"].get(question.name),
+                states.get(cell, "missing"),
+                lost,
+                answered["raised"].get(cell, ""),
+            )
+        for cell, points in self.written.items():
+            result["written"][cell] = self._written(cell, points, answered, before)
+        if answered["problem"]:
+            result["status"] = "unreadable"
+        elif set(states.values()) <= {"untouched"} and not any(
+            question["points"] for question in result["questions"].values()
+        ):
+            result["status"] = "untouched"
+        return result
+
+    def _written(self, cell, points, answered, before):
+        """A written answer: whether somebody must read it, or read it again."""
+        text = next((each["source"] for each in (answered["notebook"] or {"cells": []})["cells"]
+                     if each["id"] == cell), "")  # fmt: skip
+        earlier = (before or {}).get("written", {}).get(cell, {})
+        answer = _digest(text)
+        entry = {"max": points, "points": None, "status": "needs manual grading", "comment": "",
+                 "answer": answer, "changed": earlier.get("answer", answer) != answer}  # fmt: skip
+        if answered["answered"].get(cell) != "answered":
+            entry |= {"points": 0, "status": "untouched"}
+        return entry
+
+    def keep(self, result, notebook):
+        """Put one result on the disk, after its notebook: the result says that both are there."""
+        exercise, student = self.exercise.name, result["student"]
+        path = self.course.notebook(exercise, student)
+        if notebook is not None:
+            files.write_atomically(path, nbformat.writes(nbformat.from_dict(notebook)) + "\n")
+        else:
+            path.unlink(missing_ok=True)
+        files.write_atomically(self.course.result(exercise, student), json.dumps(result, indent=1))
+
+
+def _digest(*things):
+    whole = hashlib.sha256()
+    for thing in things:
+        whole.update(thing if isinstance(thing, bytes) else repr(thing).encode("utf-8", "replace"))
+        whole.update(b"\0")
+    return whole.hexdigest()[:32]
+
+
+def _keep_collection(course, exercise, collection):
+    """What `report` tells beside the results, for a report without collecting again."""
+    handed_in = [each.student for each in collection.submissions]
+    kept = {"missing": [list(each) for each in collection.missing], "notes": collection.notes,
+            "students": handed_in}  # fmt: skip
+    path = course.report(exercise.name, "collection.json")
+    files.write_atomically(path, json.dumps(kept, indent=1))
+
+
+def write_reports(name, folder="graded", tell=print):
+    """Bring gradebook and results together, and write feedback, `grades.csv` and the class page.
+
+    Returns:
+        the results by student, with the points that were given by hand.
+    """
+    exercise = questions.load(name)
+    course = files.Folder(folder)
+    kept = files.read_json(course.report(exercise.name, "collection.json"))
+    if kept is None:
+        raise ValueError(f"nothing is graded yet for {exercise.name} in {course.place}: begin with "
+                         f"make grade EXERCISE={exercise.name} SUBMISSIONS=folder")  # fmt: skip
+    results = {student: result for student, result in course.results(exercise.name).items()
+               if student in kept["students"]}  # fmt: skip
+    released = exercise.read_release()
+    results = gradebook.synchronise(course, exercise, released, results)
+    codes = {}
+    for student, result in results.items():
+        notebook = files.read_json(course.notebook(exercise.name, student))
+        page = report.feedback_page(result, exercise, notebook)
+        files.write_atomically(course.feedback(exercise.name, student), page)
+        if notebook is not None:
+            codes[student] = _codes(exercise, notebook)
+    missing = [collect.Student(*each) for each in kept["missing"]]
+    pairs = similar.pairs(codes, _codes(exercise, released))
+    everyone = list(results.values())
+    report.write_grades(everyone, exercise, course.report(exercise.name, "grades.csv"), missing)
+    page = report.class_page(everyone, exercise, pairs, missing, kept["notes"])
+    files.write_atomically(course.report(exercise.name, "class.html"), page)
+    for label, path in (("grades", course.report(exercise.name, "grades.csv")),
+                        ("the class", course.report(exercise.name, "class.html")),
+                        ("feedback", course.place / "feedback" / exercise.name)):  # fmt: skip
+        tell(f"{label}: {os.path.relpath(path)}")
+    waiting = sum(entry["status"] == "needs manual grading"
+                  for result in everyone for entry in result["written"].values())  # fmt: skip
+    if waiting:
+        tell(f"{waiting} written answers are to be read: make review, then make report "
+             f"EXERCISE={exercise.name}")  # fmt: skip
+    return results
+
+
+def _codes(exercise, notebook):
+    sources = {cell["id"]: cell["source"] for cell in notebook["cells"]}
+    text = {name: "".join(source) if isinstance(source, list) else source
+            for name, source in sources.items()}  # fmt: skip
+    return {question.name: text.get(question.cell, "") for question in exercise.questions}
+
+
+# --- In parallel ----------------------------------------------------------------------------------
+
+
+def _run_all(examiner, todo, options):
+    """Each submission with what it answered, as they come in."""
+    if not todo:
+        return
+    _ = examiner.judge  # the right answers first: without them nothing can be graded
+    if options.cluster:
+        yield from _run_on_cluster(examiner, todo, options.cluster)
+        return
+    with _workers(options.workers or os.cpu_count() or 1) as pool:
+        # A thread waits for its box; the work is done by the processes inside.
+        waiting = {pool.submit(submission.run, examiner.job(each)): each for each in todo}
+        for done in as_completed(waiting):
+            yield waiting[done], done.result()
+
+
+@contextmanager
+def _workers(count):
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interruption does not start those that wait
+
+
+def _run_on_cluster(examiner, todo, address):
+    """The same on the machines of a Dask cluster; each needs this course and a sandbox."""
+    from distributed import Client
+    from distributed import as_completed as as_they_come
+
+    with Client(address) as client:
+        waiting = {client.submit(submission.run, examiner.job(each), pure=False): each
+                   for each in todo}  # fmt: skip
+        for done in as_they_come(waiting):
+            yield waiting[done], done.result()

@@ -1,0 +1,135 @@
+"""The grader may be killed at any moment, and does the rest when it is started again."""
+
+import json
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from handed_in import answered, in_bytes
+
+ROOT = Path(__file__).parents[1]
+WRONG = "def readers(size, **more):\n    return [0] * size"
+
+
+def command(place, folder):
+    """How an instructor starts it."""
+    words = [sys.executable, "-m", "grading", "grade", "ex02", place / "submissions"]
+    return [*words, "--folder", folder, "--seconds", "10"]
+
+
+@pytest.fixture(scope="module")
+def handed_in(tmp_path_factory):
+    """A folder of submissions, with different points each."""
+    if shutil.which("bwrap") is None:
+        if os.environ.get("CI"):
+            pytest.fail("no bubblewrap on this machine: apt-get install bubblewrap")
+        pytest.skip("no bubblewrap on this machine")
+    place = tmp_path_factory.mktemp("interrupted")
+    for number in range(6):
+        path = place / "submissions" / f"student-{number}" / "ex02.ipynb"
+        path.parent.mkdir(parents=True)
+        changes = {"readers": WRONG} if number % 2 else {}
+        path.write_bytes(in_bytes(answered(written=number == 3, **changes)))
+    return place
+
+
+def finish(place, folder):
+    """Run the grader to its end; the grades, and what it said."""
+    done = subprocess.run(
+        command(place, folder), cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    grades = folder / "reports" / "ex02_output_size" / "grades.csv"
+    return grades.read_text(encoding="utf-8-sig"), done.stdout
+
+
+def new_folder(place, name):
+    """An instructor's folder whose secret seed is always the same."""
+    folder = place / name
+    folder.mkdir()
+    (folder / "secret_seed").write_text("7\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(handed_in):
+    """The grades of a run that nobody kills, and the seconds that it took."""
+    began = time.monotonic()
+    grades, _ = finish(handed_in, new_folder(handed_in, "undisturbed"))
+    return grades, time.monotonic() - began
+
+
+@pytest.mark.parametrize("trial", range(10))
+def test_killed_at_a_random_moment(handed_in, undisturbed, trial):
+    expected, seconds = undisturbed
+    folder = new_folder(handed_in, f"killed-{trial}")
+    rest = random.Random(trial).uniform(0.3, seconds)
+    grader = subprocess.Popen(
+        command(handed_in, folder),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(rest)
+    boxes = [child for child in psutil.Process(grader.pid).children(recursive=True)
+             if child.status() != psutil.STATUS_ZOMBIE]  # fmt: skip
+    grader.kill()
+    grader.wait()
+    gone, alive = psutil.wait_procs(boxes, timeout=20)
+    assert not alive, "a submission outlives its grader"
+
+    done = {path: path.stat().st_mtime_ns for path in folder.glob("results/*/*.json")}
+    grades, told = finish(handed_in, folder)
+    assert grades == expected
+    for path, moment in done.items():
+        assert path.stat().st_mtime_ns == moment, "graded twice"
+    assert told.count("points") == 6 - len(done)
+    assert len(list(folder.glob("results/*/*.json"))) == 6
+    assert not list(folder.rglob(".half-done-*"))
+    book = sqlite3.connect(folder / "gradebook.db")
+    assert book.execute("select count(*) from submitted_assignment").fetchone() == (6,)
+    book.close()
+
+
+def test_two_graders_do_not_share_a_folder(handed_in):
+    from grading import files
+
+    folder = new_folder(handed_in, "shared")
+    with files.Folder(folder).prepare():
+        done = subprocess.run(
+            command(handed_in, folder), cwd=ROOT, capture_output=True, text=True, timeout=300
+        )
+    assert done.returncode == 1 and "another grader is at work" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_result_is_graded_anew(handed_in):
+    folder = new_folder(handed_in, "damaged")
+    expected, _ = finish(handed_in, folder)
+    path = folder / "results" / "ex02_output_size" / "student-2.json"
+    path.write_text(path.read_text()[:100])
+    grades, told = finish(handed_in, folder)
+    assert grades == expected and "5 are graded already" in told
+    assert json.loads(path.read_text())["student"] == "student-2"
+
+
+def test_a_dask_cluster_gives_the_same_grades(handed_in, undisturbed):
+    from distributed import LocalCluster
+
+    from grading import batch
+
+    folder = new_folder(handed_in, "cluster")
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        options = batch.Options(seconds=10, cluster=cluster.scheduler_address)
+        batch.grade("ex02", handed_in / "submissions", None, folder, options, lambda line: None)
+    grades = folder / "reports" / "ex02_output_size" / "grades.csv"
+    assert grades.read_text(encoding="utf-8-sig") == undisturbed[0]
