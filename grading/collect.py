@@ -318,7 +318,7 @@ def _who(file, exercise, roster, notes):
             notes.append(f"{file} fits nobody of the roster")
     name = _name_in(file, exercise)
     made = _folded(name)[0].replace(" ", "-")[:60] or "nobody"
-    return (f"unmatched-{made}" if roster else made), name, not roster and made != "nobody"
+    return (f"unmatched-{made}" if roster else made), name, not roster
 
 
 def _fitting(file, roster):
@@ -394,4 +394,4 @@ def _name_in(file, exercise):
                  and word.lower() not in of_exercise and not WORDS.match(word.lower())]  # fmt: skip
         if any(not word.isdigit() for word in words):
             return " ".join(words)
-    return folders[-1] if folders else ""
+    return folders[-1] if folders else re.sub(r"\.\w{1,5}$", "", own)

@@ -33,6 +33,7 @@ LOOKS = {
 }
 COLOURS = {"correct": GOOD, "graded": GOOD, "partly correct": HALF, "changed by hand": HALF,
            "untouched": OPEN, "missing": OPEN, "needs manual grading": OPEN}  # fmt: skip
+LEFT_OUT = ("badges", "set-up")  # of the notebook, in the feedback
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 STYLE = """
 body { max-width: 56rem; margin: 2rem auto; padding: 0 1rem; color: #1c2733; background: white;
@@ -162,7 +163,7 @@ def feedback_page(result, exercise, notebook):
     parts.append(f'<p class="quiet">{text(handed_in)}</p>')
     if notebook is not None:
         parts.append("<h2>Your notebook, as it ran</h2>")
-        parts += [_cell(cell) for cell in notebook["cells"] if cell.get("id") != "set-up"]
+        parts += [_cell(cell) for cell in notebook["cells"] if cell["id"] not in LEFT_OUT]
     return page(f"{title}: {result['name']}", "\n".join(parts))
 
 
@@ -176,18 +177,32 @@ def _points_so_far(result):
 def _table_of_points(result):
     rows = []
     for name, entry in result["questions"].items():
-        wrong = [part for part in entry["parts"] if part["points"] < part["max"]]
-        lines = [f'<div class="part"><strong>{text(part["name"])}</strong> '
-                 f'({points(part["points"])} of {part["max"]}): {text(part["verdict"])}'
-                 + (f'<br><span class="hint">{text(part["hint"])}</span>' if part["hint"] else "")
-                 + "</div>" for part in wrong if entry["status"] not in ("untouched", "missing")]  # fmt: skip
         given = f"{points(entry['points'])} of {entry['max']}"
-        rows.append([text(name), given, status(entry["status"]), "".join(lines)])
+        rows.append([text(name), given, status(entry["status"]), _what_was_found(entry)])
     for name, entry in result["written"].items():
         given = f"{points(entry['points'])} of {entry['max']}"
         comment = f'<div class="part">{text(entry["comment"])}</div>' if entry["comment"] else ""
         rows.append([text(name), given, status(entry["status"]), comment])
     return table(["question", "points", "status", "what was found"], rows, numbers=(1,))
+
+
+def _what_was_found(entry):
+    """A line for each part that is not right; a hint stands once."""
+    if entry["status"] in ("untouched", "missing"):
+        return ""
+    lines, hints = [], set()
+    for part in entry["parts"]:
+        if part["points"] == part["max"]:
+            continue
+        line = (
+            f"<strong>{text(part['name'])}</strong> ({points(part['points'])} of {part['max']}): "
+        )
+        line += text(part["verdict"])
+        if part["hint"] and part["hint"] not in hints:
+            hints.add(part["hint"])
+            line += f'<br><span class="hint">{text(part["hint"])}</span>'
+        lines.append(f'<div class="part">{line}</div>')
+    return "".join(lines)
 
 
 def _cell(cell):
@@ -238,7 +253,8 @@ def grades_table(results, exercise, missing=()):
         remarks += [] if result["matched"] else ["not in the roster"]
         remarks += [f"also handed in: {', '.join(result['earlier'])}"] if result["earlier"] else []
         row |= {"points": points(total(result)), "max": most(result), "status": state(result),
-                "repaired": "yes" if result["repairs"] else "no", "remarks": "; ".join(remarks)}  # fmt: skip
+                "repaired": "yes" if result["repairs"] else "no",
+                "remarks": "; ".join(remarks)}  # fmt: skip
         rows.append(row)
     for student in missing:
         row = dict.fromkeys(_columns(exercise), "")
@@ -267,8 +283,8 @@ def write_grades(results, exercise, path, missing=()):
 
 
 def _no_formula(value):
-    value = str(value).replace("\x00", "")
-    return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    value = re.sub(r"[\x00-\x1f]", " ", str(value))
+    return f"'{value}" if value.lstrip()[:1] in ("=", "+", "-", "@") and value.strip() else value
 
 
 # --- For the instructor ---------------------------------------------------------------------------
@@ -277,9 +293,9 @@ def _no_formula(value):
 def class_page(results, exercise, pairs, missing, notes):
     """One page about the class: distributions, common mistakes, near-identical answers, remarks."""
     counts = Counter(state(result) for result in results)
-    lead = f"{len(results)} handed in: " + ", ".join(
-        f"{count} {name}" for name, count in sorted(counts.items())
-    )
+    names = {"needs manual grading": "with a written answer to be read"}
+    counted = [f"{count} {names.get(name, name)}" for name, count in sorted(counts.items())]
+    lead = f"{len(results)} handed in: {', '.join(counted)}"
     lead += f"; {len(missing)} not handed in" if missing else ""
     parts = [
         f"<h1>{text(title_of(exercise))}: the class</h1>",
@@ -355,15 +371,13 @@ def _draw_questions(results):
 
 
 def _finding(results, names):
-    """Which question was the hardest, in the words of a title."""
+    """Which question was the hardest, in the words of a title; unread answers are left out."""
     shares = {}
     for name in names:
         entries = [_entries(result)[name] for result in results]
-        given = [entry for entry in entries if entry["points"] is not None]
-        if given:
-            shares[name] = sum(entry["points"] for entry in given) / sum(
-                entry["max"] for entry in given
-            )
+        if all(entry["points"] is not None for entry in entries):
+            whole = sum(entry["max"] for entry in entries)
+            shares[name] = sum(entry["points"] for entry in entries) / whole
     hardest = min(shares, key=shares.get)
     return f"The hardest: {hardest}, {100 * shares[hardest]:.0f} per cent of its points"
 
@@ -378,6 +392,7 @@ def _draw_totals(results):
     mean = sum(map(total, results)) / len(results)
     axes.axvline(mean, color="black", linestyle="--", label=f"mean {mean:.1f}")
     axes.set(xlabel="points", ylabel="students", xlim=(-0.7, highest + 0.7))
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.yaxis.get_major_locator().set_params(integer=True)
     axes.set_title(f"{mean:.1f} of {highest} points on average, as far as graded")
     axes.legend()
@@ -391,19 +406,15 @@ def _mistakes(results):
         for name, entry in result["questions"].items():
             if entry["status"] in ("untouched", "missing"):
                 continue
-            for part in entry["parts"]:
-                if part["points"] < part["max"]:
-                    parts[name, part["name"]] += 1
-                    if part["hint"]:
-                        hints[name, part["hint"]] += 1
+            wrong = [part for part in entry["parts"] if part["points"] < part["max"]]
+            parts.update((name, part["name"]) for part in wrong)
+            hints.update({(name, part["hint"]) for part in wrong if part["hint"]})  # once each
     if not parts:
         return "<p>None.</p>"
     whole = ""
     if hints:
         rows = [[text(name), text(hint), count] for (name, hint), count in hints.most_common()]
-        whole += table(
-            ["question", "the hint that fits the mistake", "students' parts"], rows, (2,)
-        )
+        whole += table(["question", "the hint that fits the mistake", "students"], rows, (2,))
     rows = [[text(name), text(part), count] for (name, part), count in parts.most_common()]
     return whole + table(["question", "part that went wrong", "students"], rows, numbers=(2,))
 
@@ -411,18 +422,18 @@ def _mistakes(results):
 def _pairs(pairs, results):
     names = {result["student"]: result["name"] for result in results}
     measure = (
-        '<p class="quiet">Runs of five tokens that both have and few others, whatever the names, as '
-        "a share of the shorter one's. A reason to look, and no proof.</p>"
+        '<p class="quiet">Runs of five tokens that both have and few others, whatever the names, '
+        "as a share of the shorter one's. A reason to look, and no proof.</p>"
     )
     if not pairs:
         return "<p>None.</p>" + measure
     blocks = []
     for pair in pairs:
-        head = f"{pair.first} ({names.get(pair.first, '')}) and {pair.second} ({names.get(pair.second, '')})"
-        codes = "".join(
-            f'<h3>{text(name)}</h3><div class="side"><pre>{text(one)}</pre><pre>{text(other)}</pre></div>'
-            for name, (one, other) in pair.codes.items()
-        )
-        blocks.append(f"<details><summary>{text(head)}: {100 * pair.share:.0f} per cent, in "
-                      f"{text(', '.join(pair.codes))}</summary>{codes}</details>")  # fmt: skip
+        who = [f"{student} ({names.get(student, '')})" for student in (pair.first, pair.second)]
+        codes = ""
+        for name, both in pair.codes.items():
+            shown = "".join(f"<pre>{text(code)}</pre>" for code in both)
+            codes += f'<h3>{text(name)}</h3><div class="side">{shown}</div>'
+        head = f"{' and '.join(who)}: {100 * pair.share:.0f} per cent, in {', '.join(pair.codes)}"
+        blocks.append(f"<details><summary>{text(head)}</summary>{codes}</details>")
     return "\n".join(blocks) + measure

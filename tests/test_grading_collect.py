@@ -95,6 +95,14 @@ def test_without_a_roster_the_name_is_the_student(tmp_path):
     assert all(submission.matched for submission in found.submissions)
 
 
+def test_files_that_name_nobody_stay_apart(tmp_path):
+    for name in ("ex02.ipynb", "Copy of ex02.ipynb", "final version.ipynb", "Untitled.ipynb"):
+        put(tmp_path, name)
+    for roster in ((), ROSTER):
+        found = collect.collect(tmp_path, "ex02_output_size", roster)
+        assert len({each.student for each in found.submissions}) == 4
+
+
 def test_the_latest_of_several_counts_and_none_is_dropped(tmp_path):
     put(tmp_path, "jdoe/ex02.ipynb", b"first", 1_000)
     put(tmp_path, "jdoe/ex02 (2).ipynb", b"third", 2_000)
