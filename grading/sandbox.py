@@ -96,6 +96,9 @@ class Bubblewrap(Box):
             words += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         for name, value in variables().items():
             words += ["--setenv", name, value]
+        words += ["--proc", "/proc", "--dev", "/dev"]
+        for place, size in (("/tmp", SMALL_SIZE), ("/dev/shm", SMALL_SIZE)):
+            words += ["--perms", "1777", "--size", str(size), "--tmpfs", place]
         for place in SYSTEM:
             words += ["--ro-bind-try", place, place]
         places = {place: place for place in (sys.base_prefix, sys.prefix)
@@ -107,9 +110,7 @@ class Bubblewrap(Box):
             words += ["--perms", "0755", "--dir", str(folder)]
         for inside, outside in places.items():
             words += ["--ro-bind", str(outside), inside]
-        words += ["--proc", "/proc", "--dev", "/dev"]
-        for place, size in ((WORK, WORK_SIZE), ("/tmp", SMALL_SIZE), ("/dev/shm", SMALL_SIZE)):
-            words += ["--perms", "1777", "--size", str(size), "--tmpfs", place]
+        words += ["--perms", "1777", "--size", str(WORK_SIZE), "--tmpfs", WORK]
         for fonts in font_lists():
             words += ["--perms", "1777", "--dir", f"{WORK}/.matplotlib"]
             words += ["--ro-bind", str(fonts), f"{WORK}/.matplotlib/{fonts.name}"]
@@ -254,8 +255,11 @@ class Watch:
         self.over.set()
         self.end()
         self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            try:
+                pipe.close()
+            except BrokenPipeError:
+                pass  # what was still to be written has no reader any more
         self.thread.join()
 
 
