@@ -76,29 +76,48 @@ class Checks:
     def _problem_of(self, part, question, answer, asked):
         if "seal" in part:
             return _problem_of_short(part, answer)
-        for case in part["cases"]:
-            arguments = {name: answers.decode(value) for name, value in case["arguments"].items()}
+        came = [_answer_to(case, part, answer, asked["probe"]) for case in part["cases"]]
+        for case, (value, problem) in zip(part["cases"], came, strict=True):
+            arguments = _decoded(case["arguments"])
             expected = answers.decode(case["expected"])
-            try:
-                came = ask(asked["probe"], answer, arguments)
-                came = part_of(answers.decode(answers.encode(came)), part["of"])
-            except Exception as problem:
-                self.arguments, self.expected, self.came = arguments, expected, None
-                return f"{called(question, arguments)} raised {raised(problem)}"
-            found = answers.difference(expected, came, asked["tolerance"])
+            found = problem or answers.difference(expected, value, asked["tolerance"])
             if found:
-                self.arguments, self.expected, self.came = arguments, expected, came
-                text = f"{called(question, arguments)}: {found}"
-                hint = _hint(case["mistakes"], came, asked["tolerance"])
+                self.arguments, self.expected, self.came = arguments, expected, value
+                text = f"{called(question, arguments)}{'' if problem else ':'} {found}"
+                hint = "" if problem else _hint(case, part, came, asked["tolerance"])
                 return f"{text}\n    Hint: {hint}" if hint else text
         return ""
 
 
-def _hint(mistakes, came, tolerance):
-    for mistake in mistakes:
-        if not answers.difference(answers.decode(mistake["answer"]), came, tolerance):
-            return mistake["hint"]
-    return ""
+def _decoded(arguments):
+    return {name: answers.decode(value) for name, value in arguments.items()}
+
+
+def _answer_to(case, part, answer, probe):
+    """A learner's answer to a case, or None and what was raised."""
+    try:
+        came = ask(probe, answer, _decoded(case["arguments"]))
+        return part_of(answers.decode(answers.encode(came)), part["of"]), ""
+    except Exception as problem:
+        return None, f"raised {raised(problem)}"
+
+
+def _hint(failed, part, came, tolerance):
+    """The hint of the known mistake that explains the failed case, and most of the others."""
+    best, most = "", 0
+    for mistake in failed["mistakes"]:
+        hint, explained = mistake["hint"], 0
+        for case, (value, _) in zip(part["cases"], came, strict=True):
+            told = {each["hint"]: each["answer"] for each in case["mistakes"]}
+            given = answers.decode(told.get(hint, case["expected"]))
+            same = not answers.difference(given, value, tolerance)
+            if case is failed and not same:
+                explained = 0
+                break
+            explained += same
+        if explained > most:
+            best, most = hint, explained
+    return best
 
 
 def _problem_of_short(part, answer):

@@ -93,25 +93,25 @@ class Judge:
         return "the values are wrong" if shapes[0] is None or shapes[0] else "the number is wrong"
 
     def _hint(self, question, part, where, came):
-        """The hint of the first known mistake that gives what came, where it is not right."""
+        """The hint of the known mistake that gives what came, in most of the part's cases."""
+        best, most = "", 0
         for hint, wrong in self._mistakes(question).items():
-            for place in where:
-                value, problem = came[place]
-                mistaken = wrong[place]
-                if problem or mistaken is None or not self._verdict(question, part, place, value):
-                    continue
-                if part.cases is None:
-                    told = part.of in mistaken and answers.canonical(
-                        checks.part_of(value, part.of)
-                    ) == answers.canonical(mistaken[part.of])
-                else:
-                    mistaken = checks.part_of(mistaken, part.of)
-                    told = not answers.difference(
-                        mistaken, checks.part_of(value, part.of), question.tolerance
-                    )
-                if told:
-                    return hint
-        return ""
+            told = sum(self._tells(question, part, place, wrong[place], came) for place in where)
+            if told > most:
+                best, most = hint, told
+        return best
+
+    def _tells(self, question, part, place, mistaken, came):
+        """Whether a known mistake gives the wrong answer that came to a case."""
+        value, problem = came[place]
+        if problem or mistaken is None or not self._verdict(question, part, place, value):
+            return False
+        value, mistaken = checks.part_of(value, part.of), checks.part_of(mistaken, part.of)
+        if mistaken is None:
+            return False
+        if part.cases is None:
+            return answers.canonical(value) == answers.canonical(mistaken)
+        return not answers.difference(mistaken, value, question.tolerance)
 
     def _mistakes(self, question):
         """From each hint to its mistake's answers, computed when the first wrong answer comes."""

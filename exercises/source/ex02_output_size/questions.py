@@ -68,10 +68,12 @@ def even_kernels(rng):
 
 
 def strided_kernels(rng):
-    sizes = [whole(rng, 8, 40) for _ in range(5)]
-    kernels, strides = (3, 4, 7, 1, 2), (2, 3, 2, 2, 4)
-    return [dict(size=size, kernel=kernel, stride=stride)
-            for size, kernel, stride in zip(sizes, kernels, strides)]  # fmt: skip
+    # Kernel, stride, and what is left when the size is divided by the stride.
+    kinds = ((3, 2, 0), (4, 3, 0), (7, 2, 1), (5, 3, 1), (1, 2, 0), (2, 4, 0))
+    return [
+        {"size": stride * whole(rng, 4, 10) + left, "kernel": kernel, "stride": stride}
+        for kernel, stride, left in kinds
+    ]
 
 
 def zeros_needed(size, kernel, stride):
