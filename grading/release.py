@@ -57,6 +57,7 @@ def expected(exercise, seed, box=None, limits=None):
         RuntimeError: when the source notebook itself does not answer.
     """
     notebook = nbformat.read(exercise.source, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if _is_needed(cell, exercise)]
     asked, _ = questions.requests(exercise, seed)
     limits = limits or running.Limits(exercise.seconds, exercise.memory)
     ran = running.run(notebook, asked, limits, box)
@@ -68,6 +69,14 @@ def expected(exercise, seed, box=None, limits=None):
             raise RuntimeError(f"{exercise.source.name} does not answer {name}: {faults[:1]}")
         right[name] = [answers.decode(reply["value"]) for reply in replies]
     return right
+
+
+def _is_needed(cell, exercise):
+    """Whether a cell of the source has to run for an answer: plots and checks have not."""
+    marks = cell.metadata.get("nbgrader", {})
+    if marks.get("solution"):
+        return cell.id in {question.cell for question in exercise.questions}
+    return not marks.get("grade")
 
 
 def public_checks(exercise):

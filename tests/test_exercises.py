@@ -92,7 +92,7 @@ def test_was_executed_and_is_all_right(source):
 
 def test_cells_are_short(source):
     lengths = [len(cell.source.splitlines()) for cell in code_cells(source) if cell.id != "set-up"]
-    assert max(lengths) <= 30 and statistics.median(lengths) <= 8
+    assert max(lengths) <= 30 and statistics.median(lengths) <= 10
 
 
 def test_pictures_carry_alt_text(source):
@@ -259,8 +259,15 @@ def test_untouched_scores_nothing(exercise, graded):
         assert (entry["points"], entry["status"]) == (0, "untouched")
 
 
+def uses_keras(exercise):
+    return any(question.probe == "network" for question in exercise.questions)
+
+
 @pytest.mark.parametrize("who", ["source", "numpy", "keras"])
 def test_a_correct_submission_scores_in_full(exercise, graded, who):
+    if who == "numpy" and uses_keras(exercise):
+        assert who not in graded[1], "a Keras network cannot be built by NumPy"
+        return
     result = graded[1][who]
     for name, entry in result["questions"].items():
         assert (entry["points"], entry["status"]) == (entry["max"], "correct"), (name, entry)

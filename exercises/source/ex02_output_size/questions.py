@@ -21,7 +21,13 @@ def one_by_one(rng):
 
 
 def with_stride(rng):
-    return [{**case, "stride": stride} for case, stride in zip(one_by_one(rng), (2, 3, 4))]
+    cases = []
+    for stride in (2, 3, 4):
+        kernel, windows = whole(rng, 1, 9), whole(rng, 4, 12)
+        rest = whole(rng, 1, stride - 1)  # pixels that no window reads
+        size = kernel + stride * windows + rest
+        cases.append({"size": size, "kernel": kernel, "stride": stride})
+    return cases
 
 
 def with_padding(rng):
@@ -118,7 +124,7 @@ def two_axes(rng):
 
 
 def two_strides(rng):
-    images = images_of(rng, whole(rng, 5, 6), whole(rng, 7, 9))
+    images = images_of(rng, 2 * whole(rng, 2, 3), 2 * whole(rng, 4, 5))  # even: strides matter
     return [{"images": images, "kernel_size": (3, 4), "strides": pair} for pair in ((1, 2), (2, 3))]
 
 
