@@ -64,9 +64,10 @@ test: ## set up what is missing, then run every test (some: make test ARGS="-k p
 	$(call set_up,$(PYTHONS),--extras lab$(comma)test$(comma)grading,$(NO_PYTHON))
 	@$(VENV) $(PYTEST) $(ARGS)
 
-test-colab: ## run every notebook and the explorers with the versions that Colab has
+test-colab: ## run notebooks, exercises and explorers with the versions that Colab has
 	$(call set_up,$(PYTHONS_COLAB),--colab,$(NO_COLAB))
-	@$(COLAB) $(PYTEST) notebooks $(wildcard tests/test_explorer_*.py) $(ARGS)
+	@$(COLAB) $(PYTEST) notebooks $(wildcard exercises/source/*/*.ipynb) \
+	  $(wildcard tests/test_explorer_*.py) $(ARGS)
 
 notebooks: ## execute every notebook and keep the outputs
 	$(call set_up,$(PYTHONS),--extras lab$(comma)test,$(NO_PYTHON))

@@ -342,7 +342,7 @@ def _draw_questions(results):
         name: Counter(_entries(result)[name]["status"] for result in results) for name in names
     }
     shown = [look for look in LOOKS if any(counts[name][look] for name in names)]
-    figure, axes = plots.subplots(height=0.42 * len(names) + 1.6)
+    figure, axes = plots.subplots(height=0.42 * len(names) + 1.3)
     left = dict.fromkeys(names, 0)
     for look in shown:
         colour, hatch = LOOKS[look]
@@ -357,11 +357,8 @@ def _draw_questions(results):
     axes.invert_yaxis()
     axes.set(xlabel="students", xlim=(0, len(results)))
     axes.set_title(_finding(results, names))
-    axes.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.5, -0.5 / (0.18 * len(names) + 0.7)),
-        ncols=4,
-        fontsize=8,
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8
     )
     alt = "Students by status, for each question. " + " ".join(
         f"{name}: {', '.join(f'{count} {look}' for look, count in counts[name].most_common())}."

@@ -19,11 +19,14 @@ NEEDED = ("Makefile", "pyproject.toml", "requirements.lock", "tools", "course_ut
 # The longest first, so that the two workers end together.
 FIRST = (
     *(f"notebooks/{number}" for number in ("08", "07", "05", "09", "10", "06", "04", "00")),
+    *("tests/test_exercises", "tests/test_grading_interrupted", "exercises/source/ex04"),
     *(
         "tests/test_browser",
         "tests/test_explorers_in_browser",
         "tests/test_architectures",
         "notebooks/",
+        "tests/test_grading",
+        "exercises/",
     ),
 )
 
