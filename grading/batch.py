@@ -94,7 +94,9 @@ def _grade(exercise, course, place, roster, options, tell):
         result = examiner.judged(each, answered, before.get(each.student))
         examiner.keep(result, answered["notebook"])
         tell(f"  {done} of {len(todo)}: {each.student}, {summary(result)}")
-    _keep_collection(course, exercise, collection)
+    for each in collection.submissions:
+        examiner.refresh(each, before.get(each.student))
+    _keep_collection(course, exercise, collection, students)
 
 
 def summary(result):
@@ -157,6 +159,15 @@ class Examiner:
     def holds(self, result, handed_in):
         """Whether a result on the disk is that of this very submission."""
         return result is not None and result.get("digest") == self.digest(handed_in)
+
+    def refresh(self, handed_in, result):
+        """Bring what a result says about its file up to date; its grade stays."""
+        if self.holds(result, handed_in):
+            about = {"name": handed_in.name, "matched": handed_in.matched, "file": handed_in.file,
+                     "earlier": list(handed_in.earlier)}  # fmt: skip
+            if any(result[key] != value for key, value in about.items()):
+                path = self.course.result(self.exercise.name, result["student"])
+                files.write_atomically(path, json.dumps({**result, **about}, indent=1))
 
     def judged(self, handed_in, answered, before):
         """The result of one submission: see `report` for its form."""
@@ -227,12 +238,19 @@ def _digest(*things):
     return whole.hexdigest()[:32]
 
 
-def _keep_collection(course, exercise, collection):
-    """What `report` tells beside the results, for a report without collecting again."""
-    handed_in = [each.student for each in collection.submissions]
-    kept = {"missing": [list(each) for each in collection.missing], "notes": collection.notes,
-            "students": handed_in}  # fmt: skip
+def _keep_collection(course, exercise, collection, roster):
+    """What the reports tell beside the results; submissions of earlier runs stay in them.
+
+    A run may bring only those that came late. What an earlier run could not match, or matched
+    without the roster, is left out when a roster is there.
+    """
     path = course.report(exercise.name, "collection.json")
+    earlier = (files.read_json(path) or {}).get("students", [])
+    known = {student.id for student in roster}
+    students = {each.student for each in collection.submissions}
+    students |= {student for student in earlier if not roster or student in known}
+    missing = [list(each) for each in collection.missing if each.id not in students]
+    kept = {"missing": missing, "notes": collection.notes, "students": sorted(students)}
     files.write_atomically(path, json.dumps(kept, indent=1))
 
 
@@ -260,10 +278,11 @@ def write_reports(name, folder="graded", tell=print):
         if notebook is not None:
             codes[student] = _codes(exercise, notebook)
     missing = [collect.Student(*each) for each in kept["missing"]]
-    pairs = similar.pairs(codes, _codes(exercise, released))
+    given = _codes(exercise, released)
+    pairs, nearest = similar.pairs(codes, given), similar.nearest(codes, given)
     everyone = list(results.values())
     report.write_grades(everyone, exercise, course.report(exercise.name, "grades.csv"), missing)
-    page = report.class_page(everyone, exercise, pairs, missing, kept["notes"])
+    page = report.class_page(everyone, exercise, pairs, nearest, missing, kept["notes"])
     files.write_atomically(course.report(exercise.name, "class.html"), page)
     for label, path in (("grades", course.report(exercise.name, "grades.csv")),
                         ("the class", course.report(exercise.name, "class.html")),

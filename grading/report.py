@@ -4,16 +4,18 @@ Every page stands alone, runs no script and loads nothing. What students wrote i
 whatever it looks like.
 """
 
+import base64
 import csv
 import html
 import io
 import re
+import textwrap
 from collections import Counter
 
 import mistune
 
 from course_utils import plots
-from grading import files
+from grading import files, similar
 
 GOOD, HALF, BAD, OPEN = "#1b7f4d", "#8a6100", "#b3261e", "#51606f"
 # The statuses of a question in the order of the figures: colour, and hatch for those who see none.
@@ -63,12 +65,16 @@ MARKDOWN = mistune.create_markdown(escape=True, plugins=["table"])
 # --- Pieces of a page -----------------------------------------------------------------------------
 
 
-def text(value):
-    """A text as HTML shows it: escaped, without control characters and half characters."""
+def clean(value):
+    """A text that any page can hold: no control characters, half characters, terminal colours."""
     value = str(value).encode("utf-8", "replace").decode("utf-8")
-    value = re.sub(r"\x1b\[[0-9;]*m", "", value)  # the colours of a terminal
-    value = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "\ufffd", value)
-    return html.escape(value)
+    value = re.sub(r"\x1b\[[0-9;]*m", "", value)
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", "\ufffd", value)
+
+
+def text(value):
+    """A text as HTML shows it."""
+    return html.escape(clean(value))
 
 
 def page(title, body):
@@ -211,14 +217,9 @@ def _cell(cell):
     marks = cell["metadata"].get("nbgrader", {})
     kind = "cell theirs" if marks.get("solution") or not marks else "cell"
     if cell["cell_type"] == "markdown":
-        return f'<div class="{kind}">{MARKDOWN(text_without_escape(source))}</div>'
+        return f'<div class="{kind}">{MARKDOWN(clean(source))}</div>'
     outputs = "".join(_output(output) for output in cell.get("outputs", []))
     return f'<div class="{kind}"><pre><code>{text(source)}</code></pre>{outputs}</div>'
-
-
-def text_without_escape(source):
-    """A text for Markdown, which escapes by itself."""
-    return html.unescape(text(source)) if "\x00" in source or "\x1b" in source else source
 
 
 def _output(output):
@@ -290,8 +291,15 @@ def _no_formula(value):
 # --- For the instructor ---------------------------------------------------------------------------
 
 
-def class_page(results, exercise, pairs, missing, notes):
-    """One page about the class: distributions, common mistakes, near-identical answers, remarks."""
+def class_page(results, exercise, pairs, nearest, missing, notes):
+    """One page about the class: distributions, common mistakes, near-identical answers, remarks.
+
+    Args:
+        results: of all students, with the points by hand.
+        pairs: of near-identical answers; `nearest` the share of each student (`similar`).
+        missing: the students of the roster who did not hand in.
+        notes: sentences of `collect`.
+    """
     counts = Counter(state(result) for result in results)
     names = {"needs manual grading": "with a written answer to be read"}
     counted = [f"{count} {names.get(name, name)}" for name, count in sorted(counts.items())]
@@ -306,7 +314,7 @@ def class_page(results, exercise, pairs, missing, notes):
         parts += ["<h2>Points by question</h2>", _figure(*_draw_questions(readable))]
         parts += ["<h2>Points in all</h2>", _figure(*_draw_totals(readable))]
         parts += ["<h2>Common mistakes</h2>", _mistakes(readable)]
-    parts += ["<h2>Near-identical answers</h2>", _pairs(pairs, results)]
+    parts += ["<h2>Near-identical answers</h2>", _pairs(pairs, nearest, results)]
     remarks = [
         f"{result['student']}: {result['problem']}" for result in results if result["problem"]
     ]
@@ -325,8 +333,6 @@ def class_page(results, exercise, pairs, missing, notes):
 
 
 def _figure(figure, alt):
-    import base64
-
     content = base64.b64encode(plots.to_png(figure)).decode("ascii")
     return f'<figure><img alt="{text(alt)}" src="data:image/png;base64,{content}"></figure>'
 
@@ -408,22 +414,62 @@ def _mistakes(results):
             hints.update({(name, part["hint"]) for part in wrong if part["hint"]})  # once each
     if not parts:
         return "<p>None.</p>"
-    whole = ""
-    if hints:
-        rows = [[text(name), text(hint), count] for (name, hint), count in hints.most_common()]
-        whole += table(["question", "the hint that fits the mistake", "students"], rows, (2,))
     rows = [[text(name), text(part), count] for (name, part), count in parts.most_common()]
-    return whole + table(["question", "part that went wrong", "students"], rows, numbers=(2,))
+    listed = table(["question", "part that went wrong", "students"], rows, numbers=(2,))
+    if not hints:
+        return listed
+    rows = [[text(name), text(hint), count] for (name, hint), count in hints.most_common()]
+    listed = table(["question", "the hint that fits the mistake", "students"], rows, (2,)) + listed
+    numbers = f"<details><summary>All of them, in numbers</summary>{listed}</details>"
+    return _figure(*_draw_mistakes(hints, len(results))) + numbers
 
 
-def _pairs(pairs, results):
+def _draw_mistakes(hints, count, most=12):
+    """A bar for each of the most frequent known mistakes, named by its hint."""
+    shown = hints.most_common(most)
+    told = [clean(f"{name}: {hint}").replace("$", r"\$") for (name, hint), _ in shown]
+    labels = ["\n".join(textwrap.wrap(each, 52)) for each in told]
+    lines = sum(label.count("\n") + 1 for label in labels)
+    figure, axes = plots.subplots(height=0.17 * lines + 0.2 * len(shown) + 0.9)
+    bars = axes.barh(labels, [students for _, students in shown], color=LOOKS["wrong"][0],
+                     hatch="xx", edgecolor="#333333", linewidth=0.6)  # fmt: skip
+    axes.bar_label(bars, padding=3, fontsize=8)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.invert_yaxis()
+    axes.set(xlabel="students", xlim=(0, count))
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_title("The mistakes that were recognised")
+    alt = "; ".join(f"{name}: {hint} {students}" for (name, hint), students in shown)
+    return figure, f"How many students made each known mistake. {alt}."
+
+
+def _draw_nearest(nearest):
+    """How near to the nearest other each student's answers are."""
+    figure, axes = plots.subplots(height=2.2)
+    bins = [number / 20 for number in range(21)]
+    counts, *_ = axes.hist(list(nearest.values()), bins=bins, color=plots.PALETTE["input"],
+                           edgecolor="#333333", linewidth=0.6, label="students")  # fmt: skip
+    axes.axvline(similar.THRESHOLD, color="black", linestyle="--", label="shown below from here on")
+    axes.set(xlabel="share of the nearest other's rare runs of tokens", ylabel="students")
+    axes.set(xlim=(0, 1))
+    axes.yaxis.get_major_locator().set_params(integer=True)
+    high = sum(share >= similar.THRESHOLD for share in nearest.values())
+    axes.set_title(f"{high} of {len(nearest)} are very near to somebody else")
+    axes.legend()
+    listed = ", ".join(f"{left:.2f}: {count:.0f}" for left, count in zip(bins, counts, strict=False)
+                       if count)  # fmt: skip
+    return figure, f"Students by the share that they have in common with their nearest. {listed}."
+
+
+def _pairs(pairs, nearest, results):
     names = {result["student"]: result["name"] for result in results}
     measure = (
         '<p class="quiet">Runs of five tokens that both have and few others, whatever the names, '
         "as a share of the shorter one's. A reason to look, and no proof.</p>"
     )
+    drawn = _figure(*_draw_nearest(nearest)) if len(nearest) > 1 else ""
     if not pairs:
-        return "<p>None.</p>" + measure
+        return f"{drawn}<p>None.</p>{measure}"
     blocks = []
     for pair in pairs:
         who = [f"{student} ({names.get(student, '')})" for student in (pair.first, pair.second)]
@@ -433,4 +479,4 @@ def _pairs(pairs, results):
             codes += f'<h3>{text(name)}</h3><div class="side">{shown}</div>'
         head = f"{' and '.join(who)}: {100 * pair.share:.0f} per cent, in {', '.join(pair.codes)}"
         blocks.append(f"<details><summary>{text(head)}</summary>{codes}</details>")
-    return "\n".join(blocks) + measure
+    return drawn + "\n".join(blocks) + measure

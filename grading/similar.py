@@ -18,6 +18,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 LENGTH = 5  # tokens in a fingerprint
+THRESHOLD = 0.85  # of the share, from which on a pair is shown
 FEWEST = 25  # rare fingerprints that two answers must share
 COMMON = ("np", "keras", "layers", "ops", "plt", "plots", "self")
 SILENT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT,
@@ -40,7 +41,7 @@ class Pair(NamedTuple):
     codes: dict
 
 
-def pairs(codes, release, threshold=0.85, fewest=FEWEST):
+def pairs(codes, release, threshold=THRESHOLD, fewest=FEWEST):
     """The pairs of students whose answers are nearly the same, the nearest first.
 
     Args:
@@ -49,6 +50,26 @@ def pairs(codes, release, threshold=0.85, fewest=FEWEST):
         threshold: the least `share` of a pair.
         fewest: how many rare fingerprints two must share.
     """
+    found = []
+    for first, second, share, both in _shares(codes, release, fewest):
+        if share >= threshold:
+            names = [name for name in codes[first] if any(name == each for each, _ in both)]
+            shown = {name: (codes[first][name], codes[second].get(name, "")) for name in names}
+            found.append(Pair(first, second, share, len(both), shown))
+    return sorted(found, key=lambda pair: (-pair.share, pair.first, pair.second))
+
+
+def nearest(codes, release, fewest=FEWEST):
+    """For each student the largest share with any other; 0 where nobody is near."""
+    shares = dict.fromkeys(codes, 0.0)
+    for first, second, share, _ in _shares(codes, release, fewest):
+        for student in (first, second):
+            shares[student] = max(shares[student], share)
+    return shares
+
+
+def _shares(codes, release, fewest):
+    """Every two students with enough in common: their share, and the rare fingerprints of both."""
     given = {name: set(fingerprints(code)) for name, code in release.items()}
     prints = {
         student: {
@@ -60,30 +81,23 @@ def pairs(codes, release, threshold=0.85, fewest=FEWEST):
         for student, theirs in codes.items()
     }
     holders = Counter(each for theirs in prints.values() for each in theirs)
-    rare = max(2, len(codes) // 10)
     weight = {each: math.log((len(codes) + 1) / count) for each, count in holders.items()}
     total = {student: sum(weight[each] for each in theirs) for student, theirs in prints.items()}
 
-    candidates = Counter()
-    by_print = {}
+    rare = max(2, len(codes) // 10)
+    students_with = {}
     for student, theirs in prints.items():
         for each in theirs:
             if holders[each] <= rare:
-                by_print.setdefault(each, []).append(student)
-    for students in by_print.values():
-        candidates.update(combinations(sorted(students), 2))
-    found = []
-    for (first, second), shared in candidates.items():
-        if shared < fewest:
-            continue
-        both = prints[first] & prints[second]
-        share = sum(weight[each] for each in both) / min(total[first], total[second])
-        if share >= threshold:
-            names = dict.fromkeys(name for name in codes[first] if any(
-                each[0] == name and holders[each] <= rare for each in both))  # fmt: skip
-            shown = {name: (codes[first][name], codes[second].get(name, "")) for name in names}
-            found.append(Pair(first, second, min(share, 1.0), shared, shown))
-    return sorted(found, key=lambda pair: (-pair.share, pair.first, pair.second))
+                students_with.setdefault(each, []).append(student)
+    in_common = Counter()
+    for students in students_with.values():
+        in_common.update(combinations(sorted(students), 2))
+    for (first, second), count in in_common.items():
+        if count >= fewest:
+            both = prints[first] & prints[second]
+            share = sum(weight[each] for each in both) / min(total[first], total[second])
+            yield first, second, min(share, 1.0), {each for each in both if each in students_with}
 
 
 def fingerprints(code):

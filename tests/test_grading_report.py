@@ -48,7 +48,7 @@ def test_every_status_has_its_own_word(tmp_path):
     assert (rows["s0"]["points"], rows["s2"]["points"], rows["s2"]["max"]) == ("16", "14", "19")
     for status, result in zip(STATUSES, results, strict=True):
         assert f">{status}</span>" in report.feedback_page(result, EXERCISE, None)
-    page = report.class_page(results, EXERCISE, [], [], [])
+    page = report.class_page(results, EXERCISE, [], {}, [], [])
     assert "readers: 1 correct, 1 partly correct" in page
 
 
@@ -73,7 +73,7 @@ def test_unread_unreadable_untouched_and_missing_are_told_apart(tmp_path):
     page = report.feedback_page(results[1], EXERCISE, None)
     assert "18 of 19 points" in page and "The price is missing." in page
     assert "still to be read" in report.feedback_page(results[0], EXERCISE, None)
-    whole = report.class_page(results, EXERCISE, [], [collect.Student("e", "Eve")], ["a note"])
+    whole = report.class_page(results, EXERCISE, [], {}, [collect.Student("e", "Eve")], ["a note"])
     for words in ("4 handed in", "1 with a written answer to be read", "1 unreadable",
                   "1 untouched", "1 not handed in", "a note", "(Eve) did not hand in"):  # fmt: skip
         assert words in whole
@@ -86,7 +86,7 @@ def test_remarks(tmp_path):
     assert row["remarks"] == "not in the roster; also handed in: x.ipynb, y.ipynb"
     assert row["repaired"] == "yes"
     assert "stood 2 times" in report.feedback_page(result, EXERCISE, None)
-    page = report.class_page([result], EXERCISE, [], [], [])
+    page = report.class_page([result], EXERCISE, [], {}, [], [])
     assert "a cell stood 2 times" in page and "a is not in the roster" in page
 
 
@@ -115,7 +115,14 @@ def test_nothing_of_a_student_is_html():
     pair = similar.Pair(NASTY, NASTY, 0.9, 30, {NASTY: (NASTY, NASTY)})
     for page in (
         report.feedback_page(result, EXERCISE, notebook),
-        report.class_page([result], EXERCISE, [pair], [collect.Student(NASTY, NASTY)], [NASTY]),
+        report.class_page(
+            [result],
+            EXERCISE,
+            [pair],
+            {NASTY: 0.9, "b": 0.2},
+            [collect.Student(NASTY, NASTY)],
+            [NASTY],
+        ),
     ):
         page.encode("utf-8")
         assert (
@@ -127,8 +134,9 @@ def test_nothing_of_a_student_is_html():
 
 def test_pictures_have_alt_text_and_hints_are_counted_by_student():
     results = [result_of(f"s{place}", readers="wrong") for place in range(5)]
-    page = report.class_page([*results, result_of("good")], EXERCISE, [], [], [])
+    page = report.class_page([*results, result_of("good")], EXERCISE, [], {}, [], [])
     assert page.count('<img alt="Students by') == 2
+    assert "How many students made each known mistake. readers: hint: the shape is wrong 5." in page
     assert '<td>hint: the shape is wrong</td><td class="number">5</td>' in page
 
 
@@ -190,6 +198,12 @@ def test_different_answers_and_what_everybody_writes_are_not():
 @pytest.mark.parametrize("code", ["def (", "'''", "\x00", "    x\n  y", "é" * 50, "", "(" * 500])
 def test_code_that_is_no_python_stops_nothing(code):
     similar.pairs({"a": {"readers": code}, "b": {"readers": code}}, STUB)
+
+
+def test_how_near_the_nearest_is():
+    nearest = similar.nearest(everybody(ada=LONG, ben=RENAMED, eve=OTHER), STUB)
+    assert nearest["ada"] == nearest["ben"] > 0.95
+    assert nearest["eve"] == nearest["s0"] == 0
 
 
 def test_docstrings_comments_and_white_space_do_not_count():

@@ -86,6 +86,31 @@ def test_bubblewrap_shows_nothing_but_what_a_notebook_needs():
     assert not any(word.startswith("--bind") for word in command), "nothing outside is writable"
 
 
+def code(cell_id, source):
+    return {"cell_type": "code", "id": cell_id, "source": source, "metadata": {}}
+
+
+def test_the_box_of_a_grader_that_is_not_root(monkeypatch):
+    """There the box has a namespace of users, in which nobody is anybody outside."""
+    if shutil.which("bwrap") is None:
+        pytest.skip("no bubblewrap on this machine")  # CI has it: see test_grading_submissions
+    box = sandbox.Bubblewrap()
+    box.user = None
+    assert "--unshare-user" in box.command() and "--cap-add" not in box.command()
+    cells = [
+        code("home", "import os\nopen('mine', 'w').write('x')\nnumber = 3"),
+        code("outside", "open('/course/data/was_here', 'w')"),
+        code("bomb", "while True:\n    try: os.fork()\n    except OSError: pass"),
+        code("answer", "def double(x): return number * x"),
+    ]
+    asked = {"double": {"probe": "call", "cases": [{"x": 2}]}}
+    ran = running.run({"cells": cells}, asked, running.Limits(seconds=4), box)
+    assert ran.answers == {"double": [{"value": 6}]}
+    assert ran.lost == {"bomb": ran.lost["bomb"]}
+    outputs = {cell["id"]: cell["outputs"] for cell in ran.notebook["cells"]}
+    assert outputs["home"] == [] and outputs["outside"][0]["ename"] == "OSError"
+
+
 def test_a_runner_that_does_not_start_is_no_endless_wait():
     class Broken(sandbox.Box):
         def command(self):
