@@ -91,12 +91,24 @@ def _grade(exercise, course, place, roster, options, tell):
     done = 0
     for each, answered in _run_all(examiner, todo, options):
         done += 1
-        result = examiner.judged(each, answered, before.get(each.student))
+        result = _judged(examiner, each, answered, before.get(each.student))
         examiner.keep(result, answered["notebook"])
         tell(f"  {done} of {len(todo)}: {each.student}, {summary(result)}")
     for each in collection.submissions:
         examiner.refresh(each, before.get(each.student))
     _keep_collection(course, exercise, collection, students)
+
+
+def _judged(examiner, handed_in, answered, before):
+    """The result of one submission; what not even the judge can bear is one student's problem."""
+    try:
+        return examiner.judged(handed_in, answered, before)
+    except Exception as problem:
+        return examiner.judged(handed_in, submission.unreadable(_failed(problem)), before)
+
+
+def _failed(problem):
+    return f"the grader itself failed on it ({type(problem).__name__}: {str(problem)[:200]})"
 
 
 def summary(result):
@@ -318,7 +330,15 @@ def _run_all(examiner, todo, options):
         # A thread waits for its box; the work is done by the processes inside.
         waiting = {pool.submit(submission.run, examiner.job(each)): each for each in todo}
         for done in as_completed(waiting):
-            yield waiting[done], done.result()
+            yield waiting[done], _result_of(done)
+
+
+def _result_of(done):
+    """What came of one submission, whatever happened: the others go on."""
+    problem = done.exception()
+    if isinstance(problem, sandbox.NoSandbox):
+        raise problem  # on a machine of the cluster: no submission's fault
+    return submission.unreadable(_failed(problem)) if problem else done.result()
 
 
 @contextmanager
@@ -339,4 +359,4 @@ def _run_on_cluster(examiner, todo, address):
         waiting = {client.submit(submission.run, examiner.job(each), pure=False): each
                    for each in todo}  # fmt: skip
         for done in as_they_come(waiting):
-            yield waiting[done], done.result()
+            yield waiting[done], _result_of(done)

@@ -84,15 +84,22 @@ def read(content, file):
     if _depth(data) > DEEPEST:
         raise Unreadable("the file's objects are nested too deeply for a notebook")
     cells = data.get("cells") if isinstance(data, dict) else None
-    if isinstance(data, dict) and cells is None and isinstance(data.get("worksheets"), list):
-        sheets = [sheet for sheet in data["worksheets"] if isinstance(sheet, dict)]
-        cells = [{"source": cell.get("input"), **cell} for sheet in sheets
-                 for cell in sheet.get("cells", []) if isinstance(cell, dict)]  # fmt: skip
+    if cells is None and isinstance(data, dict):
+        cells = _cells_of_worksheets(data.get("worksheets"))
     if not isinstance(cells, list):
         raise Unreadable("the file is JSON, but not a notebook: it has no cells")
     if len(cells) > MOST_CELLS:
         raise Unreadable(f"the notebook has more than {MOST_CELLS} cells")
     return [plain for cell in cells if (plain := _plain(cell)) is not None]
+
+
+def _cells_of_worksheets(sheets):
+    """The cells of a notebook of the format before 2015, or None."""
+    if not isinstance(sheets, list):
+        return None
+    lists = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
+    cells = [cell for each in lists if isinstance(each, list) for cell in each]
+    return [{"source": cell.get("input"), **cell} for cell in cells if isinstance(cell, dict)]
 
 
 def _depth(data):

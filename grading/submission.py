@@ -31,8 +31,7 @@ def run(job):
         release = nbformat.from_dict(job["release"])
         mended = repair.repair(job["content"], job["file"], release)
     except repair.Unreadable as problem:
-        return {"problem": str(problem), "repairs": [], "answered": {}, "notebook": None,
-                "replies": {}, "lost": {}, "raised": {}, "seconds": 0.0}  # fmt: skip
+        return unreadable(str(problem))
     limits = running.Limits(**job["limits"])
     ran = running.run(mended.notebook, job["requests"], limits, sandbox.find(**job["box"]))
     notebook = checked(ran.notebook, mended.notebook)
@@ -47,6 +46,12 @@ def run(job):
                    for output in cell.get("outputs", []) if output["output_type"] == "error"},
         "seconds": time.monotonic() - began,
     }  # fmt: skip
+
+
+def unreadable(problem):
+    """What `run` returns for a file that cannot be graded."""
+    return {"problem": problem, "repairs": [], "answered": {}, "notebook": None, "replies": {},
+            "lost": {}, "raised": {}, "seconds": 0.0}  # fmt: skip
 
 
 def checked(executed, mended):

@@ -298,6 +298,8 @@ def test_interrupted(course_copy, learner_environment):
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # Whoever runs the tests in the background may have them ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         silent.settimeout(100)
         silent.accept()  # pip is at work
