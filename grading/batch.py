@@ -201,7 +201,7 @@ class Examiner:
         states = answered["answered"]
         for question in self.exercise.questions:
             cell = question.cell
-            lost = answered["lost"].get(question.name) or answered["lost"].get(cell, "")
+            lost = answered["lost"].get(question.name) or answered["lost_cells"].get(cell, "")
             result["questions"][question.name] = self.judge.question(
                 question,
                 answered["replies"].get(question.name),

@@ -6,7 +6,9 @@ cell costs its own question and no other.
 """
 
 import json
+import queue
 import selectors
+import threading
 import time
 from typing import NamedTuple
 
@@ -36,11 +38,13 @@ class Ran(NamedTuple):
     Attributes:
         notebook: with its outputs, or None when it never ran to its end.
         answers: from the name of each question to the list of its answers, one for each case.
-        lost: from the id of a cell, or the name of a question, to what brought the process down.
+        lost_cells: from the id of a cell to what it brought the process down by.
+        lost: the same from the name of a question.
     """
 
     notebook: dict | None
     answers: dict
+    lost_cells: dict
     lost: dict
 
 
@@ -54,13 +58,22 @@ class _Process:
         self.waiting.register(self.process.stdout, selectors.EVENT_READ)
         self.watch = sandbox.Watch(self.process, limits)
         self.buffer, self.read, self.why = bytearray(), 0, ""
+        # A thread writes: a process that does not read must not stop the grader.
+        self.outbox = queue.SimpleQueue()
+        self.writer = threading.Thread(target=self.send, daemon=True)
+        self.writer.start()
 
     def write(self, **message):
+        self.outbox.put(json.dumps(message).encode() + b"\n")
+
+    def send(self):
+        """Send what is in the outbox, until None is."""
         try:
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
-        except (BrokenPipeError, OSError):
-            pass  # it is dead: reading will tell
+            while (line := self.outbox.get()) is not None:
+                self.process.stdin.write(line)
+                self.process.stdin.flush()
+        except (OSError, ValueError):
+            pass  # the process is dead: whoever reads from it notices
 
     def message(self, seconds):
         """The next message, or None when the process is lost; then `why` tells."""
@@ -97,7 +110,10 @@ class _Process:
 
     def close(self):
         self.waiting.close()
+        self.outbox.put(None)
         self.watch.kill()
+        self.box.stop()
+        self.writer.join()
 
 
 def run(notebook, requests, limits=None, box=None):
@@ -110,45 +126,49 @@ def run(notebook, requests, limits=None, box=None):
     """
     limits, box = limits or Limits(), box or sandbox.find()
     code = [cell["id"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    executed, answers, lost = None, {}, {}
+    executed, answers, lost_cells, lost = None, {}, {}, {}
     until = time.monotonic() + limits.total
     for _ in range(len(code) + len(requests) + 1):
         left = {name: asked for name, asked in requests.items()
                 if name not in answers and name not in lost}  # fmt: skip
         process = _Process(box, limits, until)
         try:
-            at, found = _one_run(process, notebook, left, lost, answers, limits)
+            in_cell, found = _run_cells(process, notebook, lost_cells, limits)
+            executed = found or executed
+            asked = None if in_cell else _ask(process, left, answers, limits)
         finally:
             process.close()
-        executed = found or executed
-        if at is None:
+        if in_cell is None and asked is None:
             break
-        if at in lost or at == "start":  # it does not come further than last time
-            lost.update({name: process.why for name in left if name not in answers})
+        if in_cell in lost_cells or in_cell == "start":  # it comes no further than last time
+            lost.update({name: process.why for name in left})
             break
-        lost[at] = process.why
-    return Ran(executed, answers, lost)
+        (lost_cells if in_cell else lost)[in_cell or asked] = process.why
+    return Ran(executed, answers, lost_cells, lost)
 
 
-def _one_run(process, notebook, left, lost, answers, limits):
-    """One process: where it was lost (None: nowhere), and the executed notebook."""
-    user = process.box.user
-    process.write(notebook=notebook, skip=sorted(lost), seconds=limits.seconds, user=user,
-                  memory=limits.memory, processes=limits.processes)  # fmt: skip
+def _run_cells(process, notebook, lost_cells, limits):
+    """Let a process run the cells: the one that it is lost in, or None, and the notebook."""
+    order = {"notebook": notebook, "skip": sorted(lost_cells), "user": process.box.user}
+    process.write(**order, **limits._asdict())
     at, patience = "start", STARTING
-    executed = None
-    while executed is None:
+    while True:
         message = process.message(patience)
         if message is None:
             return at, None
+        if "notebook" in message:
+            return None, message["notebook"]
         at, patience = str(message.get("cell", at)), limits.seconds + GRACE
-        executed = message.get("notebook")
+
+
+def _ask(process, left, answers, limits):
+    """Put the questions to a process: the one that it is lost in, or None."""
     for name, asked in left.items():
         process.write(question=name, **asked)
-        at, reply = name, {}
+        reply = {}
         while reply.get("question") != name:
             reply = process.message(limits.seconds + GRACE)
             if reply is None:
-                return at, executed
+                return name
         answers[name] = reply.get("answers")
-    return None, executed
+    return None

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import uuid
 from functools import cache
 from pathlib import Path
 
@@ -67,6 +68,9 @@ class Box:
             cwd=self.folder(),
             start_new_session=True,
         )
+
+    def stop(self):
+        """End what is still running although its first process was killed."""
 
     def environment(self):
         """The environment of the command itself."""
@@ -127,13 +131,16 @@ class Container(Box):
 
     name = "container"
 
-    def __init__(self, engine, image, memory=2000, processes=64):
+    def __init__(self, engine, image, memory=4000, processes=64):
         self.engine, self.image = engine, image
         self.memory, self.processes = memory, processes
+        self.running = None  # the name of the container that was started last
 
     def command(self):
         """The whole command line."""
+        self.running = f"grading-{uuid.uuid4().hex}"
         words = [self.engine, "run", "--rm", "--interactive", "--init", "--network=none"]
+        words += [f"--name={self.running}"]
         words += ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
         words += ["--user=65534:65534", f"--memory={self.memory}m"]
         words += [f"--memory-swap={self.memory}m", f"--pids-limit={8 * self.processes}"]
@@ -145,6 +152,10 @@ class Container(Box):
         for name, value in variables().items():
             words += ["--env", f"{name}={value}"]
         return [*words, self.image, "python", "-B", RUNNER]
+
+    def stop(self):
+        """The engine's client is dead; the container would live on."""
+        subprocess.run([self.engine, "kill", self.running], capture_output=True, check=False)
 
 
 class Unsafe(Box):
@@ -258,7 +269,7 @@ class Watch:
         for pipe in (self.process.stdin, self.process.stdout):
             try:
                 pipe.close()
-            except BrokenPipeError:
+            except OSError:
                 pass  # what was still to be written has no reader any more
         self.thread.join()
 

@@ -22,7 +22,8 @@ def run(job):
 
     Returns:
         a dictionary: `problem` (why it cannot be read), `repairs`, `answered` by cell, `notebook`
-        as it ran, `replies` by question, `lost` by cell or question, `raised` by cell, `seconds`.
+        as it ran, `replies` by question, what brought the process down (`lost_cells`, `lost`),
+        `raised` by cell, `seconds`.
     """
     began = time.monotonic()
     try:
@@ -41,6 +42,7 @@ def run(job):
         "answered": mended.answered,
         "notebook": notebook,
         "replies": ran.answers,
+        "lost_cells": ran.lost_cells,
         "lost": ran.lost,
         "raised": {cell["id"]: output["ename"] for cell in notebook["cells"]
                    for output in cell.get("outputs", []) if output["output_type"] == "error"},
@@ -51,7 +53,7 @@ def run(job):
 def unreadable(problem):
     """What `run` returns for a file that cannot be graded."""
     return {"problem": problem, "repairs": [], "answered": {}, "notebook": None, "replies": {},
-            "lost": {}, "raised": {}, "seconds": 0.0}  # fmt: skip
+            "lost_cells": {}, "lost": {}, "raised": {}, "seconds": 0.0}  # fmt: skip
 
 
 def checked(executed, mended):

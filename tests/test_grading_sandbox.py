@@ -65,12 +65,17 @@ def test_a_container_engine_gets_every_limit(monkeypatch):
     command = box.command()
     assert command[:2] == ["/usr/bin/podman", "run"]
     for word in ("--network=none", "--read-only", "--cap-drop=ALL", "--user=65534:65534",
-                 "--security-opt=no-new-privileges", "--memory=2000m", "--rm"):  # fmt: skip
+                 "--security-opt=no-new-privileges", "--memory=4000m", "--rm"):  # fmt: skip
         assert word in command
     volumes = [word for word in command if word.startswith("--volume=")]
     assert len(volumes) == 4 and all(word.endswith(":ro") for word in volumes)
     assert not any("source" in word or "tests" in word for word in volumes)
     assert command[-4:] == ["course:latest", "python", "-B", sandbox.RUNNER]
+    killed = []
+    monkeypatch.setattr(subprocess, "run", lambda words, **options: killed.append(words))
+    box.stop()
+    assert killed == [["/usr/bin/podman", "kill", box.running]]
+    assert f"--name={box.running}" in command and f"--name={box.running}" not in box.command()
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(sandbox.NoSandbox, match="neither docker nor podman"):
         sandbox.find(image="course:latest")
@@ -106,7 +111,7 @@ def test_the_box_of_a_grader_that_is_not_root(monkeypatch):
     asked = {"double": {"probe": "call", "cases": [{"x": 2}]}}
     ran = running.run({"cells": cells}, asked, running.Limits(seconds=4), box)
     assert ran.answers == {"double": [{"value": 6}]}
-    assert ran.lost == {"bomb": ran.lost["bomb"]}
+    assert list(ran.lost_cells) == ["bomb"] and ran.lost == {}
     outputs = {cell["id"]: cell["outputs"] for cell in ran.notebook["cells"]}
     assert outputs["home"] == [] and outputs["outside"][0]["ename"] == "OSError"
 
@@ -129,6 +134,32 @@ def test_a_process_that_talks_without_end_is_cut_off(monkeypatch):
     monkeypatch.setattr(running, "MOST_REPLIES", 3_000_000)
     ran = running.run({"cells": []}, {"q": {"probe": "call", "cases": [{}]}}, box=Talker())
     assert ran.lost == {"q": "crashed"}
+
+
+def test_a_process_that_does_not_read_is_not_waited_for(monkeypatch):
+    class Deaf(sandbox.Box):
+        def command(self):
+            return [sys.executable, "-c", "import time; time.sleep(1000)"]
+
+    monkeypatch.setattr(running, "STARTING", 1)
+    cells = [code("long", "x = 1\n" * 1_000_000)]  # far more than a pipe holds
+    ran = running.run({"cells": cells}, {"q": {"probe": "call", "cases": [{}]}}, box=Deaf())
+    assert ran.lost == {"q": "timed out"}
+
+
+def test_a_cell_and_a_question_of_one_name_are_two_things(monkeypatch):
+    """What is lost in an answer does not take the cell away that others call."""
+    cells = [
+        code("half", "import os\ndef half(x):\n    return os._exit(0) if x == 13 else x / 2"),
+        code("quarter", "def quarter(x): return half(half(x))"),
+    ]
+    asked = {
+        "half": {"probe": "call", "cases": [{"x": 13}]},
+        "quarter": {"probe": "call", "cases": [{"x": 8}]},
+    }
+    ran = running.run({"cells": cells}, asked, box=sandbox.find(unsafe=True))
+    assert ran.lost == {"half": "crashed"} and ran.lost_cells == {}
+    assert ran.answers == {"quarter": [{"value": 2.0}]}
 
 
 @pytest.mark.parametrize("line", ["[1]", "no json", '{"notebook": 7}', "[" * 5000, '{"cell": []}'])
