@@ -50,8 +50,7 @@ NO_COLAB = Colab has Python 3.13 and none works here: install it, or name one: m
   PYTHON_COLAB=/path/to/python3.13
 
 # pictures/ is a folder, too.
-.PHONY: help lab test test-colab notebooks pictures record release grade review report bench \
-  address format lock clean
+.PHONY: help lab test test-colab notebooks pictures record release grade review report bench address format lock clean
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'

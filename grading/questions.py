@@ -144,3 +144,21 @@ def requests(exercise, seed):
         asked[question.name] = {"probe": question.probe, "cases": cases}
         places[question.name] = where
     return asked, places
+
+
+# --- For the files with the cases -----------------------------------------------------------------
+
+
+def whole(rng, low, high):
+    """A whole number from `low` to `high`, both included."""
+    return int(rng.integers(low, high + 1))
+
+
+def one_of(rng, *choices):
+    """One of several choices."""
+    return choices[whole(rng, 0, len(choices) - 1)]
+
+
+def numbers(rng, *shape):
+    """Random numbers with two decimals."""
+    return np.round(rng.normal(size=shape), 2)

@@ -15,6 +15,7 @@ settings.register_profile("course", deadline=None)
 settings.load_profile("course")
 
 ROOT = Path(__file__).parents[1]
+collect_ignore_glob = ["other_answers/*"]  # cells of notebooks, not modules
 NEEDED = ("Makefile", "pyproject.toml", "requirements.lock", "tools", "course_utils", "data")
 # The longest first, so that the two workers end together.
 FIRST = (
@@ -79,6 +80,17 @@ def chromium():
         pytest.fail("no chromium on this machine: apt-get install chromium")
     if path is None:
         pytest.skip("no chromium on this machine")
+    return path
+
+
+@pytest.fixture(scope="session")
+def bubblewrap():
+    """The path of bubblewrap on this machine."""
+    path = shutil.which("bwrap")
+    if path is None and os.environ.get("CI"):
+        pytest.fail("no bubblewrap on this machine: apt-get install bubblewrap")
+    if path is None:
+        pytest.skip("no bubblewrap on this machine")
     return path
 
 

@@ -2,8 +2,6 @@
 
 import csv
 import io
-import os
-import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -38,12 +36,8 @@ def export(path):
 
 
 @pytest.fixture(scope="module")
-def course(tmp_path_factory):
+def course(bubblewrap, tmp_path_factory):
     """A copy of the course with the instructor's files, in a place with a hard name."""
-    if shutil.which("bwrap") is None:
-        if os.environ.get("CI"):
-            pytest.fail("no bubblewrap on this machine: apt-get install bubblewrap")
-        pytest.skip("no bubblewrap on this machine")
     stamp = ROOT / ".venv" / "course.json"
     assert stamp.exists(), "this test needs the course's own .venv: run it with make test"
     place = tmp_path_factory.mktemp("instructor")

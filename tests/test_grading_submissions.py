@@ -5,7 +5,6 @@ All are graded once, side by side, as an instructor does it; then each is looked
 
 import json
 import os
-import shutil
 import socket
 import threading
 from pathlib import Path
@@ -584,12 +583,8 @@ def script_in_the_page():
 
 
 @pytest.fixture(scope="module")
-def graded(tmp_path_factory):
+def graded(bubblewrap, tmp_path_factory):
     """The instructor's folder after all of them were graded, the results, and what was told."""
-    if shutil.which("bwrap") is None:
-        if os.environ.get("CI"):
-            pytest.fail("no bubblewrap on this machine: apt-get install bubblewrap")
-        pytest.skip("no bubblewrap on this machine")
     place = tmp_path_factory.mktemp("class")
     roster = ["id,name,email"]
     for number, (name, each) in enumerate(CASES.items()):

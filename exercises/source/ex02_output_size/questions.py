@@ -2,15 +2,10 @@
 
 import numpy as np
 
-from grading.questions import Part, Question
+from grading.questions import Part, Question, whole
 
 SECONDS = 30
 MEMORY = 2000
-
-
-def whole(rng, low, high):
-    """A whole number from `low` to `high`, both included."""
-    return int(rng.integers(low, high + 1))
 
 
 # --- 2 The formula --------------------------------------------------------------------------------

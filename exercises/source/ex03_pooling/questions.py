@@ -2,20 +2,10 @@
 
 import numpy as np
 
-from grading.questions import Part, Question
+from grading.questions import Part, Question, numbers, whole
 
 SECONDS = 30
 MEMORY = 2000
-
-
-def whole(rng, low, high):
-    """A whole number from `low` to `high`, both included."""
-    return int(rng.integers(low, high + 1))
-
-
-def numbers(rng, *shape):
-    """Random numbers with two decimals."""
-    return np.round(rng.normal(size=shape), 2)
 
 
 # --- 2 and 3 The maximum and the mean -------------------------------------------------------------

@@ -2,20 +2,10 @@
 
 import numpy as np
 
-from grading.questions import Part, Question
+from grading.questions import Part, Question, one_of, whole
 
 SECONDS = 120
 MEMORY = 4000
-
-
-def whole(rng, low, high):
-    """A whole number from `low` to `high`, both included."""
-    return int(rng.integers(low, high + 1))
-
-
-def one_of(rng, *choices):
-    """One of several choices."""
-    return choices[whole(rng, 0, len(choices) - 1)]
 
 
 # --- 2 A column of shapes -------------------------------------------------------------------------

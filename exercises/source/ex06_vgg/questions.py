@@ -1,19 +1,9 @@
 """Exercise 6, VGG: the cases, and the mistakes that it knows."""
 
-from grading.questions import Part, Question
+from grading.questions import Part, Question, one_of, whole
 
 SECONDS = 120
 MEMORY = 4000
-
-
-def whole(rng, low, high):
-    """A whole number from `low` to `high`, both included."""
-    return int(rng.integers(low, high + 1))
-
-
-def one_of(rng, *choices):
-    """One of several choices."""
-    return choices[whole(rng, 0, len(choices) - 1)]
 
 
 # --- 2 Read the table -----------------------------------------------------------------------------

@@ -2,15 +2,10 @@
 
 import numpy as np
 
-from grading.questions import Part, Question
+from grading.questions import Part, Question, whole
 
 SECONDS = 120
 MEMORY = 4000
-
-
-def whole(rng, low, high):
-    """A whole number from `low` to `high`, both included."""
-    return int(rng.integers(low, high + 1))
 
 
 def numbers(rng, *shape, scale=1.0):
