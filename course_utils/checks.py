@@ -70,8 +70,8 @@ class Checks:
             lines += [f"  right so far: {', '.join(right)}"] if right else []
             lines += [f"  {name}: {problem}" for name, problem in problems.items()]
             raise CheckFailed("\n".join(lines)) from None
-        cases = sum(len(part.get("cases", [1])) for part in asked["parts"])
-        print(f"{question}: right, {cases} of {cases}.")
+        count = sum(len(part.get("cases", [1])) for part in asked["parts"])
+        print(f"{question}: right, all {count} {'answers' if 'seal' in part else 'cases'}.")
 
     def _problem_of(self, part, question, answer, asked):
         if "seal" in part:
@@ -190,8 +190,7 @@ def network(answer, weight_seed, batch=2, **arguments):
     through it.
 
     Returns:
-        a dictionary: `output shape`, `parameters`, `layers` (how many there are of each kind that
-        has weights or a window) and `outputs`.
+        a dictionary: `output shape`, `parameters` and `outputs`.
     """
     model = answer(**arguments)
     if not hasattr(model, "count_params"):

@@ -66,6 +66,12 @@ def test_what_is_no_data_is_refused(value):
         answers.encode(value)
 
 
+def test_numbers_that_no_json_holds_are_refused_or_shortened():
+    assert answers.encode(np.longdouble(1.5)) == 1.5
+    with pytest.raises(TypeError, match="300 digits"):
+        answers.encode(10**5000)
+
+
 def test_an_answer_within_itself_ends():
     endless = []
     endless.append(endless)
@@ -91,6 +97,12 @@ EIGHT = base64.b64encode(bytes(8)).decode()
         {"dtype": "f8", "shape": [1], "bytes": 7},
         {"dtype": ["f8"], "shape": [1], "bytes": EIGHT},
         {"dtype": "f8", "shape": [1] * 100, "bytes": EIGHT},
+        {"dtype": "f8", "shape": [10**9, 0], "bytes": EMPTY},
+        {"dtype": "f8", "shape": [0, 10**5, 10**5], "bytes": EMPTY},
+        {"dtype": ",", "shape": [1], "bytes": EIGHT},
+        {"dtype": "(1,", "shape": [1], "bytes": EIGHT},
+        {"dtype": None, "shape": [1], "bytes": EIGHT},
+        {"dtype": "f99", "shape": [1], "bytes": EIGHT},
         {"pickle": "gASV"},
         {"dict": [1]},
         {"tuple": {"a": 1}},
@@ -120,7 +132,8 @@ def test_lists_too_deep_are_refused():
         ([1.0, 2.0], np.array([1, 2])),
         (np.eye(2), np.eye(2, dtype="float32")), ({"a": 1}, {"a": 1.0, "more": 2}), ("x", "x"),
         ([(64, 3), "pool"], [[64, 3], "pool"]), (np.array([np.nan]), np.array([np.nan])),
-        (np.zeros((0, 3)), np.zeros((0, 3))), (None, None), (True, np.True_), (1e9, 1e9 + 1),
+        (np.zeros((0, 3)), np.zeros((0, 3))), (None, None), (True, np.True_),
+        (True, np.array(True)), (1e9, 1e9 + 1),
     ],
 )  # fmt: skip
 def test_right_answers(expected, came):
@@ -163,6 +176,7 @@ def test_equal_short_answers_have_one_text():
     for one, other in ((3, 3.0), ((1, 2), [1, 2.0]), ("Pool ", "pool"), (np.array([1]), [1])):
         assert answers.canonical(one) == answers.canonical(other)
     assert answers.canonical(0.1 + 0.2) == answers.canonical(0.3)
+    assert answers.canonical(1234567.0) == answers.canonical(1234567)
     assert len({answers.canonical(each) for each in (1, 2, "1", None, [1])}) == 5
 
 
@@ -213,7 +227,7 @@ def said(check, question, answer):
 def test_right_answers_are_told_so(check, capsys):
     check("count", {"ends": 5.0})
     check("square", lambda size: size**2)
-    assert capsys.readouterr().out == "count: right, 1 of 1.\nsquare: right, 3 of 3.\n"
+    assert capsys.readouterr().out == "count: right, all 1 answers.\nsquare: right, all 3 cases.\n"
 
 
 def test_short_answers(check):

@@ -59,9 +59,11 @@ FUNCTIONS = {
 
 def stack(rng, activation):
     layers, units = whole(rng, 3, 4), whole(rng, 4, 5)
-    weights = np.round(rng.normal(size=(layers, units, units)), 2)
-    inputs = np.round(rng.normal(size=(whole(rng, 2, 3), units)), 2)
-    return {"inputs": inputs, "weights": weights, "activation": activation}
+    while True:
+        weights = np.round(rng.normal(size=(layers, units, units)), 2)
+        inputs = np.round(rng.normal(size=(whole(rng, 2, 3), units)), 2)
+        if forwards(inputs, weights, activation)[-1].any():  # else no gradient comes back
+            return {"inputs": inputs, "weights": weights, "activation": activation}
 
 
 def stacks(activation):
@@ -216,7 +218,7 @@ QUESTIONS = [
     Question(
         "start",
         [Part("He's gain", 1, he), Part("any gain", 1, any_gain)],
-        tolerance=1e-9,
+        tolerance=1e-6,
         mistakes={
             "The standard deviation falls with the root of the fan-in.": start_by_fan_in,
             "Divide by the root of the fan-in, the number of units.": start_without_fan_in,
@@ -234,6 +236,7 @@ QUESTIONS = [
             Part("tanh", 1, stacks("tanh")),
             Part("sigmoid", 1, stacks("sigmoid")),
         ],
+        tolerance=1e-5,  # float32 is right, too
         mistakes={
             "x W, not x times the transposed W.": forward_turned,
             "The last layer has the activation, too.": forward_plain_at_the_end,
@@ -250,6 +253,7 @@ QUESTIONS = [
             Part("tanh", 1, stacks("tanh")),
             Part("sigmoid", 1, stacks("sigmoid")),
         ],
+        tolerance=1e-5,  # float32 is right, too
         mistakes={
             "Where is the slope of the activation?": norms_without_slope,
             "Backwards, the gradient goes through the transposed matrix.": norms_not_transposed,
@@ -265,6 +269,7 @@ QUESTIONS = [
             Part("mean and variance", 1, mean_and_spread),
             Part("scale and shift", 1, scale_and_shift),
         ],
+        tolerance=1e-5,  # float32 is right, too
         mistakes={
             "Each unit over the images, not each image over its units.": normalise_images,
             "Each unit by itself, not all numbers together.": normalise_all,
