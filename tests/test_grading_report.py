@@ -1,11 +1,15 @@
 """Feedback, grades, the class page: each status shown apart, and nothing of a student's runs."""
 
 import csv
+import html.parser
 import io
+import os
+import re
 
 import pytest
-from handed_in import answered
+from handed_in import answered, cell_of
 
+from course_utils import plots
 from grading import collect, questions, report, similar
 
 NASTY = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x00\x1b[31m\ud800"
@@ -74,9 +78,12 @@ def test_unread_unreadable_untouched_and_missing_are_told_apart(tmp_path):
     assert "18 of 19 points" in page and "The price is missing." in page
     assert "still to be read" in report.feedback_page(results[0], EXERCISE, None)
     whole = report.class_page(results, EXERCISE, [], {}, [collect.Student("e", "Eve")], ["a note"])
-    for words in ("4 handed in", "1 with a written answer to be read", "1 unreadable",
-                  "1 untouched", "1 not handed in", "a note", "(Eve) did not hand in"):  # fmt: skip
-        assert words in whole
+    counts = re.findall(r"<li><strong>(\d+)</strong> ([^<]+)</li>", whole)
+    assert counts == [("4", "handed in"), ("1", "graded"), ("1", "need reading"),
+                      ("1", "untouched"), ("1", "unreadable"), ("1", "not handed in")]  # fmt: skip
+    for heading, line in (("Unreadable", "d: the file is empty"), ("Notes", "a note"),
+                          ("Not handed in", "e (Eve)")):  # fmt: skip
+        assert f"<h3>{heading}</h3><ul><li>{line}</li></ul>" in whole
 
 
 def test_remarks(tmp_path):
@@ -87,13 +94,98 @@ def test_remarks(tmp_path):
     assert row["repaired"] == "yes"
     assert "stood 2 times" in report.feedback_page(result, EXERCISE, None)
     page = report.class_page([result], EXERCISE, [], {}, [], [])
-    assert "a cell stood 2 times" in page and "a is not in the roster" in page
+    assert "a cell stood several times" in page and "In 1 of 1 submissions" in page
+    assert "<h3>Not in the roster</h3><ul><li>a (a.ipynb)</li></ul>" in page
+    assert "<li>a: graded a.ipynb, not graded x.ipynb, y.ipynb</li>" in page
 
 
-@pytest.mark.parametrize("start", ["=HYPERLINK(1)", "+1", "-1", "@sum", "\t=1", "\r=1"])
+def test_the_whole_table(tmp_path):
+    read = {"points": 2.5, "max": 3, "status": "graded", "comment": ""}
+    results = [result_of("b", written=read, readers="wrong"), result_of("a")]
+    path = tmp_path / "grades.csv"
+    report.write_grades(results, EXERCISE, path, [collect.Student("c", "Zoë, the last")])
+    points = ",".join(f"{name} points,{name} status" for name in (*QUESTIONS, "explain"))
+    right = "4,correct,4,correct,3,correct,3,correct"
+    assert path.read_text(encoding="utf-8-sig").splitlines() == [
+        f"student,name,{points},points,max,status,repaired,remarks",
+        f"a,Name of a,{right},2,correct,,needs manual grading,16,19,needs manual grading,no,",
+        f"b,Name of b,{right},0,wrong,2.5,graded,16.5,19,graded,no,",
+        'c,"Zoë, the last",,,,,,,,,,,,,0,19,not handed in,no,',
+    ]
+
+
+def test_points_below_nought_stay_a_number(tmp_path):
+    read = {"points": -1, "max": 3, "status": "graded", "comment": ""}
+    row = rows_of([result_of("a", written=read)], tmp_path)["a"]
+    assert (row["explain points"], row["points"]) == ("-1", "15")
+
+
+def test_a_crash_leaves_the_old_grades(tmp_path, monkeypatch):
+    path = tmp_path / "grades.csv"
+    report.write_grades([result_of("old")], EXERCISE, path)
+    before = path.read_bytes()
+
+    def full(*places):
+        raise OSError("no space left on device")
+
+    for stage in ("replace", "fsync"):
+        with monkeypatch.context() as patched, pytest.raises(OSError, match="no space"):
+            patched.setattr(os, stage, full)
+            report.write_grades([result_of("new")], EXERCISE, path)
+        assert path.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [path], "half a file is left"
+
+
+STARTS = [
+    "=HYPERLINK(1)",
+    "+1",
+    "-1",
+    "@sum",
+    "\t1",
+    "\r1",
+    "\t=1",
+    " =1",
+    "\x00=1",
+    "\ufeff=1",
+    "＝1",
+]
+
+
+@pytest.mark.parametrize("start", STARTS)
 def test_no_cell_is_a_formula(tmp_path, start):
     row = rows_of([{**result_of("a"), "name": start}], tmp_path)["a"]
     assert row["name"].startswith("'")
+
+
+class Tags(html.parser.HTMLParser):
+    """What a browser would make of a page: its tags, and whether they are closed in order."""
+
+    EMPTY = ("meta", "img", "br")
+
+    def __init__(self, page):
+        super().__init__()
+        self.found, self.open, self.wrong = [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+
+def assert_harmless(page):
+    tags = Tags(page)
+    assert tags.open == tags.wrong == []
+    for tag, attributes in tags.found:
+        assert tag not in ("script", "iframe", "form", "input", "link", "object", "svg", "a")
+        assert not any(name.startswith("on") for name in attributes)
+        assert attributes.get("src", "data:image/").startswith("data:image/")
+        assert tag != "img" or attributes["alt"].strip()
+        assert tag != "th" or attributes["scope"] in ("col", "row")
 
 
 def test_nothing_of_a_student_is_html():
@@ -125,6 +217,7 @@ def test_nothing_of_a_student_is_html():
         ),
     ):
         page.encode("utf-8")
+        assert_harmless(page)
         assert (
             "<script" not in page and "<img src=x" not in page and "onerror=alert(1)>" not in page
         )
@@ -135,77 +228,137 @@ def test_nothing_of_a_student_is_html():
 def test_pictures_have_alt_text_and_hints_are_counted_by_student():
     results = [result_of(f"s{place}", readers="wrong") for place in range(5)]
     page = report.class_page([*results, result_of("good")], EXERCISE, [], {}, [], [])
-    assert page.count('<img alt="Students by') == 2
+    assert page.count('<img alt="Students by') == 3
     assert "How many students made each known mistake. readers: hint: the shape is wrong 5." in page
     assert '<td>hint: the shape is wrong</td><td class="number">5</td>' in page
 
 
-# --- Near-identical answers -----------------------------------------------------------------------
-
-LONG = """def readers(size, kernel, padding=0):
-    counts = np.zeros(size + 2 * padding, int)
-    for start in range(size + 2 * padding - kernel + 1):
-        counts[start : start + kernel] += 1
-    inside = counts[padding : padding + size]
-    return [int(number) for number in inside]
-"""
-RENAMED = """def readers(size, kernel, padding=0):
-    # my own idea
-    anzahl = np.zeros( size + 2 * padding, int )
-
-    for i in range(size + 2 * padding - kernel + 1):
-        anzahl[i : i + kernel] += 1
-    mitte = anzahl[padding : padding + size]
-    return [int(n) for n in mitte]
-"""
-OTHER = """def readers(size, kernel, padding=0):
-    row = np.pad(np.ones(size), padding)
-    seen = np.lib.stride_tricks.sliding_window_view(np.arange(len(row)), kernel)
-    return np.bincount(seen.ravel(), minlength=len(row))[padding : len(row) - padding]
-"""
-ALIKE = "def output_size(size, kernel):\n    return size - kernel + 1\n"
-STUB = {"readers": "def readers(size, kernel, padding=0):\n    # YOUR CODE HERE\n    ..."}
+def markdown(source, **attachments):
+    """A written answer as feedback shows it."""
+    notebook = answered()
+    cell = cell_of(notebook, "explain")
+    cell |= {"source": source, "attachments": attachments}
+    page = report.feedback_page(result_of(), EXERCISE, {**notebook, "cells": [cell]})
+    assert_harmless(page)
+    return page.split("as it ran</h2>")[1]
 
 
-def everybody(**codes):
-    """A class of twelve with the same short answer and no long one, but for those named."""
-    class_of = {f"s{number}": {"output_size": ALIKE, "readers": ""} for number in range(12)}
-    return class_of | {
-        name: {"output_size": ALIKE, "readers": code} for name, code in codes.items()
-    }
+def test_no_text_loads_anything_or_leads_anywhere():
+    source = """[a](http://evil.example) ![b](http://evil.example/p.png) <http://evil.example/c>
+    [d](javascript:alert(1)) ![e](data:text/html;base64,xx) [f]: http://evil.example "x"
+
+[f] ![](http://evil.example/"onerror="alert(1)) ![" onerror="alert(1)](x) <b onclick=1>g</b>"""
+    assert "<img" not in markdown(source)
+    assert 'a <span class="address">(http://evil.example)</span>' in markdown(source)
 
 
-def test_a_copy_with_other_names_is_found():
-    (pair,) = similar.pairs(everybody(ada=LONG, ben=RENAMED, eve=OTHER), STUB)
-    assert (pair.first, pair.second, list(pair.codes)) == ("ada", "ben", ["readers"])
-    assert pair.share > 0.95
+def test_pasted_pictures_and_headings():
+    page = markdown(
+        "# Mine\n\n![my plot](attachment:a%20b.png)", **{"a b.png": {"image/png": "AA=="}}
+    )
+    assert '<img alt="my plot" src="data:image/png;base64,AA==">' in page
+    assert "<h3>Mine</h3>" in page, "a student's heading stands above the page's own"
+    page = markdown("![x](attachment:y.svg)", **{"y.svg": {"image/svg+xml": "<svg>"}})
+    assert "[picture: x]" in page
 
 
-def test_a_copy_in_another_order_with_more_in_it_is_found():
-    copy = "import math\n\ndef helper(x):\n    return math.sqrt(x) + 17\n\n" + RENAMED
-    (pair,) = similar.pairs(everybody(ada=LONG, ben=copy), STUB)
-    assert pair.share > 0.9
+@pytest.mark.parametrize("source", ["[" * 15_000, "> " * 9_000, "- " * 9_000, "*a" * 9_000,
+                                    "|" * 19_000, "`" * 19_999, "x" * 900_000,
+                                    "$$" * 9_000])  # fmt: skip
+def test_odd_texts_cost_nobody_their_feedback(source):
+    markdown(source)
 
 
-def test_different_answers_and_what_everybody_writes_are_not():
-    assert similar.pairs(everybody(ada=LONG, eve=OTHER), STUB) == []
-    assert similar.pairs(everybody(), STUB) == []
-    assert similar.pairs({f"s{number}": {"readers": LONG} for number in range(30)}, STUB) == []
-    untouched = everybody(ada=STUB["readers"], ben=STUB["readers"])
-    assert similar.pairs(untouched, STUB) == []
+def test_formulas_are_shown_as_they_were_written():
+    page = markdown(r"Here $a_1 < b_2$ and $$\frac{1}{2}$$")
+    assert '<span class="math">a_1 &lt; b_2</span>' in page and r"\frac{1}{2}</span>" in page
 
 
-@pytest.mark.parametrize("code", ["def (", "'''", "\x00", "    x\n  y", "é" * 50, "", "(" * 500])
-def test_code_that_is_no_python_stops_nothing(code):
-    similar.pairs({"a": {"readers": code}, "b": {"readers": code}}, STUB)
+def test_outputs_are_shown_as_a_terminal_would():
+    notebook = answered()
+    text = "\x1b[31mred\x1b[0m \x1b]0;title\x07\n10 %\r20 %\rdone\r\nturn\u202eed"
+    cell = cell_of(notebook, "readers")
+    cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": text}]
+    page = report.feedback_page(result_of(), EXERCISE, notebook)
+    assert '<pre class="output">red \ndone\nturn\ufffded</pre>' in page
 
 
-def test_how_near_the_nearest_is():
-    nearest = similar.nearest(everybody(ada=LONG, ben=RENAMED, eve=OTHER), STUB)
-    assert nearest["ada"] == nearest["ben"] > 0.95
-    assert nearest["eve"] == nearest["s0"] == 0
+def test_parts_that_are_right_are_named_too():
+    result = result_of(output_size="partly correct")
+    first = result["questions"]["output_size"]["parts"][0]
+    first |= {"points": 1, "verdict": "right", "hint": ""}
+    page = report.feedback_page(result, EXERCISE, None)
+    assert "Right: stride 1</div>" in page
+    assert "<strong>larger strides</strong> (0 of 1): the shape is wrong" in page
+    assert page.count("hint: the shape is wrong") == 1
 
 
-def test_docstrings_comments_and_white_space_do_not_count():
-    with_words = LONG.replace("    counts =", '    """Counts."""\n    # count\n    counts =')
-    assert similar.fingerprints(with_words) == similar.fingerprints(LONG)
+def test_untouched_and_missing_are_said_in_words():
+    page = report.feedback_page(result_of(readers="untouched", pad_same="missing"), EXERCISE, None)
+    assert "Left as it was handed out." in page and "Its cell was not there." in page
+
+
+def test_nobody_everybody_unreadable_and_nothing_read(tmp_path):
+    assert_harmless(report.class_page([], EXERCISE, [], {}, [], []))
+    unreadable = {**result_of("d", "unreadable"), "problem": "the file is empty."}
+    page = report.class_page([unreadable], EXERCISE, [], {}, [], [])
+    assert "<figure>" not in page
+    page = report.feedback_page(unreadable, EXERCISE, None)
+    assert "the file is empty.</p>" in page and "Handed in: a.ipynb" in page
+    old = result_of("e")
+    del old["questions"]["readers"]  # of an exercise that has changed since
+    assert_harmless(report.class_page([result_of("a"), old], EXERCISE, [], {}, [], []))
+
+
+def test_points_and_statuses_are_there_in_numbers():
+    read = {"points": 2, "max": 3, "status": "graded", "comment": ""}
+    results = [result_of("a", readers="wrong"), result_of("b", written=read)]
+    page = report.class_page(results, EXERCISE, [], {}, [], [])
+    assert "readers: 0 points 1, 2 points 1." in page
+    assert "explain: 2 points 1, 1 unread." in page
+    assert '<th scope="row">readers</th><td class="number">1.0 of 2</td>' in page
+
+
+def test_mistakes_stand_by_question():
+    results = [result_of(f"s{number}", readers="wrong", by_hand="wrong") for number in range(2)]
+    page = report.class_page([*results, result_of("x", readers="wrong")], EXERCISE, [], {}, [], [])
+    rows = re.findall(r'"row">(\w+)</th><td>([^<]+)</td><td class="number">(\d)</td>', page)
+    parts = [("by_hand", part.name, "2") for part in QUESTIONS["by_hand"].parts]
+    assert sorted(rows[2:6]) == sorted(parts)
+    assert rows[6:] == [("readers", "no padding", "3"), ("readers", "padding", "3")]
+
+
+def test_pairs_are_a_table_and_the_codes_side_by_side():
+    pair = similar.Pair("a", "b", 0.934, 41, {"readers": ("<mine>", "yours")})
+    results = [result_of("a"), result_of("b")]
+    page = report.class_page(results, EXERCISE, [pair], {"a": 0.934, "b": 0.934}, [], [])
+    assert (
+        '<th scope="row">a (Name of a)</th><td>b (Name of b)</td><td>readers</td>'
+        '<td class="number">93 %</td><td class="number">41</td>'
+    ) in page
+    assert "<pre>&lt;mine&gt;</pre>" in page and "<pre>yours</pre>" in page
+    assert "no proof" in page
+    many = report.class_page(results, EXERCISE, [pair] * 100, {}, [], [])
+    assert many.count("<pre>yours</pre>") == report.MOST_PAIRS
+    assert many.count('<td class="number">93 %</td>') == 100
+
+
+def test_words_can_be_read_on_white():
+    colours = {report.GOOD, report.HALF, report.BAD, report.OPEN}
+    colours |= set(re.findall(r"(?<!-)color: (#\w{6})", report.STYLE))
+    for colour in colours:
+        assert 1.05 / (luminance(colour) + 0.05) >= 4.5, colour
+
+
+def luminance(colour):
+    """The relative luminance of WCAG."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+              for part in parts]  # fmt: skip
+    return sum(part * share for part, share in zip(linear, (0.2126, 0.7152, 0.0722), strict=True))
+
+
+def test_no_two_statuses_look_alike():
+    assert len(set(report.LOOKS.values())) == len(report.LOOKS)
+    assert {*STATUSES, "needs manual grading", "graded"} == set(report.LOOKS)
+    assert plots.PALETTE["output"].lower() == report.LOOKS["correct"][0]
