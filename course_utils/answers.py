@@ -127,7 +127,7 @@ def difference(expected, came, tolerance=1e-6):
     if isinstance(expected, str | bool) or expected is None:
         same = isinstance(came, type(expected)) and came == expected
         return "" if same else f"expected {expected!r}, came {shown(came)}"
-    if isinstance(expected, list | tuple) and not _numeric(expected):
+    if isinstance(expected, list | tuple) and not numeric(expected):
         return _difference_of_lists(expected, came, tolerance)
     return _difference_of_numbers(np.asarray(expected), came, tolerance)
 
@@ -144,7 +144,8 @@ def shown(value, digits=6):
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _numeric(value):
+def numeric(value):
+    """Whether a value is an array of numbers, or lists that make one."""
     try:
         return np.asarray(value).dtype.kind in KINDS
     except ValueError:  # rows of different lengths
@@ -176,7 +177,7 @@ def _difference_of_lists(expected, came, tolerance):
 
 
 def _difference_of_numbers(expected, came, tolerance):
-    if not _numeric(came):
+    if not numeric(came):
         return f"expected {shown(expected)}, came {shown(came)}"
     came = np.asarray(came)
     if came.shape != expected.shape:

@@ -11,7 +11,6 @@ reading the file gives nothing away.
 The grader asks the same questions with other numbers (`grading/`).
 """
 
-import copy
 import hashlib
 import json
 import traceback
@@ -78,7 +77,7 @@ class Checks:
             return _problem_of_short(part, answer)
         came = [_answer_to(case, part, answer, asked["probe"]) for case in part["cases"]]
         for case, (value, problem) in zip(part["cases"], came, strict=True):
-            arguments = _decoded(case["arguments"])
+            arguments = decoded(case["arguments"])
             expected = answers.decode(case["expected"])
             found = problem or answers.difference(expected, value, asked["tolerance"])
             if found:
@@ -89,14 +88,15 @@ class Checks:
         return ""
 
 
-def _decoded(arguments):
+def decoded(arguments):
+    """The arguments of a case from their data."""
     return {name: answers.decode(value) for name, value in arguments.items()}
 
 
 def _answer_to(case, part, answer, probe):
     """A learner's answer to a case, or None and what was raised."""
     try:
-        came = ask(probe, answer, _decoded(case["arguments"]))
+        came = ask(probe, answer, case["arguments"])
         return part_of(answers.decode(answers.encode(came)), part["of"]), ""
     except Exception as problem:
         return None, f"raised {raised(problem)}"
@@ -166,8 +166,13 @@ def raised(problem):
 
 
 def ask(probe, answer, arguments):
-    """The data that a learner's answer gives for one case; `probe` is one of PROBES."""
-    return PROBES[probe](answer, **copy.deepcopy(arguments))
+    """The data that a learner's answer gives for one case.
+
+    Args:
+        probe: one of PROBES.
+        arguments: of the case, encoded: each call gets its own copy, which it may spoil.
+    """
+    return PROBES[probe](answer, **decoded(arguments))
 
 
 def call(answer, **arguments):

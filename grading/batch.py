@@ -125,9 +125,7 @@ class Examiner:
 
     def __init__(self, exercise, course, options):
         self.exercise, self.course, self.options = exercise, course, options
-        self.released = exercise.read_release()
-        self.written = {cell.id: cell.metadata.nbgrader.points for cell in self.released.cells
-                        if gradebook.is_written(cell)}  # fmt: skip
+        self.release = json.loads(json.dumps(exercise.released))  # plain, for other machines
         seconds = options.seconds or exercise.seconds
         self.limits = {"seconds": seconds, "memory": exercise.memory}
         self.asked, self.places = questions.requests(exercise, course.seed)
@@ -147,7 +145,7 @@ class Examiner:
                 right = release.expected(self.exercise, self.course.seed, box)
                 encoded = {key: answers.encode(value) for key, value in right.items()}
                 kept = {"digest": self.cases, "right": encoded}
-                files.write_atomically(path, json.dumps(kept))
+                files.write_json(path, kept)
             right = {key: answers.decode(value) for key, value in kept["right"].items()}
             self._judge = judge.Judge(self.exercise, self.asked, self.places, right)
         return self._judge
@@ -158,7 +156,7 @@ class Examiner:
             "content": handed_in.content,
             "file": handed_in.file,
             "problem": handed_in.problem,
-            "release": json.loads(json.dumps(self.released)),
+            "release": self.release,
             "requests": self.asked,
             "limits": self.limits,
             "box": {"unsafe": self.options.unsafe, "image": self.options.image},
@@ -179,7 +177,7 @@ class Examiner:
                      "earlier": list(handed_in.earlier)}  # fmt: skip
             if any(result[key] != value for key, value in about.items()):
                 path = self.course.result(self.exercise.name, result["student"])
-                files.write_atomically(path, json.dumps({**result, **about}, indent=1))
+                files.write_json(path, {**result, **about})
 
     def judged(self, handed_in, answered, before):
         """The result of one submission: see `report` for its form."""
@@ -209,7 +207,7 @@ class Examiner:
                 lost,
                 answered["raised"].get(cell, ""),
             )
-        for cell, points in self.written.items():
+        for cell, points in self.exercise.written.items():
             result["written"][cell] = self._written(cell, points, answered, before)
         if answered["problem"]:
             result["status"] = "unreadable"
@@ -239,7 +237,7 @@ class Examiner:
             files.write_atomically(path, nbformat.writes(nbformat.from_dict(notebook)) + "\n")
         else:
             path.unlink(missing_ok=True)
-        files.write_atomically(self.course.result(exercise, student), json.dumps(result, indent=1))
+        files.write_json(self.course.result(exercise, student), result)
 
 
 def _digest(*things):
@@ -263,7 +261,7 @@ def _keep_collection(course, exercise, collection, roster):
     students |= {student for student in earlier if not roster or student in known}
     missing = [list(each) for each in collection.missing if each.id not in students]
     kept = {"missing": missing, "notes": collection.notes, "students": sorted(students)}
-    files.write_atomically(path, json.dumps(kept, indent=1))
+    files.write_json(path, kept)
 
 
 def write_reports(name, folder="graded", tell=print):
@@ -280,8 +278,7 @@ def write_reports(name, folder="graded", tell=print):
                          f"make grade EXERCISE={exercise.name} SUBMISSIONS=folder")  # fmt: skip
     results = {student: result for student, result in course.results(exercise.name).items()
                if student in kept["students"]}  # fmt: skip
-    released = exercise.read_release()
-    results = gradebook.synchronise(course, exercise, released, results)
+    results = gradebook.synchronise(course, exercise, results)
     codes = {}
     for student, result in results.items():
         notebook = files.read_json(course.notebook(exercise.name, student))
@@ -290,7 +287,7 @@ def write_reports(name, folder="graded", tell=print):
         if notebook is not None:
             codes[student] = _codes(exercise, notebook)
     missing = [collect.Student(*each) for each in kept["missing"]]
-    given = _codes(exercise, released)
+    given = _codes(exercise, exercise.released)
     pairs, nearest = similar.pairs(codes, given), similar.nearest(codes, given)
     everyone = list(results.values())
     report.write_grades(everyone, exercise, course.report(exercise.name, "grades.csv"), missing)
@@ -309,10 +306,8 @@ def write_reports(name, folder="graded", tell=print):
 
 
 def _codes(exercise, notebook):
-    sources = {cell["id"]: cell["source"] for cell in notebook["cells"]}
-    text = {name: "".join(source) if isinstance(source, list) else source
-            for name, source in sources.items()}  # fmt: skip
-    return {question.name: text.get(question.cell, "") for question in exercise.questions}
+    sources = {cell["id"]: report.joined(cell["source"]) for cell in notebook["cells"]}
+    return {question.name: sources.get(question.cell, "") for question in exercise.questions}
 
 
 # --- In parallel ----------------------------------------------------------------------------------

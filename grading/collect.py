@@ -331,7 +331,7 @@ def _fitting(file, roster):
         longest = max(lengths.values())
         if longest:  # 'jane_doe' is hers, and not the one of the student with the id 'jane'
             return [student for student, length in lengths.items() if length == longest]
-        spellings = [_tokens(spelling) for spelling in _folded(part)]
+        spellings = [spelling.split() for spelling in _folded(part)]
         found = [student for student in roster if _by_name(student, spellings)]
         if found:
             return found
@@ -351,7 +351,7 @@ def _by_id(student, part):
 def _by_name(student, spellings):
     """Whether all of a student's names stand in one spelling of a part of a path."""
     for name in _folded(student.name):
-        words = _tokens(name)
+        words = name.split()
         if len(words) < 2:
             continue
         for found in spellings:
@@ -377,10 +377,6 @@ def _folded(text):
         if plain not in spellings:
             spellings.append(plain)
     return spellings
-
-
-def _tokens(text):
-    return text.split()
 
 
 def _name_in(file, exercise):

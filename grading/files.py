@@ -126,6 +126,6 @@ def read_json(path):
         return None
 
 
-def as_json(data):
-    """Data as the text of a JSON file."""
-    return json.dumps(data, indent=1) + "\n"
+def write_json(path, data):
+    """Write data as a JSON file, whole or not at all."""
+    write_atomically(path, json.dumps(data, indent=1) + "\n")

@@ -14,12 +14,7 @@ from pathlib import Path
 from nbgrader.api import Gradebook, MissingEntry
 
 from grading import files
-
-
-def is_written(cell):
-    """Whether a cell of the release is an answer that somebody reads."""
-    marks = cell.metadata.get("nbgrader", {})
-    return marks.get("grade", False) and marks.get("solution", False)
+from grading.questions import marks_of
 
 
 def with_programs(variables):
@@ -29,7 +24,7 @@ def with_programs(variables):
     return {**variables, "PATH": os.pathsep.join([here, *path])} if here not in path else variables
 
 
-def synchronise(course, exercise, release, results):
+def synchronise(course, exercise, results):
     """Write the results into the database, and give them back with the points given by hand.
 
     Returns:
@@ -43,7 +38,7 @@ def synchronise(course, exercise, release, results):
         warnings.simplefilter("ignore")  # of SQLAlchemy, on how nbgrader makes a submission
         released = hashlib.sha256(exercise.release.read_bytes()).hexdigest()
         if synchronised.get("release") != released:
-            _enter_exercise(book, exercise, release)
+            _enter_exercise(book, exercise)
         for student, result in results.items():
             if synchronised.get(student) != result["digest"]:
                 _enter_result(book, exercise, result)
@@ -51,18 +46,18 @@ def synchronise(course, exercise, release, results):
         merged = {student: _with_points_by_hand(book, exercise, result)
                   for student, result in results.items()}  # fmt: skip
     digests = {student: result["digest"] for student, result in results.items()}
-    files.write_atomically(path, files.as_json({**digests, "release": released}))
+    files.write_json(path, {**digests, "release": released})
     return merged
 
 
-def _enter_exercise(book, exercise, release):
+def _enter_exercise(book, exercise):
     """The exercise, and its cells with their points."""
     name = exercise.name
     book.update_or_create_assignment(name)
     book.update_or_create_notebook(name, name)
-    for cell in release.cells:
-        marks = cell.metadata.get("nbgrader")
-        if marks is None:
+    for cell in exercise.released.cells:
+        marks = marks_of(cell)
+        if not marks:
             continue
         book.update_or_create_source_cell(
             cell.id, name, name, source=cell.source, checksum=marks.get("checksum"),

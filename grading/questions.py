@@ -7,17 +7,17 @@ through the same process as a submission, and what it answers is what is expecte
 import runpy
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import nbformat
 import numpy as np
 
-from course_utils import answers
+from course_utils import answers, checks
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "exercises" / "source"
-RELEASES = ROOT / "exercises" / "release"
 PUBLIC_SEED = 0  # of the cases that `check` runs; those of the grader come from a secret one
 
 
@@ -83,7 +83,8 @@ class Question:
         return drawn
 
 
-class Exercise(NamedTuple):
+@dataclass(frozen=True)
+class Exercise:
     """One exercise: where it lies, what it asks and how much it may use."""
 
     name: str
@@ -99,11 +100,30 @@ class Exercise(NamedTuple):
     @property
     def release(self):
         """The path of the notebook that students get."""
-        return RELEASES / self.name / f"{self.name}.ipynb"
+        return checks.RELEASES / self.name / f"{self.name}.ipynb"
 
-    def read_release(self):
-        """The students' notebook as a dictionary of the notebook format."""
+    @cached_property
+    def released(self):
+        """The students' notebook, read once."""
         return nbformat.read(self.release, as_version=4)
+
+    @property
+    def written(self):
+        """From the id of each answer that somebody reads to its points."""
+        marked = {cell.id: marks_of(cell) for cell in self.released.cells}
+        return {cell_id: marks.points for cell_id, marks in marked.items()
+                if marks and marks.grade and marks.solution}  # fmt: skip
+
+    @property
+    def points(self):
+        """All points of the exercise."""
+        questions = sum(question.points for question in self.questions)
+        return questions + sum(self.written.values())
+
+
+def marks_of(cell):
+    """nbgrader's marks of a cell; an empty dictionary for a cell without any."""
+    return cell["metadata"].get("nbgrader", {})
 
 
 def names():

@@ -32,8 +32,7 @@ def release_notebook(exercise):
 
 def check_source(exercise, notebook):
     """Raise ValueError when a source notebook and its `questions.py` do not go together."""
-    marked = {cell.id: cell.metadata.nbgrader for cell in notebook.cells
-              if "nbgrader" in cell.metadata}  # fmt: skip
+    marked = {cell.id: marks for cell in notebook.cells if (marks := questions.marks_of(cell))}
     for cell_id, marks in marked.items():
         if marks.grade_id != cell_id:
             raise ValueError(f"{exercise.name}: cell {cell_id} has the grade_id {marks.grade_id}")
@@ -47,7 +46,7 @@ def check_source(exercise, notebook):
                              f"questions.py {question.points}")  # fmt: skip
 
 
-def expected(exercise, seed, box=None, limits=None):
+def expected(exercise, seed, box=None):
     """The right answers to the cases of one seed: those of the source notebook.
 
     Returns:
@@ -59,8 +58,7 @@ def expected(exercise, seed, box=None, limits=None):
     notebook = nbformat.read(exercise.source, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if _is_needed(cell, exercise)]
     asked, _ = questions.requests(exercise, seed)
-    limits = limits or running.Limits(exercise.seconds, exercise.memory)
-    ran = running.run(notebook, asked, limits, box)
+    ran = running.run(notebook, asked, running.Limits(exercise.seconds, exercise.memory), box)
     right = {}
     for name, request in asked.items():
         replies = ran.answers.get(name, [{"error": ran.lost.get(name, "no answer")}])
@@ -73,7 +71,7 @@ def expected(exercise, seed, box=None, limits=None):
 
 def _is_needed(cell, exercise):
     """Whether a cell of the source has to run for an answer: plots and checks have not."""
-    marks = cell.metadata.get("nbgrader", {})
+    marks = questions.marks_of(cell)
     if marks.get("solution"):
         return cell.id in {question.cell for question in exercise.questions}
     return not marks.get("grade")

@@ -11,6 +11,8 @@ import json
 import re
 from typing import NamedTuple
 
+from grading.questions import marks_of
+
 MOST_CELLS = 2000
 MOST_SOURCE = 1_000_000  # characters of one cell
 DEEPEST = 40  # objects in objects, in the file
@@ -226,11 +228,11 @@ def choose(cell_id, found, release, log):
 
 
 def _is_answer(cell):
-    return cell.metadata.get("nbgrader", {}).get("solution", False)
+    return marks_of(cell).get("solution", False)
 
 
 def _is_check(cell):
-    marks = cell.metadata.get("nbgrader", {})
+    marks = marks_of(cell)
     return marks.get("grade", False) and not marks.get("solution", False)
 
 
@@ -259,7 +261,7 @@ def _changes(chosen, release):
             texts += 1
     if texts:
         log.append(f"{texts} of the texts had been changed or taken out: they are as they were")
-    if any(own is not None and _is_marked(cell) and not own["marked"]
+    if any(marks_of(cell) and not own["marked"]
            for cell in release.cells if (own := chosen[cell.id]) is not None):  # fmt: skip
         log.append("the marks of the exercise were gone: they are back")
     return log
@@ -271,10 +273,6 @@ def _other_order(theirs, chosen, release):
              if (own := chosen[cell.id]) is not None}  # fmt: skip
     found = [order[id(own)] for own in theirs if id(own) in order]
     return [] if found == sorted(found) else ["the cells stood in another order: they are back"]
-
-
-def _is_marked(cell):
-    return "nbgrader" in cell.metadata
 
 
 def _cells_of_their_own(theirs, chosen, release):

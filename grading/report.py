@@ -17,6 +17,7 @@ import mistune
 
 from course_utils import plots
 from grading import files, similar
+from grading.questions import marks_of
 
 GOOD, HALF, BAD, OPEN = "#1b7f4d", "#8a6100", "#b3261e", "#51606f"
 # The statuses of a question in the order of the figures: colour, and hatch for those who see none.
@@ -168,15 +169,12 @@ def points(value):
 
 def total(result):
     """The points that a student has so far."""
-    entries = [*result["questions"].values(), *result["written"].values()]
-    return sum(entry["points"] or 0 for entry in entries)
+    return sum(entry["points"] or 0 for entry in _entries(result).values())
 
 
 def most(result):
     """The points that a student can have."""
-    return sum(
-        entry["max"] for entry in (*result["questions"].values(), *result["written"].values())
-    )
+    return sum(entry["max"] for entry in _entries(result).values())
 
 
 def state(result):
@@ -187,7 +185,7 @@ def state(result):
 
 def title_of(exercise):
     """'Exercise 2: output size and padding', as its notebook says."""
-    return exercise.read_release().cells[0].source.splitlines()[0].removeprefix("# ")
+    return exercise.released.cells[0].source.splitlines()[0].removeprefix("# ")
 
 
 # --- For a student --------------------------------------------------------------------------------
@@ -270,8 +268,8 @@ def _what_was_found(entry):
 
 def _cell(cell):
     """A cell of the notebook, with its outputs."""
-    source = _joined(cell["source"])
-    marks = cell["metadata"].get("nbgrader", {})
+    source = joined(cell["source"])
+    marks = marks_of(cell)
     kind = "cell theirs" if marks.get("solution") or not marks else "cell"
     if cell["cell_type"] == "markdown":
         return f'<div class="{kind}">{_markdown(source, cell.get("attachments", {}))}</div>'
@@ -326,7 +324,7 @@ class _Renderer(mistune.HTMLRenderer):
 
 def _output(output):
     if output["output_type"] == "stream":
-        lines = _joined(output["text"]).split("\n")
+        lines = joined(output["text"]).split("\n")
         # What a progress bar wrote over is not to be seen.
         shown = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
         return f'<pre class="output">{text(shown)}</pre>'
@@ -335,10 +333,8 @@ def _output(output):
     if "image/png" in output.get("data", {}):
         about = output.get("metadata", {}).get("image/png", {})
         alt = text(about.get("alt", "") or "A picture that this cell drew")
-        return _picture(_joined(output["data"]["image/png"]), alt)
-    return (
-        f'<pre class="output">{text(_joined(output.get("data", {}).get("text/plain", "")))}</pre>'
-    )
+        return _picture(joined(output["data"]["image/png"]), alt)
+    return f'<pre class="output">{text(joined(output.get("data", {}).get("text/plain", "")))}</pre>'
 
 
 def _picture(content, alt, form="image/png"):
@@ -347,7 +343,8 @@ def _picture(content, alt, form="image/png"):
     return f'<img alt="{alt}" src="data:{form};base64,{content}">'
 
 
-def _joined(lines):
+def joined(lines):
+    """A text of a notebook's file, where it may stand as a list of lines."""
     return lines if isinstance(lines, str) else "".join(lines)
 
 
@@ -377,28 +374,18 @@ def grades_table(results, exercise, missing=()):
     for student in missing:
         row = dict.fromkeys(_columns(exercise), "")
         rows.append(row | {"student": student.id, "name": student.name, "points": "0",
-                           "max": points(_most_of(exercise)), "status": "not handed in",
+                           "max": points(exercise.points), "status": "not handed in",
                            "repaired": "no"})  # fmt: skip
     return sorted(rows, key=lambda row: row["student"])
 
 
-def _written(exercise):
-    """The points of each answer that somebody reads."""
-    return {cell.id: cell.metadata.nbgrader.points for cell in exercise.read_release().cells
-            if cell.metadata.get("nbgrader", {}).get("grade")
-            and cell.metadata.nbgrader.solution}  # fmt: skip
-
-
-def _most_of(exercise):
-    """The points that an exercise has."""
-    return sum(question.points for question in exercise.questions) + sum(
-        _written(exercise).values()
-    )
+def _names(exercise):
+    """The questions of an exercise, those that somebody reads behind the others."""
+    return [question.name for question in exercise.questions] + list(exercise.written)
 
 
 def _columns(exercise):
-    names = [question.name for question in exercise.questions] + list(_written(exercise))
-    parts = [f"{name} {what}" for name in names for what in ("points", "status")]
+    parts = [f"{name} {what}" for name in _names(exercise) for what in ("points", "status")]
     return ["student", "name", *parts, "points", "max", "status", "repaired", "remarks"]
 
 
@@ -436,14 +423,13 @@ def class_page(results, exercise, pairs, nearest, missing, notes):
     readable = [result for result in results if not result["problem"]]
     parts = [f"<h1>{text(title_of(exercise))}: the class</h1>", _counts(results, missing)]
     if readable:
-        names = [question.name for question in exercise.questions] + list(_written(exercise))
-        entries = {name: found for name in names if (
+        entries = {name: found for name in _names(exercise) if (
             found := [_entries(result)[name] for result in readable if name in _entries(result)]
         )}  # fmt: skip
         parts += ["<h2>Points by question</h2>", _figure(*_draw_points(entries))]
         parts += ["<h2>What became of the questions</h2>", _figure(*_draw_questions(entries))]
         parts += [_folded("The same in numbers", _numbers(entries))]
-        parts += ["<h2>Points in all</h2>", _figure(*_draw_totals(readable, _most_of(exercise)))]
+        parts += ["<h2>Points in all</h2>", _figure(*_draw_totals(readable, exercise.points))]
         parts += ["<h2>Common mistakes</h2>", _mistakes(readable)]
     parts += ["<h2>Near-identical answers</h2>", _pairs(pairs, nearest, results)]
     parts += _repairs(results) + _remarks(results, missing, notes)

@@ -5,7 +5,6 @@ of JSON: it reads its orders from its standard input, and writes to its standard
 
     {"cell": id}                       before each cell,
     {"notebook": …}                    when all cells have run,
-    {"asked": question}                before each question,
     {"question": …, "answers": […]}    for each question.
 
 The questions' cases come after the notebook is out, so that no hidden number gets into it. Whatever
@@ -69,7 +68,7 @@ class Outputs(list):
         else:
             self.append({"output_type": "stream", "name": name, "text": text})
 
-    def data(self, kind, data, metadata, **more):
+    def data(self, data, metadata):
         """Add what was displayed: its picture and its plain text."""
         kept = {}
         for form in KEPT:
@@ -83,7 +82,7 @@ class Outputs(list):
         self.room_for_pictures -= len(kept.get("image/png", ""))
         alt = {form: metadata[form] for form in kept if isinstance(metadata.get(form), dict)}
         if kept:
-            self.append({"output_type": kind, "data": kept, "metadata": alt, **more})
+            self.append({"output_type": "display_data", "data": kept, "metadata": alt})
 
 
 class Stream:
@@ -120,7 +119,7 @@ def make_shell():
 
     class Publisher(DisplayPublisher):
         def publish(self, data, metadata=None, **_):
-            shell.outputs.data("display_data", data, metadata or {})
+            shell.outputs.data(data, metadata or {})
 
         def clear_output(self, wait=False):
             shell.outputs = Outputs(shell.outputs.room_for_pictures)
@@ -130,8 +129,7 @@ def make_shell():
             pass
 
         def write_format_data(self, format_dict, md_dict=None):
-            count = {"execution_count": shell.execution_count}
-            shell.outputs.data("execute_result", format_dict, md_dict or {}, **count)
+            shell.outputs.data(format_dict, md_dict or {})
 
         def finish_displayhook(self):
             pass
@@ -176,15 +174,13 @@ class Limit:
 
 def run_cells(shell, notebook, skip, seconds, channel):
     """Run every code cell but those of `skip`; errors stay in the cell, the rest runs on."""
-    count = 0
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue
-        cell["outputs"], cell["execution_count"] = [], None
+        cell["outputs"] = []
         if cell["id"] in skip:
             continue
         channel.write(cell=cell["id"])
-        count += 1
         shell.outputs = Outputs(shell.outputs.room_for_pictures)
         try:
             with Limit(seconds):
@@ -193,7 +189,7 @@ def run_cells(shell, notebook, skip, seconds, channel):
             text = f"This cell took longer than {seconds} seconds.\n"
             shell.outputs.append({"output_type": "error", "ename": "TimeLimit", "evalue": text,
                                   "traceback": [text]})  # fmt: skip
-        cell["outputs"], cell["execution_count"] = list(shell.outputs), count
+        cell["outputs"] = list(shell.outputs)
 
 
 def reply(shell, request, seconds):
@@ -207,8 +203,7 @@ def reply(shell, request, seconds):
     for case in request["cases"]:
         try:
             with Limit(max(0.01, end - time.monotonic())):
-                arguments = {key: answers.decode(value) for key, value in case.items()}
-                value = checks.ask(request["probe"], shell.user_ns[name], arguments)
+                value = checks.ask(request["probe"], shell.user_ns[name], case)
                 replies.append({"value": answers.encode(value)})
         except TimeLimit:
             replies.append({"timeout": True})
@@ -242,7 +237,6 @@ def main():
     channel.write(notebook=order["notebook"])
     shell.outputs = Outputs()
     while request := channel.read():
-        channel.write(asked=request["question"])
         answers = reply(shell, request, order["seconds"])
         channel.write(question=request["question"], answers=answers)
         shell.outputs = Outputs()

@@ -84,8 +84,6 @@ class Box:
 class Bubblewrap(Box):
     """A box made by bubblewrap, which most Linux systems have as a package."""
 
-    name = "bubblewrap"
-
     def __init__(self):
         # A grader that is root (in a container, say) must not run submissions as root.
         self.user = next(USERS) if os.getuid() == 0 else None
@@ -129,8 +127,6 @@ class Bubblewrap(Box):
 class Container(Box):
     """A box made by Docker or Podman, from an image that has the course's packages."""
 
-    name = "container"
-
     def __init__(self, engine, image, memory=4000, processes=64):
         self.engine, self.image = engine, image
         self.memory, self.processes = memory, processes
@@ -160,8 +156,6 @@ class Container(Box):
 
 class Unsafe(Box):
     """No box at all: the submission may do whatever the grader may. For your own notebooks."""
-
-    name = "none"
 
     def __init__(self):
         self.place = tempfile.TemporaryDirectory(prefix="grading-")

@@ -9,6 +9,7 @@ import time
 import nbformat
 
 from grading import repair, running, sandbox
+from grading.questions import marks_of
 
 BASE64_OF_PNG = re.compile(r"iVBOR[A-Za-z0-9+/=\n]*")
 
@@ -74,7 +75,7 @@ def checked(executed, mended):
         if cell["cell_type"] == "code":
             count += 1
             cell = {**cell, "outputs": outputs.get(cell["id"], []), "execution_count": count}
-        elif not cell["metadata"].get("nbgrader", {}).get("locked") and cell["id"] != "badges":
+        elif not marks_of(cell).get("locked") and cell["id"] != "badges":
             cell = {**cell, "source": harmless(cell["source"])}
         filled.append(cell)
     return {**mended, "cells": filled}

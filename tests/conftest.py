@@ -72,26 +72,25 @@ def course_copy(tmp_path):
     return lambda *names: copy_of_course(tmp_path, *names)
 
 
+def needed(package, path):
+    """The path of a program; without one, what needs it fails in CI and is skipped elsewhere."""
+    if path is None and os.environ.get("CI"):
+        pytest.fail(f"no {package} on this machine: apt-get install {package}")
+    if path is None:
+        pytest.skip(f"no {package} on this machine")
+    return path
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """The path of a Chromium or Chrome of this machine."""
-    path = lab_tools.find_chromium()
-    if path is None and os.environ.get("CI"):
-        pytest.fail("no chromium on this machine: apt-get install chromium")
-    if path is None:
-        pytest.skip("no chromium on this machine")
-    return path
+    return needed("chromium", lab_tools.find_chromium())
 
 
 @pytest.fixture(scope="session")
 def bubblewrap():
     """The path of bubblewrap on this machine."""
-    path = shutil.which("bwrap")
-    if path is None and os.environ.get("CI"):
-        pytest.fail("no bubblewrap on this machine: apt-get install bubblewrap")
-    if path is None:
-        pytest.skip("no bubblewrap on this machine")
-    return path
+    return needed("bubblewrap", shutil.which("bwrap"))
 
 
 @pytest.fixture(scope="module")

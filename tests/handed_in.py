@@ -6,12 +6,10 @@ import nbformat
 
 from grading import questions
 
-SHOWN = "YOUR ANSWER HERE"
-
 
 def released(exercise="ex02"):
     """The students' notebook as a plain dictionary."""
-    return json.loads(json.dumps(questions.load(exercise).read_release()))
+    return json.loads(json.dumps(questions.load(exercise).released))
 
 
 def solutions(exercise="ex02"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from handed_in import in_bytes, released, solutions
+from handed_in import answered, in_bytes, released, solutions
 
 from course_utils import answers, checks
 from grading import batch, files, judge, questions, release
@@ -31,7 +31,7 @@ def source(exercise):
 
 @pytest.fixture(scope="module")
 def students(exercise):
-    return exercise.read_release()
+    return exercise.released
 
 
 def code_cells(notebook):
@@ -220,19 +220,14 @@ def in_other_words(exercise, library):
     return notebook
 
 
-def from_source(exercise):
-    notebook = released(exercise.name)
-    right = solutions(exercise.name)
-    for cell in notebook["cells"]:
-        cell["source"] = right.get(cell["id"], cell["source"])
-    return notebook
-
-
 @pytest.fixture(scope="module")
 def graded(exercise, bubblewrap, tmp_path_factory):
     """The results of four submissions: untouched, the source's, and two in other words."""
     place = tmp_path_factory.mktemp(exercise.name)
-    notebooks = {"untouched": released(exercise.name), "source": from_source(exercise)}
+    notebooks = {
+        "untouched": released(exercise.name),
+        "source": answered(exercise.name, written=True),
+    }
     for library in ("numpy", "keras"):
         notebooks[library] = in_other_words(exercise, library)
     for name, notebook in notebooks.items():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from grading import batch, collect, files, questions, repair, submission
 
 EXERCISE = questions.load("ex02")
-RELEASE = EXERCISE.read_release()
+RELEASE = EXERCISE.released
 RIGHT = solutions()
 IDS = [cell.id for cell in RELEASE.cells]
 

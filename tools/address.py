@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOT_SET = "https://address-not-set.invalid"
 # What the set-up cell says in a notebook, and what in an exercise.
 IN_NOTEBOOKS_AND_EXERCISES = (
+    ("every notebook:", "every exercise:"),
     (
         "# it once) and starts TensorFlow without its log lines. It installs nothing.",
         "# it once) and brings `check`. It installs nothing.",
@@ -78,9 +79,8 @@ def set_up_cell(url, root=ROOT, exercise=None):
     """
     source = (root / "tools" / "set_up_cell.py").read_text(encoding="utf-8").rstrip("\n")
     if exercise:
-        source = source.replace("every notebook:", "every exercise:")
-        source = source.replace(*IN_NOTEBOOKS_AND_EXERCISES[0])
-        source = source.replace(*IN_NOTEBOOKS_AND_EXERCISES[1])
+        for words in IN_NOTEBOOKS_AND_EXERCISES:
+            source = source.replace(*words)
         source = source.replace("<exercise>", exercise)
     return re.sub(r'^ADDRESS = ".*"$', f'ADDRESS = "{url}"', source, count=1, flags=re.MULTILINE)
 

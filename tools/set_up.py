@@ -1,7 +1,7 @@
 """Make the course's own Python environment, `.venv`, and say plainly what is in the way.
 
     python3 tools/set_up.py                      for learners: the course and JupyterLab
-    python3 tools/set_up.py --extras lab,test    what the tests need as well
+    python3 tools/set_up.py --extras lab,test,grading    what the tests and graders need as well
     python3 tools/set_up.py --colab              `.venv-colab`, with the versions that Colab has
 
 `make` calls this; on Windows, where there is no make, call it by hand. Running it again is safe:
@@ -30,7 +30,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST, NEWEST = (3, 11), (3, 13)
 COLAB = (3, 13)
-# Measured with TensorFlow 2.21 on Linux: 2.6 GB for lab and test together; and what pip downloads.
+# Measured with TensorFlow 2.21 on Linux: 2.8 GB for lab, test and grading; and what pip downloads.
 ROOM_IN_GB = 3.5
 STAMP = "course.json"
 UNPACKING = "course.half-done"  # lies in the environment while pip is at work in it
