@@ -7,6 +7,9 @@
 | `data` | the images of the course, and the pipelines that feed them to a network |
 | `models` | the networks, each as its paper has it and as we train it |
 | `training` | compile and fit with a live curve, seeds, one format of history, recorded runs |
+| `checkpoints` | the state of a training, kept after every epoch |
+| `devices` | which precision, batch size and data suit this machine |
+| `distributed` | one training on several machines |
 | `anatomy` | any Keras network as a table of shapes, parameters and costs |
 | `explorers` | pictures that answer when you drag: a package of its own |
 | `plots` | the figures of the course: one palette, always with alt text |

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from . import devices
 from .arithmetic import whole_number
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -79,7 +80,7 @@ class Dataset(NamedTuple):
     class_names: tuple[str, ...]
 
 
-def load(name, split, full=False):
+def load(name, split, full=None):
     """The images, labels and class names of a set: `load("mnist", "train")`.
 
     The images are dealt like cards, one of each class in turn: class 0, 1, ..., 9, 0, 1, ...; a
@@ -95,7 +96,8 @@ def load(name, split, full=False):
             complete one: from the folder of sheets that the environment variable `COURSE_DATA`
             names if it is set; otherwise Keras downloads it once, checks its sum, and keeps it. A
             download that was interrupted leaves nothing behind that could be mistaken for the
-            set: run the call again and it starts over.
+            set: run the call again and it starts over. None asks the device: the complete set on
+            a GPU if it is to be had, else the small one.
 
     Returns:
         A `Dataset`.
@@ -113,6 +115,11 @@ def load(name, split, full=False):
         raise ValueError(f"there is no set {name!r}: choose one of {', '.join(DATASETS)}")
     if split not in SPLITS:
         raise ValueError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
+    if full is None and devices.on_gpu():
+        try:
+            return load(name, split, full=True)
+        except (ConnectionError, FileNotFoundError) as problem:
+            print(f"The small set of {name} instead of the complete one: {problem}")
     source = DATASETS[name]
     if not full:
         images, labels = _from_sheets(_small_folder(), name, split, source.small[split])
@@ -322,25 +329,26 @@ def scale(images, low=0.0, high=1.0, border=0):
     return values[np.pad(images, frame)]
 
 
-def pipeline(images, labels, batch_size=128, training=False, augment=None, seed=0):
+def pipeline(images, labels, batch_size=None, training=False, augment=None, seed=0):
     """Batches for `model.fit` and `model.evaluate`, as a `tf.data.Dataset`, in one call.
 
     Args:
         images: `(n, height, width, channels)`, as `scale` gives them.
         labels: `(n,)`.
-        batch_size: images in a batch.
+        batch_size: images in a batch; None takes what suits the device, 128 on a processor.
         training: True gives the images in a new order every epoch, and all batches of equal size:
             the n modulo `batch_size` images at the end of the order sit this epoch out. False
             gives every image, in order.
         augment: for training only: a function `(images, seed) -> images` of a float32 batch and
             an int64 tensor of shape (2,), such as `shift_and_flip()`; it gets a new seed for
             every batch of every epoch.
-        seed: the same one gives the same epochs, in order and in augmentation, if TensorFlow's
-            own seed (`training.set_seed`) is the same too.
+        seed: the same one gives the same epochs, in order and in augmentation.
 
     Returns:
-        A `tf.data.Dataset` of `(images, labels)`. Give `model.fit` its `shuffle=False`: it cannot
-        shuffle batches, and warns that it will not.
+        A `tf.data.Dataset` of `(images, labels)`. For training it has a variable `epoch`, the
+        number of the epoch that comes next: seed and epoch decide the order and the augmentation,
+        so a training that goes on from its third epoch sees what it would have seen. Give
+        `model.fit` its `shuffle=False`: it cannot shuffle batches, and warns that it will not.
 
     Raises:
         ValueError: there are no images or not as many labels, they have not been scaled, or, in
@@ -348,7 +356,10 @@ def pipeline(images, labels, batch_size=128, training=False, augment=None, seed=
     """
     import tensorflow as tf
 
-    count, batch_size = len(images), whole_number(batch_size, "batch_size", 1)
+    count = len(images)
+    if batch_size is None:
+        batch_size = max(1, min(count, devices.found().batch_size))
+    batch_size = whole_number(batch_size, "batch_size", 1)
     if len(labels) != count or count == 0:
         raise ValueError(
             f"each image needs its label: there are {count} images, {len(labels)} labels"
@@ -365,24 +376,39 @@ def pipeline(images, labels, batch_size=128, training=False, augment=None, seed=
 
     # Shuffling the numbers of the images, not the images, is quick and takes no memory. For the
     # same reason there is no cache: the images lie in memory already, and stay there.
-    numbers = tf.data.Dataset.range(count)
-    if training:
-        numbers = numbers.shuffle(count, seed=seed, reshuffle_each_iteration=True)
-    # A last, smaller batch would make TensorFlow trace the training step a second time.
-    batches = numbers.batch(batch_size, drop_remainder=training).map(
-        lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen))
-    )
-    if training and augment is not None:
-        seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
-        batches = tf.data.Dataset.zip((batches, seeds)).map(
-            lambda batch, batch_seed: (augment(batch[0], batch_seed), batch[1])
+    steps, epoch = count // batch_size, tf.Variable(0, dtype="int64", trainable=False)
+
+    def one_epoch(_):
+        now = epoch.read_value()
+        epoch.assign(now + 1)
+        order = tf.random.experimental.stateless_shuffle(tf.range(count), seed=(seed, now))
+        # A last, smaller batch would make TensorFlow trace the training step a second time.
+        chosen = tf.reshape(order[: steps * batch_size], (steps, batch_size))
+        seeds = tf.random.stateless_uniform(
+            (steps, 2), seed=(now, seed), minval=None, maxval=None, dtype="int64"
         )
+        return tf.data.Dataset.from_tensor_slices((chosen, seeds))
+
+    def batch_of(chosen, seeds=None):
+        shown = tf.gather(images, chosen)
+        if training and augment is not None:
+            shown = augment(shown, seeds)
+        return shown, tf.gather(labels, chosen)
+
+    if training:
+        numbers = tf.data.Dataset.from_tensors(0).flat_map(one_epoch)
+        numbers = numbers.apply(tf.data.experimental.assert_cardinality(steps))
+    else:
+        numbers = tf.data.Dataset.range(count).batch(batch_size)
 
     # Two threads of its own and no tuning on the fly: on a few cores, epochs then take equal time.
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 2
-    return batches.prefetch(2).with_options(options)
+    batches = numbers.map(batch_of).prefetch(2).with_options(options)
+    if training:
+        batches.epoch = epoch
+    return batches
 
 
 def shift_and_flip(pixels=4, flip=True, fill=0.0):

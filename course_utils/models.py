@@ -608,7 +608,9 @@ class PadShortcut(layers.Layer):
         self.filters, self.strides = filters, strides
 
     def call(self, maps):
-        kept = maps[:, :: self.strides, :: self.strides]
+        # A mean over one pixel is that pixel: the same as `maps[:, ::strides, ::strides]`, whose
+        # gradient takes TensorFlow six times as long on a CPU.
+        kept = ops.average_pool(maps, 1, self.strides)
         return ops.pad(kept, ((0, 0), (0, 0), (0, 0), (0, self.filters - maps.shape[-1])))
 
     def multiply_adds(self, output_shape):

@@ -5,6 +5,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import base64
+import contextlib
 import json
 import shutil
 import subprocess
@@ -16,8 +17,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis.strategies import floats, integers
 
-from course_utils import data, training
+from course_utils import checkpoints, data, training
 from course_utils.training import HISTORY_KEYS, error_percent, fit, recorded_run, set_seed
 
 ROOT = Path(__file__).parents[1]
@@ -299,9 +302,9 @@ def scramble(path):
     "damage, part",
     [
         (truncate, "history.json"),
-        (truncate, "state.weights.h5"),
-        (scramble, "state.weights.h5"),
-        (Path.unlink, "state.weights.h5"),
+        (truncate, "state.npz"),
+        (scramble, "state.npz"),
+        (Path.unlink, "state.npz"),
     ],
 )
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage, part, kept, capsys):
@@ -317,13 +320,13 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage, part, kept, c
     assert int(model.optimizer.iterations) == 3 * STEPS
     # The third epoch, trained anew, has taken the damaged one's place.
     assert json.loads((folder / "epoch-0003" / "history.json").read_text()) == history
-    model.load_weights(folder / "epoch-0003" / "state.weights.h5")
+    np.load(folder / "epoch-0003" / "state.npz")
 
 
 def test_a_half_written_checkpoint_is_ignored(kept):
     whole, folder = kept
     (folder / "epoch-0003").rename(folder / "half-done")
-    truncate(folder / "half-done" / "state.weights.h5")
+    truncate(folder / "half-done" / "state.npz")
     history = quick_fit(network(), epochs=3, checkpoints=folder)
     assert history["loss"][:2] == whole["loss"][:2]
     assert sorted(path.name for path in folder.iterdir()) == ["epoch-0002", "epoch-0003"]
@@ -335,7 +338,7 @@ def test_an_interruption_while_a_checkpoint_is_written_loses_nothing(kept, monke
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.os, "replace", interrupted)
+    monkeypatch.setattr(checkpoints.os, "replace", interrupted)
     assert len(quick_fit(network(), epochs=5, checkpoints=folder)["loss"]) == 4
     assert (folder / "half-done").exists()
     monkeypatch.undo()
@@ -343,6 +346,66 @@ def test_an_interruption_while_a_checkpoint_is_written_loses_nothing(kept, monke
     history = quick_fit(model, epochs=4, checkpoints=folder)
     assert len(history["loss"]) == 4 and history["loss"][:3] == whole["loss"]
     assert int(model.optimizer.iterations) == 4 * STEPS
+
+
+def test_a_training_that_goes_on_is_the_one_that_never_stopped(interrupt_at, tmp_path):
+    """Order of the images, dropout's seeds, momentum and learning rate: all as if."""
+
+    def dropping():
+        set_seed(0)
+        shape, layers = keras.Input((4, 4, 1)), keras.layers
+        return keras.Sequential([shape, layers.Flatten(), layers.Dropout(0.5), layers.Dense(2)])
+
+    whole = dropping()
+    expected = quick_fit(whole, epochs=4)
+    interrupt_at(2 * STEPS + 3)
+    quick_fit(dropping(), epochs=4, checkpoints=tmp_path)
+    set_seed(77)
+    model = dropping()
+    history = quick_fit(model, epochs=4, checkpoints=tmp_path)
+    for key in HISTORY_KEYS[:-1]:
+        assert history[key] == expected[key]
+    for one, other in zip(state_of(whole), state_of(model), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_resnet_killed_twenty_times_ends_with_the_same_weights(tmp_path):
+    command = [
+        sys.executable,
+        Path(__file__).with_name("killed.py"),
+        tmp_path / "folder",
+        "20",
+        "1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found == {"killed": 20, "difference": 0.0, "same history": True}
+
+
+def test_a_second_training_sees_the_images_in_new_orders():
+    seen, batches, model = [], train_batches(), network()
+    for _ in range(2):
+        fit(model, batches, epochs=2, live="silent")
+        seen.append(int(batches.epoch))
+    assert seen == [2, 4]
+
+
+def test_a_full_disk_does_not_end_a_training(kept, monkeypatch, capsys):
+    whole, folder = kept
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints.np, "savez", full)
+    history = quick_fit(network(), epochs=5, checkpoints=folder)
+    assert len(history["loss"]) == 5
+    told = capsys.readouterr().out
+    assert told.count("No space left on device") == 2 and "no checkpoint of epoch 4" in told
+    assert sorted(path.name for path in folder.iterdir()) == ["epoch-0002", "epoch-0003"]
+    monkeypatch.undo()
+    history = quick_fit(network(), epochs=5, checkpoints=folder)  # from what there is
+    assert history["loss"][:3] == whole["loss"] and len(history["loss"]) == 5
 
 
 def test_checkpoints_of_a_longer_training_are_refused(kept):
@@ -551,7 +614,7 @@ def test_fused_normalisation_is_keras_own(shape, options):
 
 
 @pytest.mark.parametrize(
-    "options", [{"axis": 1}, {"scale": False}, {"center": False}, {"dtype": "mixed_bfloat16"}]
+    "options", [{"axis": 1}, {"scale": False}, {"center": False}, {"dtype": "mixed_float16"}]
 )
 def test_a_normalisation_that_the_kernel_does_not_know_stays_as_it_is(options):
     model = with_batch_norm(**options)
@@ -564,6 +627,81 @@ def test_with_a_gpu_keras_own_normalisation_is_used(monkeypatch):
     model = with_batch_norm()
     with training._fused_batch_norm(model):
         assert "call" not in vars(model.get_layer("norm"))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    side=integers(1, 9),
+    maps=integers(1, 40),
+    batch=integers(2, 20),
+    mean=floats(-2, 2),
+    deviation=floats(0.3, 3),
+)
+def test_fused_normalisation_is_keras_own_for_any_shape(side, maps, batch, mean, deviation):
+    images = np.random.default_rng(0).normal(mean, deviation, (batch, side, side, maps))
+    results = []
+    for fused in (True, False):
+        norm = keras.layers.BatchNormalization(name="norm")
+        model = keras.Sequential([keras.Input((side, side, maps)), norm])
+        for weight in norm.trainable_weights:
+            weight.assign(np.random.default_rng(2).normal(1, 0.3, weight.shape))
+        with training._fused_batch_norm(model) if fused else contextlib.nullcontext():
+            results.append(one_step(model, images.astype("float32")))
+    (found, moving), (expected, expected_moving) = results
+    for ours, keras_own in zip(found, expected, strict=True):
+        unit = max(1.0, np.abs(keras_own).max())
+        np.testing.assert_allclose(ours / unit, keras_own / unit, atol=1e-5)
+    np.testing.assert_allclose(moving, expected_moving, rtol=1e-5, atol=1e-5)
+
+
+def test_fused_normalisation_in_bfloat16_is_keras_own():
+    images = np.random.default_rng(0).normal(1, 2, (16, 6, 5, 3)).astype("float32")
+    plain, fused = (with_batch_norm(dtype="mixed_bfloat16") for _ in range(2))
+    expected, expected_moving = one_step(plain, images)
+    with training._fused_batch_norm(fused):
+        assert "call" in vars(fused.get_layer("norm"))
+        found, moving = one_step(fused, images)
+    assert found[0].dtype == "bfloat16"
+    for ours, keras_own in zip(found, expected, strict=True):
+        ours, keras_own = (np.asarray(each, "float32") for each in (ours, keras_own))
+        unit = np.abs(keras_own).max()
+        np.testing.assert_allclose(ours / unit, keras_own / unit, atol=0.03)  # 8 bits: 1/256
+    np.testing.assert_allclose(moving, expected_moving, rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_a_network_computes_in_another_precision_only_while_it_trains(precision, monkeypatch):
+    model, seen = network(), []
+    look = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append([x.compute_dtype for x in model.layers])
+    )
+    history = quick_fit(model, epochs=20, learning_rate=0.02, callbacks=[look], precision=precision)
+    assert seen[0] == [precision.removeprefix("mixed_")] * 2 + ["float32"]
+    assert [layer.compute_dtype for layer in model.layers] == ["float32"] * 3
+    assert {weight.dtype for weight in model.weights} == {"float32"}
+    assert history["loss"][-1] < 0.6 * history["loss"][0]  # and it learns
+
+
+def test_a_layer_of_ones_own_with_weights_keeps_its_precision():
+    class Own(keras.layers.Layer):
+        def build(self, shape):
+            self.weight = self.add_weight(shape=shape[1:], name="weight")
+
+        def call(self, inputs):
+            assert inputs.dtype == "float32"
+            return inputs * np.float32(2) + self.weight
+
+    layers = keras.layers
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), Own(), layers.Flatten(), layers.Dense(4), layers.Dense(2)]
+    )
+    history = quick_fit(model, epochs=1, precision="mixed_bfloat16")
+    assert len(history["loss"]) == 1
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="precision must be one of float32, .* not 'int8'"):
+        quick_fit(network(), precision="int8")
 
 
 def test_fit_trains_a_normalised_network_and_leaves_keras_layers(tmp_path):

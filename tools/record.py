@@ -2,9 +2,8 @@
 
 Trains with each seed of the recipe and writes `data/runs/<run>.json`. The run that has the name of
 its network also writes `data/weights/<run>.weights.h5`, from the first seed. Interrupt it whenever
-you like and start it again: it goes on after the last finished epoch, with the same weights and
-optimizer, but with the training images in an order of its own. The state until then lies in
-`build/record/`.
+you like and start it again: it goes on after the last finished epoch as if it had never been
+interrupted. The state until then lies in `build/record/`.
 
 The test error is that of the last epoch. The test set chooses nothing: no epoch, no seed, and no
 recipe (a recipe is settled on a part of the training set that is held out, see `--hold-out`).
@@ -158,6 +157,7 @@ def train_one(recipe, seed, state, train, test):
         title=f"{network.name}, seed {seed}",
         live=False,
         checkpoints=state,
+        precision="float32",  # on every machine alike
     )
     if len(history["loss"]) < recipe["epochs"]:
         sys.exit("interrupted: run the same command again to go on")
