@@ -2,10 +2,14 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+
+from course_utils import devices
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -71,3 +75,58 @@ def test_a_notebook_is_measured_with_its_memory_and_not_changed(bench, tmp_path,
     assert seconds.name == "notebook.07_tiny.seconds" and seconds.value > 0
     assert megabytes.name == "notebook.07_tiny.peak_mb" and 300 < megabytes.value < 900
     assert path.read_bytes() == before
+
+
+def test_training_is_compared_in_turns_and_by_medians(bench, monkeypatch, capsys):
+    """With rates of our own; nothing is trained."""
+    turns = []
+    rates = {"pytorch": [90, 100, 5], "keras": [70, 50, 60], "ours": [120, 110, 999]}
+
+    def measured(name, framework, precision):
+        turns.append((name, framework, precision))
+        return [rate * (2 if precision == "mixed_bfloat16" else 1) for rate in rates[framework]]
+
+    monkeypatch.setattr(bench, "images_per_second", measured)
+    monkeypatch.setattr(bench, "matrix_peak", lambda: 1e12)
+    monkeypatch.setattr(bench.bench_training, "check_parameters", lambda name: None)
+    monkeypatch.setattr(devices, "processor_flags", lambda: {"avx512_bf16"})
+    monkeypatch.setattr(bench, "installed", lambda package: True)
+    rows = {row.name: row for row in bench.bench_train(rounds=2)}
+    assert [turn[1] for turn in turns[:6]] == ["pytorch", "keras", "ours"] * 2
+    assert rows["train.resnet20.images_per_second"].value == 120
+    assert rows["train.resnet20.vs_pytorch"].value == pytest.approx(120 / 90)
+    assert rows["train.resnet20.vs_keras"] == ("train.resnet20.vs_keras", 2, "at least 1.4")
+    assert rows["train.vgg_small.bfloat16.vs_float32"].value == 2
+    work = 3 * 2 * 40_551_040 * 120 / 1e12
+    assert rows["train.resnet20.fraction_of_peak"].value == pytest.approx(work)
+    for name in ("lenet5_modern", "alexnet_small", "vgg_small", "resnet20"):
+        assert rows[f"train.{name}.vs_pytorch"].bar == "at least 1"
+
+    monkeypatch.setattr(bench, "installed", lambda package: False)
+    names = {row.name for row in bench.bench_train(rounds=1)}
+    assert "train.resnet20.vs_keras" in names
+    assert not [name for name in names if "pytorch" in name]  # nothing is made up
+    assert "PyTorch is not installed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("framework", ["keras", "ours"])
+def test_a_training_is_timed_by_its_epochs(framework):
+    command = [sys.executable, ROOT / "tools" / "bench_training.py", "lenet5_modern", framework]
+    done = subprocess.run([*command, "float32"], capture_output=True, text=True, check=True)
+    rates = json.loads(done.stdout)
+    assert len(rates) == 3 and min(rates) > 0
+
+
+def test_a_missed_bar_is_said(bench):
+    assert bench.verdict(bench.Row("a", 0.99, "at least 1")) == " (missed)"
+    assert bench.verdict(bench.Row("a", 1.0, "at least 1")) == ""
+    assert bench.verdict(bench.Row("a", 3.01, "at most 3")) == " (missed)"
+    assert bench.verdict(bench.Row("a", 2.9, "at most 3")) == ""
+    assert bench.verdict(bench.Row("a", 7)) == ""
+
+
+def test_ratios_are_drawn(bench, tmp_path):
+    rows = [bench.Row("train.a.vs_b", 1.3, "at least 1"), bench.Row("train.a.vs_c", 0.7)]
+    assert bench.draw(rows, tmp_path / "bench.png")
+    assert (tmp_path / "bench.png").stat().st_size > 5000
+    assert not bench.draw([bench.Row("walk.seconds", 2)], tmp_path / "none.png")

@@ -8,6 +8,7 @@ To add rows: write a function that yields a `Row` for each number, and enter it 
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
@@ -23,11 +24,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+import bench_training
 import lab
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
 RESULTS = ROOT / "build" / "bench.json"
+INSTALL = '.venv/bin/python -m pip install "torch>=2.5" "scipy>=1.13"'
 
 
 class Row(NamedTuple):
@@ -135,6 +138,92 @@ def bench_conv2d():
     # The loops run once, on the full case: they take seconds.
     (loops,) = times_of(lambda: conv2d_loops(images, kernels), rounds=1, calls=1)
     yield Row("conv2d.vs_loops", ratio(loops, ours), "at least 100")
+    if not installed("scipy"):
+        print(f"  SciPy is not installed, so it is left out ({INSTALL})")
+        return
+    from scipy import signal
+
+    def by_scipy():  # it knows no channels and no filters: each pair by itself, and their sum
+        for image in images:
+            for kernel in kernels.transpose(3, 0, 1, 2):
+                sum(
+                    signal.correlate2d(image[..., depth], kernel[..., depth], "valid")
+                    for depth in range(3)
+                )
+
+    (scipys,) = times_of(by_scipy, rounds=1, calls=3)
+    yield Row("conv2d.vs_scipy", ratio(scipys, ours), "at least 1")
+
+
+def bench_train(rounds=3):
+    """Training, in images a second: ours against PyTorch (channels-last) and against plain Keras.
+
+    The same network, batch of 128, optimizer and precision; each framework in a process of its
+    own, in turns. `fraction_of_peak` is the share of the machine's best matrix product that our
+    training reaches in float32, counting three times the multiply-adds of the forward pass (once
+    forward, twice backward) and nothing else: no normalisation, no pooling, no update.
+    """
+    from course_utils import devices, models
+    from course_utils.anatomy import anatomy
+
+    frameworks = list(bench_training.FRAMEWORKS)
+    if not installed("torch"):
+        print(f"  PyTorch is not installed, so it is left out ({INSTALL})")
+        frameworks.remove("pytorch")
+    precisions = dict.fromkeys(["float32", devices.found().precision])  # without doubles
+    peak = matrix_peak()
+    yield Row("peak.gflops", peak / 1e9)
+    for name, (network, _, _) in bench_training.NETWORKS.items():
+        for precision in precisions:
+            short = precision.removeprefix("mixed_")
+            print(f"  {name} in {short} ...", flush=True)
+            if "pytorch" in frameworks:
+                bench_training.check_parameters(name)
+            # Plain Keras computes in float32 unless it is told otherwise.
+            taking_part = [each for each in frameworks if each != "keras" or short == "float32"]
+            rates = {framework: [] for framework in taking_part}
+            for _ in range(rounds):
+                for framework in taking_part:
+                    rates[framework] += images_per_second(name, framework, precision)
+            rate = {framework: statistics.median(each) for framework, each in rates.items()}
+            where = f"train.{name}" if short == "float32" else f"train.{name}.{short}"
+            yield Row(f"{where}.images_per_second", rate["ours"])
+            if "pytorch" in rate:
+                yield Row(f"{where}.vs_pytorch", rate["ours"] / rate["pytorch"], "at least 1")
+            if short == "float32":
+                bar = "at least 1.4" if name == "resnet20" else ""
+                yield Row(f"{where}.vs_keras", rate["ours"] / rate["keras"], bar)
+                in_float32 = rate["ours"]
+                work = 3 * 2 * anatomy(getattr(models, network)).multiply_adds
+                yield Row(f"{where}.fraction_of_peak", work * rate["ours"] / peak)
+            else:
+                yield Row(f"{where}.vs_float32", rate["ours"] / in_float32)
+
+
+def installed(package):
+    """Whether a package is there to be compared with."""
+    return importlib.util.find_spec(package) is not None
+
+
+def images_per_second(name, framework, precision):
+    """Of each timed epoch of one training, in a process of its own."""
+    script = ROOT / "tools" / "bench_training.py"
+    command = [sys.executable, script, name, framework, precision]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"bench: {name} by {framework} failed:\n{done.stderr}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def matrix_peak(size=2048):
+    """Floating-point operations a second of the fastest float32 matrix product we can get."""
+    import numpy as np
+    import tensorflow as tf
+
+    factor = np.random.default_rng(0).standard_normal((size, size), dtype="float32")
+    tensor = tf.constant(factor)
+    (seconds,) = times_of(lambda: tf.linalg.matmul(tensor, tensor).numpy(), rounds=5, calls=5)
+    return 2 * size**3 / min(seconds)
 
 
 def bench_import(repeats=7):
@@ -305,6 +394,7 @@ def hand_in(place, submissions):
 
 
 PARTS = {
+    "train": bench_train,
     "conv2d": bench_conv2d,
     "import": bench_import,
     "explorer": bench_explorer,
@@ -343,15 +433,66 @@ def main(arguments=None):
         rows += PARTS[part]()
 
     kept = json.loads(RESULTS.read_text()) if only and RESULTS.exists() else {}
-    kept = {name: value for name, value in kept.items() if name.split(".")[0] not in parts}
+    measured = {row.name.split(".")[0] for row in rows} | set(parts)
+    kept = {name: value for name, value in kept.items() if name.split(".")[0] not in measured}
     results = kept | {row.name: round(float(row.value), 4) for row in rows}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
 
     print(f"\n{measured_on}")
     for row in rows:
-        print(f"{row.name:<36} {row.value:>9.4g}   {row.bar}")
+        print(f"{row.name:<44} {row.value:>9.4g}   {row.bar}{verdict(row)}")
     print(f"-> {RESULTS.relative_to(RESULTS.parents[1])}")
+    picture = RESULTS.with_suffix(".png")
+    if draw(rows, picture):
+        print(f"-> {picture.relative_to(picture.parents[1])}")
+
+
+def verdict(row):
+    """' (missed)' behind a bar that a number does not reach, else ''."""
+    sign, _, bound = row.bar.rpartition(" ")
+    missed = {
+        "at least": lambda: row.value < float(bound),
+        "at most": lambda: row.value > float(bound),
+    }
+    return " (missed)" if sign in missed and missed[sign]() else ""
+
+
+def draw(rows, path):
+    """A picture of the ratios, one line each, on a logarithmic axis; tells whether there is one."""
+    from matplotlib.figure import Figure
+
+    from course_utils import plots
+
+    ratios = [row for row in rows if ".vs_" in row.name][::-1]
+    if not ratios:
+        return False
+    figure = Figure(figsize=(7.5, 0.8 + 0.26 * len(ratios)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(1, color=plots.PALETTE["neutral"], linewidth=1)
+    for place, row in enumerate(ratios):
+        reached = not verdict(row)
+        role, marker = ("output", "o") if reached else ("lost", "X")
+        axes.plot(row.value, place, marker, color=plots.PALETTE[role])
+        axes.annotate(
+            f"{row.value:.3g}",
+            (row.value, place),
+            xytext=(7, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+        if row.bar:
+            bound = float(row.bar.split()[-1])
+            axes.plot(bound, place, "|", color="black", markersize=11)
+    axes.set(xscale="log", yticks=range(len(ratios)), xlabel="times as fast, or as long")
+    axes.set_yticklabels([row.name for row in ratios])
+    axes.margins(x=0.12)
+    axes.set_title(
+        "Ratios of one run: a circle reaches its bar ( | ) or has none, a cross misses it"
+    )
+    figure.savefig(path)
+    return True
 
 
 if __name__ == "__main__":

@@ -1,0 +1,201 @@
+"""One training on two processes is that of one, whoever dies on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pytest
+
+from course_utils import distributed
+
+# Rounding differs between one process and two. A ReLU that falls on the other side makes a small
+# difference a larger one, and training makes that grow: so few steps, and small ones.
+RECIPE = ["--epochs", "2", "--learning-rate", "0.01"]
+
+
+def start(folder, *options):
+    """Starts the program, with checkpoints and weights in `folder`."""
+    places = ["--checkpoints", folder / "kept", "--weights", folder / "weights.npz"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "course_utils.distributed", *options, *map(str, places)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test run in the background of a shell would hand on that Ctrl-C is to be ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def end(program):
+    """What a program printed and its status; the test fails if it hangs."""
+    try:
+        out, errors = program.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        for each in [*psutil.Process(program.pid).children(recursive=True), program]:
+            each.kill()
+        raise
+    return SimpleNamespace(lines=out.splitlines(), errors=errors, status=program.returncode)
+
+
+def weights_of(folder):
+    with np.load(folder / "weights.npz") as kept:
+        return [kept[name] for name in kept.files]
+
+
+def difference(one, other):
+    return max(np.abs(a - b).max() for a, b in zip(weights_of(one), weights_of(other), strict=True))
+
+
+def losses(folder):
+    newest = sorted((folder / "kept").glob("epoch-*"))[-1]
+    return json.loads((newest / "history.json").read_text())["loss"]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    found = end(start(folder, *RECIPE))
+    assert found.status == 0, found.errors
+    return folder
+
+
+def test_one_process_tells_how_it_goes_and_learns(alone):
+    again = end(start(alone, *RECIPE))  # all is there: nothing is trained again
+    assert again.lines == [] and again.status == 0
+    first, second = losses(alone)
+    assert second < 0.8 * first
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("together")
+    found = end(start(folder, *RECIPE, "--local", "2"))
+    assert found.status == 0, found.errors
+    assert [line.partition(":")[0] for line in found.lines] == ["epoch 1 of 2", "epoch 2 of 2"]
+    return folder
+
+
+def test_two_processes_train_to_the_weights_of_one(alone, together):
+    assert difference(alone, together) < 1e-4
+    np.testing.assert_allclose(losses(together), losses(alone), rtol=1e-4)
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+def test_a_worker_that_is_killed_is_survived(worker, together, tmp_path):
+    program = start(tmp_path, *RECIPE, "--local", "2")
+    while not (tmp_path / "kept" / "epoch-0001").exists():
+        assert program.poll() is None, program.stderr.read()
+        time.sleep(0.005)
+    workers = sorted(psutil.Process(program.pid).children(), key=lambda each: each.cmdline()[-1])
+    workers[worker].kill()
+    found = end(program)
+    assert found.status == 0, found.errors
+    assert "a worker died: all are started again, from the last checkpoint" in found.lines
+    assert sum(line.startswith("epoch 1 of 2") for line in found.lines) == 1  # not trained again
+    assert difference(tmp_path, together) < 1e-4
+    assert not [each for each in workers if each.is_running()]
+
+
+def test_a_worker_that_loses_another_ends_and_says_so(tmp_path):
+    """Started by hand, where nobody watches: whoever started them can start all again."""
+    addresses = ",".join(f"127.0.0.1:{port}" for port in distributed.free_ports(2))
+    named = ["--epochs", "500", "--workers", addresses, "--index"]
+    first, second = (start(tmp_path, *named, str(index)) for index in (0, 1))
+    while not (tmp_path / "kept" / "epoch-0001").exists():
+        assert first.poll() is None and second.poll() is None
+        time.sleep(0.02)
+    second.kill()
+    left = end(first)
+    assert left.status == distributed.LOST
+    assert left.errors.splitlines()[-1].startswith("distributed: lost another worker")
+    end(second)
+
+
+def test_normalisation_is_that_of_the_whole_batch(tmp_path):
+    recipe = ["--network", "resnet_cifar", "--data", "cifar10", "--batch", "1000", "--epochs", "1"]
+    for name, options in {"one": [], "two": ["--local", "2"]}.items():
+        (tmp_path / name).mkdir()
+        found = end(start(tmp_path / name, *recipe, "--learning-rate", "0.001", *options))
+        assert found.status == 0, found.errors
+    for one, two in zip(weights_of(tmp_path / "one"), weights_of(tmp_path / "two"), strict=True):
+        # The moving variances are sums of a million squares: their last digits are not the same.
+        np.testing.assert_allclose(one, two, rtol=1e-3, atol=1e-4)
+
+
+def test_ctrl_c_ends_all_of_them(tmp_path):
+    program = start(tmp_path, "--epochs", "500", "--local", "2")
+    while not (tmp_path / "kept" / "epoch-0001").exists():
+        assert program.poll() is None, program.stderr.read()
+        time.sleep(0.02)
+    workers = psutil.Process(program.pid).children()
+    for each in [program, *workers]:  # as a terminal does
+        os.kill(each.pid, signal.SIGINT)
+    found = end(program)
+    assert found.status == 130 and "run the same line again to go on" in found.errors
+    assert not [each for each in workers if each.is_running()]
+
+
+def test_workers_that_go_on_dying_are_given_up(monkeypatch, capsys):
+    monkeypatch.setattr(distributed, "first_failure", lambda workers: -signal.SIGKILL)
+    assert distributed.main(["--local", "2", "--restarts", "1"]) == 1
+    told = capsys.readouterr()
+    assert told.out.count("a worker died: all are started again, from the beginning") == 1
+    assert "workers died 2 times" in told.err
+
+
+# --- Who am I? ------------------------------------------------------------------------------------
+
+
+def found(environment, *arguments):
+    return distributed.cluster(distributed.parser().parse_args(arguments), environment)
+
+
+def test_the_command_line_names_the_workers():
+    assert found({}, "--workers", "a:1,b:2", "--index", "1") == (["a:1", "b:2"], 1)
+    assert found({}) == (["alone"], 0)
+
+
+def test_an_engine_may_name_them():
+    config = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}
+    assert found({"TF_CONFIG": json.dumps(config)}) == (["a:1", "b:2"], 1)
+    kubernetes = {"JOB_COMPLETION_INDEX": "1"}
+    assert found(kubernetes, "--workers", "a:1,b:2") == (["a:1", "b:2"], 1)
+
+
+def test_slurm_names_them(monkeypatch):
+    asked = []
+
+    def scontrol(command, **_):
+        asked.append(command)
+        return SimpleNamespace(stdout="node07\nnode08\n")
+
+    monkeypatch.setattr(distributed.subprocess, "run", scontrol)
+    slurm = {"SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_JOB_NODELIST": "node[07-08]"}
+    assert found(slurm) == (["node07:2222", "node08:2222"], 1)
+    assert asked == [["scontrol", "show", "hostnames", "node[07-08]"]]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--workers", "a:1,b:2"], "--index must be 0 to 1 for 2 workers"),
+        (["--workers", "a:1,b:2", "--index", "2"], "--index must be 0 to 1 for 2 workers"),
+        (
+            ["--workers", "a:1,b:2", "--index", "0", "--batch", "127"],
+            "--batch 127 cannot be shared by 2 workers",
+        ),
+        (["--data", "imagenet"], "--data: there is no set 'imagenet'"),
+        (["--network", "lenet6"], "--network: course_utils.models has no 'lenet6'"),
+        (["--batch", "99999"], "--batch must be from 1 to 10000, not 99999"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(arguments, message, capsys):
+    assert distributed.main(arguments) == 1
+    told = capsys.readouterr().err
+    assert told.startswith(f"distributed: {message}") and told.count("\n") == 1
