@@ -467,30 +467,32 @@ def draw(rows, path):
     ratios = [row for row in rows if ".vs_" in row.name][::-1]
     if not ratios:
         return False
-    figure = Figure(figsize=(7.5, 0.8 + 0.26 * len(ratios)), layout="constrained")
+    looks = {"reaches its bar, or has none": ("output", "o"), "misses it": ("lost", "X")}
+    figure = Figure(figsize=(7.5, 1.2 + 0.26 * len(ratios)), layout="constrained")
     axes = figure.subplots()
     axes.axvline(1, color=plots.PALETTE["neutral"], linewidth=1)
     for place, row in enumerate(ratios):
-        reached = not verdict(row)
-        role, marker = ("output", "o") if reached else ("lost", "X")
+        role, marker = list(looks.values())[bool(verdict(row))]
         axes.plot(row.value, place, marker, color=plots.PALETTE[role])
-        axes.annotate(
-            f"{row.value:.3g}",
-            (row.value, place),
-            xytext=(7, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-        )
+        where = {"xytext": (8, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
+        axes.annotate(f"{row.value:.3g}", (row.value, place), **where)
         if row.bar:
-            bound = float(row.bar.split()[-1])
-            axes.plot(bound, place, "|", color="black", markersize=11)
-    axes.set(xscale="log", yticks=range(len(ratios)), xlabel="times as fast, or as long")
-    axes.set_yticklabels([row.name for row in ratios])
+            axes.plot(float(row.bar.split()[-1]), place, "|", color="black", markersize=11)
+    for name, (role, marker) in looks.items():
+        axes.plot([], [], marker, color=plots.PALETTE[role], label=name)
+    axes.plot([], [], "|", color="black", markersize=11, label="the bar")
+    figure.legend(loc="outside lower left", ncols=3, fontsize=8)
+    axes.set(xscale="log", yticks=range(len(ratios)), xlabel="ratio, on a logarithmic axis")
+    how = {True: "times as long as", False: "times as fast as"}
+    parts = [row.name.partition(".vs_") for row in ratios]
+    long = [row.bar.startswith("at most") for row in ratios]
+    labels = [
+        f"{ours}: {how[each]} {other}" for (ours, _, other), each in zip(parts, long, strict=True)
+    ]
+    axes.set_yticklabels([label.replace("train.", "training ") for label in labels])
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.margins(x=0.12)
-    axes.set_title(
-        "Ratios of one run: a circle reaches its bar ( | ) or has none, a cross misses it"
-    )
+    axes.set_title("What one run measured")
     figure.savefig(path)
     return True
 
