@@ -289,7 +289,7 @@ def parser():
     found.add_argument("--full", action="store_true", help="the complete set, not the small one")
     found.add_argument("--epochs", type=int, default=3)
     found.add_argument("--batch", type=int, default=128, help="images in a batch, of all workers")
-    found.add_argument("--learning-rate", type=float, default=0.05, help="at its peak")
+    found.add_argument("--learning-rate", type=float, default=0.01, help="at its peak")
     found.add_argument("--seed", type=int, default=0)
     found.add_argument("--checkpoints", help="a folder that all workers share")
     found.add_argument("--weights", help="where the weights go in the end, as .npz")

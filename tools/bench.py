@@ -165,7 +165,9 @@ def bench_train(rounds=3):
     """
     from course_utils import devices, models
     from course_utils.anatomy import anatomy
+    from course_utils.environment import quiet_tensorflow
 
+    quiet_tensorflow()
     frameworks = list(bench_training.FRAMEWORKS)
     if not installed("torch"):
         print(f"  PyTorch is not installed, so it is left out ({INSTALL})")
@@ -182,7 +184,7 @@ def bench_train(rounds=3):
             # Plain Keras computes in float32 unless it is told otherwise.
             taking_part = [each for each in frameworks if each != "keras" or short == "float32"]
             rates = {framework: [] for framework in taking_part}
-            for _ in range(rounds):
+            for _ in range(rounds if short == "float32" else 1):
                 for framework in taking_part:
                     rates[framework] += images_per_second(name, framework, precision)
             rate = {framework: statistics.median(each) for framework, each in rates.items()}
@@ -430,7 +432,9 @@ def main(arguments=None):
     measured_on, rows = machine(), []
     for part in parts:
         print(f"{part} ...", flush=True)
-        rows += PARTS[part]()
+        for row in PARTS[part]():
+            rows.append(row)
+            print(f"  {row.name} {row.value:.4g}", flush=True)  # a long run shows how far it is
 
     kept = json.loads(RESULTS.read_text()) if only and RESULTS.exists() else {}
     measured = {row.name.split(".")[0] for row in rows} | set(parts)
