@@ -163,11 +163,12 @@ def bench_train(rounds=3):
     training reaches in float32, counting three times the multiply-adds of the forward pass (once
     forward, twice backward) and nothing else: no normalisation, no pooling, no update.
     """
-    from course_utils import devices, models
-    from course_utils.anatomy import anatomy
     from course_utils.environment import quiet_tensorflow
 
     quiet_tensorflow()
+    from course_utils import devices, models
+    from course_utils.anatomy import anatomy
+
     frameworks = list(bench_training.FRAMEWORKS)
     if not installed("torch"):
         print(f"  PyTorch is not installed, so it is left out ({INSTALL})")
@@ -495,6 +496,7 @@ def draw(rows, path):
     ]
     axes.set_yticklabels([label.replace("train.", "training ") for label in labels])
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")  # where all ratios lie close together
     axes.margins(x=0.12)
     axes.set_title("What one run measured")
     figure.savefig(path)
