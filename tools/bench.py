@@ -466,6 +466,7 @@ def verdict(row):
 def draw(rows, path):
     """A picture of the ratios, one line each, on a logarithmic axis; tells whether there is one."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
 
     from course_utils import plots
 
@@ -496,7 +497,7 @@ def draw(rows, path):
     ]
     axes.set_yticklabels([label.replace("train.", "training ") for label in labels])
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")  # where all ratios lie close together
+    axes.xaxis.set_minor_formatter(LogFormatter())  # only where all lie close together
     axes.margins(x=0.12)
     axes.set_title("What one run measured")
     figure.savefig(path)
