@@ -125,6 +125,37 @@ def test_a_missed_bar_is_said(bench):
     assert bench.verdict(bench.Row("a", 7)) == ""
 
 
+def test_conv2d_still_decides_how_many_threads_numpy_has(bench):
+    """The number is read at NumPy's import: nothing that the bench imports may come before."""
+    code = "import sys; sys.path.insert(0, 'tools'); import bench; print('numpy' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+    assert next(iter(bench.PARTS)) == "conv2d"
+
+
+def test_no_framework_gets_a_gpu_that_the_others_have_not(bench, monkeypatch):
+    seen = {}
+
+    def run(command, env, **options):
+        seen.update(env)
+        return subprocess.CompletedProcess(command, 0, "[1.0, 2.0]\n", "")
+
+    monkeypatch.setattr(bench.subprocess, "run", run)
+    assert bench.images_per_second("resnet20", "ours", "float32") == [1, 2]
+    assert seen["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
+def test_a_table_for_a_page(bench):
+    rows = [bench.Row("walk.vs_run", 0.5, "at least 1"), bench.Row("walk.seconds", 2)]
+    lines = bench.markdown("a machine", rows).splitlines()
+    assert lines[2:4] == [
+        "| `walk.vs_run` | 0.5 | at least 1 (missed) |",
+        "| `walk.seconds` | 2 |  |",
+    ]
+    assert lines[-1] == "a machine"
+
+
 def test_ratios_are_drawn(bench, tmp_path):
     rows = [bench.Row("train.a.vs_b", 1.3, "at least 1"), bench.Row("train.a.vs_c", 0.7)]
     assert bench.draw(rows, tmp_path / "bench.png")

@@ -12,8 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
@@ -30,6 +28,8 @@ BATCH, EPOCHS = 128, 4
 
 def examples(name):
     """Random images and labels: what they show makes no difference to the time."""
+    import numpy as np
+
     _, shape, count = NETWORKS[name]
     random = np.random.default_rng(0)
     images = random.standard_normal((count, *shape), dtype="float32")
@@ -106,6 +106,7 @@ def prepared(name):
 def check_parameters(name):
     """Raises where PyTorch's network is not the course's."""
     import bench_pytorch
+    import numpy as np
 
     _, models = start_keras()
     model = getattr(models, NETWORKS[name][0])()
