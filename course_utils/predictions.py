@@ -1,0 +1,392 @@
+"""Predictions: say what will come before a cell tells it, and see later how right you were.
+
+    guess = predict("How many windows of 3 fit into 7 pixels, two apart?")
+    guess
+
+    guess.against(output_size(7, 3, 2))
+
+The first cell shows the question with a field for a number, or with a button for each choice. The
+second prints `3`, or `3. You said 2.` if you said something. Running all cells never waits for you.
+
+What you said is kept in `.progress.json` beside the course, and nowhere else: nothing leaves your
+machine. `summary` looks back at the end of a notebook, `progress` over all notebooks and exercises,
+and `again` asks anew what was missed: after one day, after three and after seven.
+"""
+
+import ast
+import json
+import math
+import os
+import re
+from datetime import date, timedelta
+from html import escape
+from pathlib import Path
+
+COURSE = Path(__file__).resolve().parents[1]
+PROGRESS = COURSE / ".progress.json"
+DAYS = (1, 3, 7)  # until a question that was missed is asked again, and again
+NOTHING = {"predictions": {}, "exercises": {}}
+
+_asked = {}  # the predictions of this kernel by question, in the order in which they were asked
+_told = set()  # problems with the file that were told already
+
+
+class Prediction:
+    """A question, what you say, and what came.
+
+    Attributes:
+        question: a sentence.
+        choices: what can be said; empty where a number is.
+        said: your prediction, None as long as there is none.
+        sure: whether you said that you are.
+    """
+
+    def __init__(self, question, choices=()):
+        self.question, self.choices = question, choices
+        self.said, self.sure = None, False
+        self._view = None
+
+    def say(self, answer, sure=False):
+        """Predict by code what the buttons or the field predict by hand.
+
+        Raises:
+            ValueError: it is none of the choices, or no number where a number is asked for.
+        """
+        if self.choices and answer not in self.choices:
+            raise ValueError(f"{answer!r} is none of {_listed(self.choices)}")
+        self.said = answer if self.choices else _number(answer)
+        self.sure = bool(sure)
+
+    def against(self, value, within=0.0):
+        """Say what came, and what you had said.
+
+        Args:
+            value: what came: one of the choices, or a number.
+            within: how far a predicted number may be off, as a share of what came: 0.1 for a tenth.
+
+        Raises:
+            ValueError: the question asks for a number and `value` is none.
+        """
+        value = value if self.choices else _number(value)
+        if self.said is None:
+            print(_shown(value))
+            return
+        print(f"{_shown(value)}. You said {_shown(self.said)}{', and were sure' * self.sure}.")
+        if not self.choices or value in self.choices:  # or nobody could have been right
+            _keep(self.question, _entry(self, value, within))
+
+    def is_right(self, value, within=0.0):
+        """Whether that is what was said; a number may be off by a share of what came."""
+        if self.said is None or self.choices:
+            return bool(self.said == value)
+        return abs(self.said - value) <= within * abs(value) + 1e-9
+
+    @property
+    def view(self):
+        """The controls, made when they are shown for the first time."""
+        self._view = self._view or _controls(self)
+        return self._view
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        """The controls, and for a page that runs nothing the question."""
+        ways = "; ".join(map(_shown, self.choices)) or "a number"
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.view.model_id}
+        return {
+            "application/vnd.jupyter.widget-view+json": view,
+            "text/plain": f"Your prediction: {self.question} ({ways})",
+        }
+
+
+def predict(question, *choices):
+    """Ask for a prediction: a `Prediction`, whose `against` tells in the next cell what came.
+
+    Args:
+        question: a sentence that ends in a question mark.
+        choices: two or more words, numbers or truth values, different from each other; without
+            any, a number is asked for.
+
+    Raises:
+        ValueError: the question is empty, or there is one choice only, or one that stands twice.
+    """
+    if not isinstance(question, str) or not question.strip():
+        raise ValueError(f"question must be a sentence, not {question!r}")
+    if len(choices) == 1 or len({_shown(choice) for choice in choices}) < len(choices):
+        raise ValueError(f"choices must be two or more, and all different, not {_listed(choices)}")
+    _asked[question] = Prediction(question, choices)
+    return _asked[question]
+
+
+def summary():
+    """Say how the predictions of this notebook went, and where to read again."""
+    kept = _read()["predictions"]
+    entries = [kept[question] for question in _asked if question in kept]
+    if not entries:
+        print(
+            f"{len(_asked)} questions asked, none predicted. The answers teach more after a guess."
+        )
+        return
+    missed = [entry for entry in entries if not entry["right"]]
+    sure = [entry for entry in missed if entry["sure"]]
+    print(
+        f"{len(entries)} of {len(_asked)} questions predicted, {len(entries) - len(missed)} right."
+    )
+    if sure:
+        print(f"Sure and wrong: {len(sure)}. These are worth the most.")
+    for entry in sorted(missed, key=lambda entry: not entry["sure"]):
+        print(
+            f"- {entry['question']} {entry['came']}, not {entry['said']}. {_where(entry['question'])}"
+        )
+
+
+def progress():
+    """Say how far you are: predictions by notebook, and questions by exercise."""
+    kept = _read()
+    rows = []
+    for notebook, questions in _questions().items():
+        entries = [kept["predictions"][each] for each in questions if each in kept["predictions"]]
+        right = sum(entry["right"] for entry in entries)
+        rows.append((notebook, f"{len(entries)} of {len(questions)} predicted, {right} right"))
+    for exercise, questions in kept["exercises"].items():
+        rows.append((exercise, f"{sum(questions.values())} of {len(questions)} questions right"))
+    width = max((len(name) for name, _ in rows), default=0)
+    print("\n".join(f"{name:{width}}  {text}" for name, text in rows) or "Nothing yet.")
+
+
+def again(today=None):
+    """Ask anew what was missed and is due: a control that shows each question with its answer.
+
+    Args:
+        today: a `datetime.date`, for a look ahead.
+    """
+    today = today or date.today()
+    due = [
+        entry
+        for entry in _read()["predictions"].values()
+        if "again" in entry and entry["again"] <= today.isoformat()
+    ]
+    if not due:
+        print("Nothing to ask again today.")
+        return None
+    import ipywidgets as widgets
+
+    return widgets.VBox([_asked_again(entry, today) for entry in due])
+
+
+def note_exercise(exercise, question, right):
+    """Keep whether a question of an exercise is right by now; `checks` calls it.
+
+    Args:
+        exercise: its name, `ex02_output_size` say.
+        question: its name.
+        right: whether all its public cases are right.
+    """
+    kept = _read()
+    questions = kept["exercises"].setdefault(exercise, {})
+    if questions.get(question) != bool(right):
+        questions[question] = bool(right)
+        _write(kept)
+
+
+# ---------------------------------------------------------------------------------------------
+# What was said, in a file
+# ---------------------------------------------------------------------------------------------
+
+
+def _entry(prediction, value, within):
+    """What is kept of a prediction; one that was missed says when to ask again."""
+    right = prediction.is_right(value, within)
+    entry = {
+        "question": prediction.question,
+        "choices": [_shown(choice) for choice in prediction.choices],
+        "said": _shown(prediction.said),
+        "sure": prediction.sure,
+        "came": _shown(value),
+        "within": within,
+        "right": right,
+    }
+    if not right:
+        entry |= {"step": 0, "again": _days_after(date.today(), DAYS[0])}
+    return entry
+
+
+def _days_after(day, days):
+    return (day + timedelta(days)).isoformat()
+
+
+def _keep(question, entry):
+    kept = _read()  # another notebook may have written since
+    kept["predictions"][question] = entry
+    _write(kept)
+
+
+def _read():
+    """The kept progress; a file that is damaged is moved aside, not written over."""
+    try:
+        kept = json.loads(PROGRESS.read_text(encoding="utf-8"))
+        if not all(isinstance(kept[part], dict) for part in NOTHING):
+            raise ValueError
+    except FileNotFoundError:
+        kept = json.loads(json.dumps(NOTHING))
+    except (OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(json.dumps(NOTHING))
+        aside = PROGRESS.with_name(".progress.damaged.json")
+        try:
+            os.replace(PROGRESS, aside)
+            _tell(
+                f"{PROGRESS.name} could not be read: it is {aside.name} now, and a new one begins"
+            )
+        except OSError as problem:
+            _tell(
+                f"{PROGRESS.name} cannot be read ({problem.strerror}): your progress is not shown"
+            )
+    return kept
+
+
+def _write(kept):
+    """Writes the file whole or not at all; where it cannot be written, that is said once."""
+    part = PROGRESS.with_name(f".progress.{os.getpid()}.part")
+    try:
+        part.write_text(json.dumps(kept, indent=1, ensure_ascii=False), encoding="utf-8")
+        os.replace(part, PROGRESS)
+    except OSError as problem:
+        part.unlink(missing_ok=True)
+        _tell(
+            f"your progress cannot be kept in {PROGRESS.name} ({problem.strerror}): go on all the same"
+        )
+
+
+def _tell(text):
+    if text not in _told:
+        _told.add(text)
+        print(text)
+
+
+# ---------------------------------------------------------------------------------------------
+# Where a question stands
+# ---------------------------------------------------------------------------------------------
+
+
+def _questions():
+    """From the name of each notebook to its questions, with the heading that each stands under."""
+    notebooks = {}
+    for path in sorted((COURSE / "notebooks").glob("[0-9][0-9]_*.ipynb")):
+        heading, questions = "", {}
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "markdown":
+                heading = ([heading] + re.findall(r"^#+ (.*)$", source, re.MULTILINE))[-1]
+            elif "predict(" in source:
+                questions |= dict.fromkeys(_questions_in(source), heading)
+        if questions:
+            notebooks[path.stem] = questions
+    return notebooks
+
+
+def _questions_in(source):
+    """The first argument of each call of `predict` in a cell."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [
+        call.args[0].value
+        for call in calls
+        if getattr(call.func, "id", getattr(call.func, "attr", None)) == "predict"
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+    ]
+
+
+def _where(question):
+    for notebook, questions in _questions().items():
+        if question in questions:
+            return f"Read again: {notebook}, '{questions[question]}'."
+    return ""
+
+
+# ---------------------------------------------------------------------------------------------
+# The controls
+# ---------------------------------------------------------------------------------------------
+
+
+def _controls(prediction):
+    """The question, its choices or a field, 'I am sure', and a line that says what was noted."""
+    import ipywidgets as widgets
+
+    from .explorers.shell import KEYS
+
+    words = [_shown(choice) for choice in prediction.choices]
+    if words:
+        answer = widgets.ToggleButtons(options=words, value=None)
+    else:
+        answer = widgets.Text(placeholder="a number", continuous_update=False)
+        answer.layout.width = "120px"
+    sure = widgets.Checkbox(description="I am sure", indent=False)
+    line = widgets.HTML()
+
+    def note(_):
+        if not answer.value:
+            return
+        try:
+            value = prediction.choices[words.index(answer.value)] if words else answer.value
+            prediction.say(value, sure.value)
+            line.value = f'<div role="status">Noted: {escape(_shown(prediction.said))}.</div>'
+        except ValueError as problem:
+            line.value = f'<div role="alert">{escape(str(problem))}</div>'
+
+    answer.observe(note, "value")
+    sure.observe(note, "value")
+    question = widgets.HTML(f"<b>{escape(prediction.question)}</b>")
+    row = widgets.HBox([answer, sure, line], layout=widgets.Layout(flex_flow="row wrap"))
+    keys = widgets.HTML(KEYS, layout=widgets.Layout(display="none"))
+    view = widgets.VBox([question, row, keys])
+    view.add_class("course-explorer")  # whose keys stay its own
+    return view
+
+
+def _asked_again(entry, today):
+    """The controls of a question that is asked anew; it tells its answer once something is said."""
+    import ipywidgets as widgets
+
+    prediction = Prediction(entry["question"], tuple(entry["choices"]))
+    answer = widgets.HTML()
+
+    def tell(_):
+        if prediction.said is None:
+            return
+        said, came = _shown(prediction.said), entry["came"]
+        value = came if prediction.choices else _number(came)
+        right = prediction.is_right(value, entry["within"])
+        answer.value = f"{escape(came)}. {'Right.' if right else escape(_where(entry['question']))}"
+        step = entry["step"] + 1 if right else 0
+        kept = {key: value for key, value in entry.items() if key not in ("again", "step")}
+        if step < len(DAYS):
+            kept |= {"again": _days_after(today, DAYS[step]), "step": step}
+        _keep(entry["question"], {**kept, "said": said, "right": right})
+
+    row = prediction.view.children[1]
+    row.children[0].observe(tell, "value")
+    return widgets.VBox([prediction.view, answer])
+
+
+def _number(value):
+    """A number from a number or a text like '1,568' or '12 %'; ValueError for anything else."""
+    text = str(value).strip().replace("−", "-").removesuffix("%").strip()
+    if re.fullmatch(r"-?[1-9]\d{0,2}(,\d{3})+(\.\d+)?", text):
+        text = text.replace(",", "")
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError(f"a number is needed, with a point for decimals, not {value!r}")
+    return number
+
+
+def _shown(value):
+    """A value as a learner would write it: `2`, not `2.0`; `yes` for True."""
+    value = value.item() if hasattr(value, "item") else value  # NumPy's numbers
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.10g}" if isinstance(value, float) and abs(value) < 1e9 else str(value)
+
+
+def _listed(choices):
+    return ", ".join(map(repr, choices)) or "none"

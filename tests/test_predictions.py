@@ -1,0 +1,224 @@
+"""Predictions: what is asked, said, kept and asked again. Nothing waits, nothing fails."""
+
+import json
+import os
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from course_utils import predictions
+from course_utils.predictions import predict
+
+OWN_FILE = predictions.PROGRESS
+
+
+@pytest.fixture(autouse=True)
+def progress_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(predictions, "PROGRESS", tmp_path / ".progress.json")
+    monkeypatch.setattr(predictions, "_asked", {})
+    monkeypatch.setattr(predictions, "_told", set())
+    return tmp_path / ".progress.json"
+
+
+def kept(path):
+    return json.loads(path.read_text(encoding="utf-8"))["predictions"]
+
+
+def answer_of(prediction):
+    return prediction.view.children[1].children[0]
+
+
+def line_of(prediction):
+    return prediction.view.children[1].children[2].value
+
+
+def test_without_a_prediction_only_the_answer_is_told_and_nothing_is_kept(capsys, progress_file):
+    predict("How many windows?").against(2)
+    assert capsys.readouterr().out == "2\n"
+    assert not progress_file.exists()
+
+
+def test_a_prediction_stands_beside_the_answer(capsys, progress_file):
+    guess = predict("How many windows?")
+    answer_of(guess).value = "3"
+    guess.against(np.int64(2))
+    assert capsys.readouterr().out == "2. You said 3.\n"
+    assert kept(progress_file)["How many windows?"]["right"] is False
+
+
+def test_a_choice_is_made_by_its_button(capsys, progress_file):
+    guess = predict("Which one?", "the dense layer", "the convolution")
+    answer_of(guess).value = "the convolution"
+    guess.view.children[1].children[1].value = True
+    guess.against("the convolution")
+    assert capsys.readouterr().out.endswith("You said the convolution, and were sure.\n")
+    entry = kept(progress_file)["Which one?"]
+    assert entry["right"] and entry["sure"] and "again" not in entry
+
+
+def test_truth_values_and_numbers_are_choices_too(capsys):
+    guess = predict("Is it linear?", True, False)
+    assert list(answer_of(guess).options) == ["yes", "no"]
+    answer_of(guess).value = "no"
+    guess.against(np.bool_(True))
+    assert capsys.readouterr().out == "yes. You said no.\n"
+
+
+@pytest.mark.parametrize(
+    "text, number",
+    [("1,568", 1568), (" 12 %", 12), ("−3", -3), ("0.5", 0.5), ("1e3", 1000), ("61,706", 61706)],
+)
+def test_numbers_are_read_as_people_write_them(text, number):
+    guess = predict("How many?")
+    guess.say(text)
+    assert guess.said == number
+
+
+@pytest.mark.parametrize("text", ["0,5", "many", "", "nan", "1/0", "1,2,3", True, None, [3], "inf"])
+def test_what_is_no_number_is_refused_with_a_sentence(text):
+    with pytest.raises(ValueError, match="a number is needed"):
+        predict("How many?").say(text)
+
+
+def test_a_field_with_no_number_says_so_in_its_place():
+    guess = predict("How many?")
+    answer_of(guess).value = "<b>many"
+    assert "a number is needed" in line_of(guess) and "<b>many" not in line_of(guess)
+    assert guess.said is None
+
+
+def test_a_share_may_be_off(progress_file):
+    for said, right in (("95", True), ("80", False)):
+        guess = predict("How many?")
+        guess.say(said)
+        guess.against(100, within=0.1)
+        assert kept(progress_file)["How many?"]["right"] is right
+
+
+def test_what_came_and_was_no_choice_counts_for_nobody(capsys, progress_file):
+    guess = predict("Which?", "up", "down")
+    guess.say("up")
+    guess.against("neither")
+    assert capsys.readouterr().out == "neither. You said up.\n"
+    assert not progress_file.exists()
+
+
+@pytest.mark.parametrize(
+    "question, choices", [("", ()), (3, ()), ("A?", ("one",)), ("A?", (1, "1"))]
+)
+def test_a_question_that_nobody_can_answer_is_refused(question, choices):
+    with pytest.raises(ValueError):
+        predict(question, *choices)
+
+
+def test_a_page_that_runs_nothing_shows_the_question():
+    bundle = predict("Which?", "up", "down")._repr_mimebundle_()
+    assert bundle["text/plain"] == "Your prediction: Which? (up; down)"
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+
+
+def test_a_question_is_text_and_never_markup():
+    guess = predict("Is 3 < 5 & <script>alert(1)</script> $x$?", "yes", "no")
+    assert "<script>" not in guess.view.children[0].value
+
+
+def test_the_summary_counts_and_names_what_was_sure_and_wrong(capsys):
+    for question, said, sure in (("A?", 1, False), ("B?", 1, True), ("C?", 2, False)):
+        guess = predict(question)
+        guess.say(said, sure)
+        guess.against(2)
+    predict("D?")
+    capsys.readouterr()
+    predictions.summary()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "3 of 4 questions predicted, 1 right."
+    assert lines[1].startswith("Sure and wrong: 1.")
+    assert [line[:6] for line in lines[2:]] == ["- B? 2", "- A? 2"]
+
+
+def test_without_any_prediction_the_summary_says_so(capsys):
+    predict("A?")
+    predictions.summary()
+    assert capsys.readouterr().out.startswith("1 question")
+
+
+def missed(question, *choices, said, came):
+    guess = predict(question, *choices)
+    guess.say(said)
+    guess.against(came)
+
+
+def test_what_was_missed_is_asked_again_after_one_three_and_seven_days(progress_file, capsys):
+    missed("A?", "up", "down", said="up", came="down")
+    today = date.today()
+    assert predictions.again(today) is None
+    day = today
+    for days, following in ((1, 3), (3, 7), (7, None)):
+        day += timedelta(days)
+        assert predictions.again(day - timedelta(1)) is None
+        (asked,) = predictions.again(day).children
+        asked.children[0].children[1].children[0].value = "down"
+        assert "Right." in asked.children[1].value
+        entry = kept(progress_file)["A?"]
+        assert entry.get("again") == (following and (day + timedelta(following)).isoformat())
+    assert predictions.again(day + timedelta(1000)) is None
+
+
+def test_missed_again_it_begins_with_one_day_again(progress_file):
+    missed("How many?", said=3, came=2)
+    later = date.today() + timedelta(9)
+    (asked,) = predictions.again(later).children
+    asked.children[0].children[1].children[0].value = "4"
+    assert kept(progress_file)["How many?"]["again"] == (later + timedelta(1)).isoformat()
+
+
+def test_a_damaged_file_is_moved_aside_and_a_new_one_begins(progress_file, capsys):
+    progress_file.write_text('{"predictions": [', encoding="utf-8")
+    missed("A?", said=3, came=2)
+    assert "could not be read" in capsys.readouterr().out
+    assert list(kept(progress_file)) == ["A?"]
+    assert progress_file.with_name(".progress.damaged.json").read_text() == '{"predictions": ['
+
+
+def test_where_nothing_can_be_kept_it_is_said_once_and_nothing_fails(monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    for question in "AB":
+        missed(question, said=3, came=2)
+    assert capsys.readouterr().out.count("No space left on device") == 1
+
+
+def test_exercises_are_kept_beside_the_predictions(progress_file, capsys):
+    predictions.note_exercise("ex02_output_size", "readers", False)
+    predictions.note_exercise("ex02_output_size", "readers", True)
+    predictions.note_exercise("ex02_output_size", "same_padding", False)
+    predictions.progress()
+    assert "ex02_output_size" in capsys.readouterr().out
+    assert json.loads(progress_file.read_text())["exercises"] == {
+        "ex02_output_size": {"readers": True, "same_padding": False}
+    }
+
+
+def test_the_progress_knows_the_notebooks_and_their_headings(tmp_path, monkeypatch, capsys):
+    cells = [
+        {"cell_type": "markdown", "source": ["## Stride\n", "Text."]},
+        {"cell_type": "code", "source": ['guess = predict(\n    "How many?",\n)\nguess']},
+    ]
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    (folder / "02_x.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    monkeypatch.setattr(predictions, "COURSE", tmp_path)
+    missed("How many?", said=3, came=2)
+    predictions.progress()
+    predictions.summary()
+    text = capsys.readouterr().out
+    assert "02_x  1 of 1 predicted, 0 right" in text
+    assert "Read again: 02_x, 'Stride'." in text
+
+
+def test_the_file_lies_beside_the_course_and_git_leaves_it_alone():
+    assert OWN_FILE.parent == predictions.COURSE
+    assert ".progress" in (predictions.COURSE / ".gitignore").read_text(encoding="utf-8")
