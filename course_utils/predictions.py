@@ -133,9 +133,8 @@ def summary():
     if sure:
         print(f"Sure and wrong: {len(sure)}. These are worth the most.")
     for entry in sorted(missed, key=lambda entry: not entry["sure"]):
-        print(
-            f"- {entry['question']} {entry['came']}, not {entry['said']}. {_where(entry['question'])}"
-        )
+        outcome = f"{entry['came']}, not {entry['said']}"
+        print(f"- {entry['question']} {outcome}. {_where(entry['question'])}")
 
 
 def progress():
@@ -250,9 +249,7 @@ def _write(kept):
         os.replace(part, PROGRESS)
     except OSError as problem:
         part.unlink(missing_ok=True)
-        _tell(
-            f"your progress cannot be kept in {PROGRESS.name} ({problem.strerror}): go on all the same"
-        )
+        _tell(f"your progress cannot be kept in {PROGRESS.name} ({problem.strerror})")
 
 
 def _tell(text):
