@@ -6,8 +6,11 @@
 | `convolution` | convolution and pooling with their gradients: NumPy only |
 | `data` | the images of the course, and the pipelines that feed them to a network |
 | `models` | the networks, each as its paper has it and as we train it |
-| `training` | compile and fit with a live curve, seeds, one format of history, recorded runs |
+| `training` | compile and fit in one call, seeds, learning rates, the error of a network |
+| `watching` | the history of a training, and the curve that grows while it runs |
+| `runs` | the recorded runs with their weights, and what the papers report |
 | `checkpoints` | the state of a training, kept after every epoch |
+| `inside_keras` | what the course changes inside Keras while it trains |
 | `devices` | which precision, batch size and data suit this machine |
 | `distributed` | one training on several machines |
 | `anatomy` | any Keras network as a table of shapes, parameters and costs |
@@ -17,8 +20,9 @@
 | `answers` | answers as data, and how two of them are compared |
 | `environment` | is this machine ready? |
 
-Importing the package imports none of them. Only `models` and `training`, which are useless without
-it, import Keras and so TensorFlow; the others import it in the functions that need it, or never.
+Importing the package imports none of them. Only `models`, `training` and `watching`, which are
+useless without it, import Keras and so TensorFlow; the others import it in the functions that need
+it, or never.
 """
 
 __version__ = "0.1.0"

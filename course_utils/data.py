@@ -358,7 +358,7 @@ def pipeline(images, labels, batch_size=None, training=False, augment=None, seed
 
     count = len(images)
     if batch_size is None:
-        batch_size = max(1, min(count, devices.found().batch_size))
+        batch_size = max(1, min(count, devices.detect().batch_size))
     batch_size = whole_number(batch_size, "batch_size", 1)
     if len(labels) != count or count == 0:
         raise ValueError(

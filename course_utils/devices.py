@@ -31,12 +31,12 @@ class Device(NamedTuple):
     full: bool
 
 
-def found():
+def detect():
     """The device that TensorFlow computes on here, as a `Device`. It imports TensorFlow."""
     import tensorflow as tf
 
     details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
-    return suited([each.get("compute_capability") for each in details], processor_flags())
+    return suited([one.get("compute_capability") for one in details], processor_flags())
 
 
 def on_gpu():

@@ -39,7 +39,7 @@ def gpus(monkeypatch):
 )
 def test_a_gpu_computes_in_the_precision_that_it_is_fast_in(gpus, capabilities, precision):
     gpus(*capabilities)
-    assert devices.found() == ("GPU", len(capabilities), precision, 256, True, True)
+    assert devices.detect() == ("GPU", len(capabilities), precision, 256, True, True)
     assert devices.on_gpu()
 
 
@@ -55,7 +55,7 @@ def test_a_gpu_computes_in_the_precision_that_it_is_fast_in(gpus, capabilities, 
 def test_a_processor_computes_in_bfloat16_if_it_can(gpus, monkeypatch, flags, precision):
     gpus()
     monkeypatch.setattr(devices, "processor_flags", lambda: flags)
-    assert devices.found() == ("CPU", 1, precision, 128, False, False)
+    assert devices.detect() == ("CPU", 1, precision, 128, False, False)
     assert not devices.on_gpu()
 
 
@@ -116,7 +116,7 @@ def test_on_a_gpu_the_complete_set_is_the_default(gpus, monkeypatch, capsys):
 def test_what_is_chosen_reaches_the_training(monkeypatch):
     """The step is compiled, and computed in float16 with a scaled loss, where the device asks."""
     faked, compiled, precisions = devices.suited([T4]), {}, []
-    monkeypatch.setattr(devices, "found", lambda: faked)
+    monkeypatch.setattr(devices, "detect", lambda: faked)
     model = models.lenet5_modern()
     real_compile = model.compile
 

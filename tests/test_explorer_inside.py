@@ -17,7 +17,7 @@ from drawn import point, set_to, texts, written_in
 from keras import layers
 from PIL import Image
 
-from course_utils import data, training
+from course_utils import data, runs
 from course_utils.explorers.inside import inside
 
 ROOT = Path(__file__).parents[1]
@@ -28,7 +28,7 @@ VIEWS = ("feature maps", "filters", "occlusion", "Grad-CAM")
 
 @pytest.fixture(scope="module")
 def recorded():
-    return training.recorded_network("vgg_small")
+    return runs.recorded_network("vgg_small")
 
 
 @pytest.fixture(scope="module")

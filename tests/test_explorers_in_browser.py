@@ -207,9 +207,9 @@ def test_convolution(live):
 def test_inside(live):
     import keras
 
-    from course_utils import training
+    from course_utils import runs
 
-    network = training.recorded_network("vgg_small")
+    network = runs.recorded_network("vgg_small")
     images, _, class_names = data.load("cifar10", "test")
     horse = data.scale(images[[7]], low=-2.0, high=2.0)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from course_utils import data, models, training
+from course_utils import data, models, runs, training, watching
 
 ROOT = Path(__file__).parents[1]
 RUNS = {path.stem: path for path in sorted((ROOT / "data" / "runs").glob("*.json"))}
@@ -71,7 +71,7 @@ def test_a_run_follows_its_recipe(run):
 def test_a_run_has_one_whole_history_for_each_seed(run):
     assert len(run["history"]) == len(run["test_error"]) == len(run["seeds"])
     for history in run["history"]:
-        assert tuple(history) == training.HISTORY_KEYS
+        assert tuple(history) == watching.HISTORY_KEYS
         assert {len(values) for values in history.values()} == {run["recipe"]["epochs"]}
     assert len({tuple(history["loss"]) for history in run["history"]}) == len(run["seeds"])
 
@@ -96,11 +96,11 @@ def test_a_run_names_no_folder_and_no_address(run):
 
 
 def test_lenet5_modern_is_as_good_as_promised():
-    assert np.mean(training.recorded_run("lenet5_modern")["test_error"]) <= 0.85
+    assert np.mean(runs.recorded_run("lenet5_modern")["test_error"]) <= 0.85
 
 
 def error_of(name):
-    return np.mean(training.recorded_run(name)["test_error"])
+    return np.mean(runs.recorded_run(name)["test_error"])
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_deeper_is_worse_without_shortcuts_and_not_with_them():
 
 @pytest.mark.parametrize("run", WITH_WEIGHTS, indirect=True)
 def test_the_weights_are_those_of_the_run(run):
-    network = training.recorded_network(run["name"])
+    network = runs.recorded_network(run["name"])
     assert network.name == run["name"]
     small = data.load(run["recipe"]["data"], "test")
     images = data.scale(small.images, **run["recipe"]["scale"])
@@ -140,23 +140,23 @@ def test_the_weights_carry_nothing_else():
     paths = list((ROOT / "data" / "weights").iterdir())
     assert sum(path.stat().st_size for path in paths) < 10_000_000
     for path in paths:
-        numbers = training.recorded_network(path.name.partition(".")[0]).count_params()
+        numbers = runs.recorded_network(path.name.partition(".")[0]).count_params()
         assert path.stat().st_size < 4.2 * numbers + 200_000, f"{path.name} carries more"
 
 
 def test_what_was_not_recorded_is_named():
     with pytest.raises(ValueError, match="no recorded run 'vgg': choose one of .*vgg_small"):
-        training.recorded_run("vgg")
+        runs.recorded_run("vgg")
     with pytest.raises(
         ValueError, match="no weights of 'plain20_short' are kept: choose .*resnet20"
     ):
-        training.recorded_network("plain20_short")
+        runs.recorded_network("plain20_short")
 
 
 def test_the_readme_has_the_table_of_the_runs():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     table = readme.partition("<!-- results -->\n")[2].partition("\n<!-- /results -->")[0]
-    assert table == training.results_table()
+    assert table == runs.results_table()
     assert [line.split(" | ")[0] for line in table.splitlines()[2:]] == [
         f"| {name}" for name in sorted(RUNS) if not name.startswith("ablation")
     ]
@@ -191,7 +191,7 @@ class Recorder:
             recorder.steps += 1
 
         monkeypatch.setattr(
-            training._Watcher, "on_train_batch_begin", on_train_batch_begin, raising=False
+            watching.Watcher, "on_train_batch_begin", on_train_batch_begin, raising=False
         )
 
     def load(self, name, split, full=False):
@@ -248,7 +248,7 @@ def test_a_run_is_recorded_once(recorder, capsys):
     batches = data.pipeline(data.scale(test.images), test.labels, 64)
     assert training.error_percent(network, batches) == pytest.approx(run["test_error"][0], abs=1e-3)
     readme = (recorder.folder / "README.md").read_text(encoding="utf-8")
-    table = training.results_table()
+    table = runs.results_table()
     assert readme == f"before\n<!-- results -->\n{table}\n<!-- /results -->\nafter\n"
     before = recorder.files()
     assert set(before) == {
@@ -311,7 +311,7 @@ def test_a_recipe_is_settled_on_images_held_out_from_training(recorder, monkeypa
     )
 
 
-HISTORY = {key: [0.5] * TINY["epochs"] for key in training.HISTORY_KEYS}
+HISTORY = {key: [0.5] * TINY["epochs"] for key in watching.HISTORY_KEYS}
 
 
 def test_a_run_of_another_name_keeps_no_weights(recorder):

@@ -20,8 +20,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis.strategies import floats, integers
 
-from course_utils import checkpoints, data, training
-from course_utils.training import HISTORY_KEYS, error_percent, fit, recorded_run, set_seed
+from course_utils import checkpoints, data, inside_keras, training, watching
+from course_utils.runs import recorded_run
+from course_utils.training import error_percent, fit, set_seed
+from course_utils.watching import HISTORY_KEYS
 
 ROOT = Path(__file__).parents[1]
 STEPS = 6  # batches in an epoch
@@ -73,7 +75,7 @@ def interrupt_at(monkeypatch):
                 raise KeyboardInterrupt
 
         monkeypatch.setattr(
-            training._Watcher, "on_train_batch_begin", on_train_batch_begin, raising=False
+            watching.Watcher, "on_train_batch_begin", on_train_batch_begin, raising=False
         )
 
     return arrange
@@ -511,13 +513,13 @@ def test_a_curve_without_a_test_set_is_drawn(shown):
 
 
 def test_a_script_is_no_notebook():
-    assert not training._in_notebook()
+    assert not watching.in_notebook()
 
 
 def test_progress_tells_the_time_that_is_left(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(training.time, "perf_counter", lambda: now[0])
-    watcher = training._Terminal({key: [1.0] for key in HISTORY_KEYS}, 5, 10, "a try", None)
+    monkeypatch.setattr(watching.time, "perf_counter", lambda: now[0])
+    watcher = watching.Terminal({key: [1.0] for key in HISTORY_KEYS}, 5, 10, "a try", None)
     watcher.on_epoch_begin(2)  # one was done before, this is the second of four to do
     now[0] += 30
     # One and a half of four epochs took 30 s: the other two and a half take 50.
@@ -601,7 +603,7 @@ def test_fused_normalisation_is_keras_own(shape, options):
     images = np.random.default_rng(0).normal(1, 2, (16, *shape)).astype("float32")
     for _ in range(3):
         expected, expected_moving = one_step(plain, images)
-        with training._fused_batch_norm(fused):
+        with inside_keras.fused_batch_norm(fused):
             assert "call" in vars(fused.get_layer("norm"))  # it is really another one
             found, moving = one_step(fused, images)
         assert "call" not in vars(fused.get_layer("norm"))
@@ -609,7 +611,7 @@ def test_fused_normalisation_is_keras_own(shape, options):
             unit = np.abs(keras_own).max()
             np.testing.assert_allclose(ours / unit, keras_own / unit, atol=1e-5)
         np.testing.assert_allclose(moving, expected_moving, rtol=1e-5, atol=1e-5)
-    with training._fused_batch_norm(fused):  # and measuring is the same
+    with inside_keras.fused_batch_norm(fused):  # and measuring is the same
         np.testing.assert_allclose(fused(images), plain(images), atol=1e-4)
 
 
@@ -618,14 +620,14 @@ def test_fused_normalisation_is_keras_own(shape, options):
 )
 def test_a_normalisation_that_the_kernel_does_not_know_stays_as_it_is(options):
     model = with_batch_norm(**options)
-    with training._fused_batch_norm(model):
+    with inside_keras.fused_batch_norm(model):
         assert "call" not in vars(model.get_layer("norm"))
 
 
 def test_with_a_gpu_keras_own_normalisation_is_used(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a GPU"])
     model = with_batch_norm()
-    with training._fused_batch_norm(model):
+    with inside_keras.fused_batch_norm(model):
         assert "call" not in vars(model.get_layer("norm"))
 
 
@@ -645,7 +647,7 @@ def test_fused_normalisation_is_keras_own_for_any_shape(side, maps, batch, mean,
         model = keras.Sequential([keras.Input((side, side, maps)), norm])
         for weight in norm.trainable_weights:
             weight.assign(np.random.default_rng(2).normal(1, 0.3, weight.shape))
-        with training._fused_batch_norm(model) if fused else contextlib.nullcontext():
+        with inside_keras.fused_batch_norm(model) if fused else contextlib.nullcontext():
             results.append(one_step(model, images.astype("float32")))
     (found, moving), (expected, expected_moving) = results
     for ours, keras_own in zip(found, expected, strict=True):
@@ -658,7 +660,7 @@ def test_fused_normalisation_in_bfloat16_is_keras_own():
     images = np.random.default_rng(0).normal(1, 2, (16, 6, 5, 3)).astype("float32")
     plain, fused = (with_batch_norm(dtype="mixed_bfloat16") for _ in range(2))
     expected, expected_moving = one_step(plain, images)
-    with training._fused_batch_norm(fused):
+    with inside_keras.fused_batch_norm(fused):
         assert "call" in vars(fused.get_layer("norm"))
         found, moving = one_step(fused, images)
     assert found[0].dtype == "bfloat16"

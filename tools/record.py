@@ -132,14 +132,14 @@ def images_of(recipe, hold_out=0):
 
 def train_one(recipe, seed, state, train, test):
     """Trains with one seed, going on from `state`; gives the network and its history."""
-    from course_utils import data, models, training
+    from course_utils import data, models, runs, training
 
     augmentation = recipe["augmentation"]
     losses = {"cross-entropy": None, "lenet5_loss": models.lenet5_loss}
     optimizers = {ADAM: training.cosine_adam, SGD: training.cosine_sgd}
     steps = len(train.images) // recipe["batch_size"] * recipe["epochs"]
     training.set_seed(seed)
-    network = training.network_of(recipe)
+    network = runs.network_of(recipe)
     history = training.fit(
         network,
         data.pipeline(
@@ -187,21 +187,21 @@ def write(path, save):
 
 def save_weights(network, recipe, path):
     """Writes the weights without the optimizer's state."""
-    from course_utils import training
+    from course_utils import runs
 
-    bare = training.network_of(recipe)
+    bare = runs.network_of(recipe)
     bare.set_weights(network.get_weights())
     write(path, bare.save_weights)
 
 
 def update_readme():
     """Puts the table of all recorded runs into the README, between its two marks."""
-    from course_utils import training
+    from course_utils import runs
 
     readme = ROOT / "README.md"
     before, begin, rest = readme.read_text(encoding="utf-8").partition("<!-- results -->\n")
     _, end, after = rest.partition("<!-- /results -->\n")
-    text = before + begin + training.results_table() + "\n" + end + after
+    text = before + begin + runs.results_table() + "\n" + end + after
     write(readme, lambda path: path.write_text(text, encoding="utf-8"))
 
 

@@ -290,11 +290,11 @@ def _network(network):
     """The network, and the recipe of its recorded run (or nothing)."""
     import keras
 
-    from .. import training
+    from .. import runs
 
     if network is None or isinstance(network, str):
         name = network or "vgg_small"
-        return training.recorded_network(name), training.recorded_run(name)["recipe"]
+        return runs.recorded_network(name), runs.recorded_run(name)["recipe"]
     if not isinstance(network, keras.Model):
         kind = type(network).__name__
         raise ValueError(f"network: a Keras model or the name of a recorded run, not a {kind}")

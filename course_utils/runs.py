@@ -1,0 +1,95 @@
+"""What was recorded: trainings on complete data sets, their weights, and what the papers report.
+
+`make record RUN=lenet5` (`tools/record.py`) makes them. Importing this module imports no Keras.
+"""
+
+import json
+import statistics
+
+from .anatomy import anatomy
+from .data import DATA
+
+# What the papers report for the same network, and after how long: 64,000 steps of 128 images from
+# 45,000 are 182 epochs. (LeCun et al. 1998, section III.C; He et al. 2016, table 6.)
+PAPER_ERROR = {
+    "lenet5": "0.95",
+    "lenet5_modern_shifted": "0.8 (LeNet-5 with distorted digits)",
+    "resnet20": "8.75 (182 epochs)",
+    "resnet20_short": "8.75 (182 epochs)",
+    "resnet56_short": "6.97 (182 epochs)",
+}
+
+
+def recorded_run(name):
+    """A training on a complete data set, as `make record` left it in `data/runs/`.
+
+    Returns:
+        A dict with `name`, `recipe`, `seeds`, `test_error` (per cent after the last epoch, one
+        for each seed), `history` (one for each seed), `wall_seconds`, `hardware`, `versions`.
+
+    Raises:
+        ValueError: there is no such run; the message lists those there are.
+    """
+    if name not in recorded_names():
+        known = ", ".join(recorded_names())
+        raise ValueError(f"there is no recorded run {name!r}: choose one of {known}")
+    return json.loads((DATA / "runs" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def recorded_names():
+    """The names of all recorded runs."""
+    return sorted(path.stem for path in (DATA / "runs").glob("*.json"))
+
+
+def results_table():
+    """All recorded runs on complete data sets as a table in Markdown, one line for each.
+
+    The test error is a mean, with the standard deviation over seeds where there are several.
+    """
+    columns = (
+        *("run", "data", "parameters", "multiply-adds", "epochs", "test error, %"),
+        *("the paper's, %", "minutes a seed", "hardware"),
+    )
+    rows = [columns, ("---", "---", *["---:"] * 4, "---", "---:", "---")]
+    for name in recorded_names():
+        run = recorded_run(name)
+        recipe, errors = run["recipe"], run["test_error"]
+        if "part" in recipe:  # an error after a part of the data does not belong beside the others
+            continue
+        cost = anatomy(lambda recipe=recipe: network_of(recipe))
+        error = f"{statistics.mean(errors):.2f} (1 seed)"
+        if len(errors) > 1:
+            spread = statistics.stdev(errors)
+            error = f"{statistics.mean(errors):.2f} ± {spread:.2f} ({len(errors)} seeds)"
+        rows.append(
+            (
+                *(name, recipe["data"], f"{cost.parameters:,}", f"{cost.multiply_adds:,}"),
+                *(recipe["epochs"], error, PAPER_ERROR.get(name, "–")),
+                *(round(run["wall_seconds"] / len(errors) / 60), run["hardware"]),
+            )
+        )
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+def network_of(recipe):
+    """The network that a recorded run's `recipe` trains, with its first weights."""
+    from . import models
+
+    return getattr(models, recipe["network"])(**recipe.get("options", {}))
+
+
+def recorded_network(name):
+    """The trained network of a recorded run: `recorded_network("vgg_small")`.
+
+    Feed it images that were scaled as in the run: `data.scale(images, **run["recipe"]["scale"])`.
+
+    Raises:
+        ValueError: there is no such run, or its weights were not kept.
+    """
+    weights = DATA / "weights" / f"{name}.weights.h5"
+    network = network_of(recorded_run(name)["recipe"])
+    if not weights.is_file():
+        kept = sorted(path.name.partition(".")[0] for path in weights.parent.glob("*.weights.h5"))
+        raise ValueError(f"no weights of {name!r} are kept: choose one of {', '.join(kept)}")
+    network.load_weights(weights)
+    return network

@@ -1,0 +1,153 @@
+"""Watching a training: its history, its checkpoints, and how it is shown while it runs."""
+
+import sys
+import time
+
+import keras
+
+from .checkpoints import keep
+
+HISTORY_KEYS = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
+
+
+class Order(keras.callbacks.Callback):
+    """Tells the training images which epoch it is: seed and epoch decide their order."""
+
+    def __init__(self, train, checkpoints):
+        super().__init__()
+        self.counter, self.first = getattr(train, "epoch", None), 0
+        if self.counter is not None and checkpoints is None:
+            self.first = int(self.counter)  # a second training gets orders that are new
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self.counter is not None:
+            self.counter.assign(self.first + epoch)
+
+
+class Watcher(keras.callbacks.Callback):
+    """Writes the history, keeps checkpoints, and tells how far the training is."""
+
+    def __init__(self, history, epochs, steps, title, checkpoints):
+        super().__init__()
+        self.history, self.epochs, self.steps, self.title = history, epochs, steps, title
+        self.checkpoints = checkpoints
+        self.epoch, self.told = len(history["loss"]), 0.0
+        self.began = time.perf_counter()
+        self.done_before = self.epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.epoch_began = epoch, time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        now = time.perf_counter()
+        if now - self.told > 0.5:  # twice a second is enough for the eye, and costs nothing
+            self.told = now
+            self.tell(self.progress(batch + 1, logs or {}))
+
+    def on_epoch_end(self, epoch, logs=None):
+        for key in HISTORY_KEYS:
+            if key in logs:
+                self.history[key].append(float(logs[key]))
+        self.history["seconds"].append(time.perf_counter() - self.epoch_began)
+        if self.checkpoints is not None:
+            self.keep_checkpoint()
+        self.draw()
+
+    def keep_checkpoint(self):
+        """Keeps a checkpoint; where there is no room for it, the training is worth more."""
+        try:
+            keep(self.checkpoints, self.model, self.history)
+        except OSError as problem:
+            print(
+                f"no checkpoint of epoch {self.epoch + 1} in {self.checkpoints} "
+                f"({problem.strerror or problem}): the training goes on, and if it is interrupted "
+                "it will go on from the checkpoint before"
+            )
+
+    def progress(self, batch, logs):
+        """A line like 'epoch 3 of 5, batch 20 of 78, loss 0.131, about 6 s to go'."""
+        done = self.epoch - self.done_before + batch / self.steps
+        left = (time.perf_counter() - self.began) * ((self.epochs - self.done_before) / done - 1)
+        return (
+            f"{self.title}: epoch {self.epoch + 1} of {self.epochs}, batch {batch} of "
+            f"{self.steps}, loss {logs.get('loss', float('nan')):.3f}, about {left:.0f} s to go"
+        )
+
+    def summary(self):
+        """A line like '5 epochs in 31 s: training error 2.1 %, test error 2.6 %'."""
+        count = len(self.history["loss"])
+        if not count:
+            return "no epoch was finished"
+        line = f"{count} epoch{'s' if count != 1 else ''} in {sum(self.history['seconds']):.0f} s"
+        line += f": training error {100 * (1 - self.history['accuracy'][-1]):.2f} %"
+        if self.history["val_accuracy"]:
+            line += f", test error {100 * (1 - self.history['val_accuracy'][-1]):.2f} %"
+        return line
+
+    def tell(self, line):
+        """Shows a line of progress."""
+
+    def draw(self):
+        """Shows the history after an epoch."""
+
+    def finish(self, remark=""):
+        """Shows the last state."""
+
+
+class Terminal(Watcher):
+    """A line for each epoch."""
+
+    over = "\r\033[K"  # back to the start of the line, and wipe it
+
+    def tell(self, line):
+        if sys.stdout.isatty():
+            print(self.over + line, end="", flush=True)
+
+    def draw(self):
+        print(
+            (self.over if sys.stdout.isatty() else "") + f"{self.title}: {self.summary()}",
+            flush=True,
+        )
+
+    def finish(self, remark=""):
+        if remark:
+            print(f"{self.title}: {remark}", flush=True)
+
+
+class Notebook(Watcher):
+    """A line that changes, and a curve that grows."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        from IPython.display import display
+
+        text = {"text/plain": f"{self.title}: the first step takes longest ..."}
+        self.line = display(text, raw=True, display_id=True)
+        self.figure = None
+
+    def tell(self, line):
+        self.line.update({"text/plain": line}, raw=True)
+
+    def draw(self):
+        from IPython.display import display
+
+        from . import plots
+
+        finding = f"{self.title}: {self.summary()}"
+        figure = plots.draw_curves({"this run": self.history}, finding, self.epochs)
+        alt = f"Loss and error against epochs, for training and test. {finding}."
+        data, metadata = plots.mime_bundle(figure, alt)
+        if self.figure is None:
+            self.figure = display(data, metadata=metadata, raw=True, display_id=True)
+        else:
+            self.figure.update(data, metadata=metadata, raw=True)
+
+    def finish(self, remark=""):
+        self.tell(f"{self.title}: " + (f"{remark}; " if remark else "") + self.summary())
+
+
+def in_notebook():
+    """Whether a Jupyter kernel runs us (a terminal, even IPython's, cannot draw)."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return getattr(shell, "kernel", None) is not None
