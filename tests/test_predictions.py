@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from datetime import date, timedelta
 
 import numpy as np
@@ -222,3 +223,34 @@ def test_the_progress_knows_the_notebooks_and_their_headings(tmp_path, monkeypat
 def test_the_file_lies_beside_the_course_and_git_leaves_it_alone():
     assert OWN_FILE.parent == predictions.COURSE
     assert ".progress" in (predictions.COURSE / ".gitignore").read_text(encoding="utf-8")
+
+
+NOTEBOOKS = sorted((predictions.COURSE / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def sources(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
+def test_each_notebook_asks_for_at_least_five_predictions_and_answers_each(path):
+    code = sources(path)
+    asked = re.findall(r"^(guess_\w+) = predict\(", "\n".join(code), re.MULTILINE)
+    assert len(asked) == len(set(asked)) >= 5, asked
+    for name in asked:
+        question = next(i for i, source in enumerate(code) if f"{name} = predict(" in source)
+        answers = [i for i, source in enumerate(code) if f"{name}.against(" in source]
+        assert len(answers) == 1 and answers[0] > question, name
+    assert code[-1].count("predictions.summary()") == 1 or "summary()" in "\n".join(code[-3:])
+
+
+def test_there_are_at_least_fifty_five_predictions_and_no_question_is_asked_twice():
+    asked = [
+        question
+        for path in NOTEBOOKS
+        for source in sources(path)
+        if "predict(" in source
+        for question in predictions._questions_in(source)
+    ]
+    assert len(asked) == len(set(asked)) >= 55
