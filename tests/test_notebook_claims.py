@@ -1,4 +1,4 @@
-"""What notebooks promise of their own cells, tried where a run of the notebook would not show it."""
+"""What notebooks promise of their own cells, where a run of the notebook would not show it."""
 
 from pathlib import Path
 
