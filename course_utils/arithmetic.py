@@ -18,8 +18,8 @@ from typing import NamedTuple
 # ---------------------------------------------------------------------------------------------
 
 
-def whole_number(value, name, smallest):
-    """`value` as an int, if it is a whole number of at least `smallest`.
+def whole_number(value, name, smallest, largest=None):
+    """`value` as an int, if it is a whole number from `smallest` to `largest`.
 
     Raises:
         ValueError: it is not; the message names the argument `name`.
@@ -32,6 +32,22 @@ def whole_number(value, name, smallest):
         raise ValueError(f"{name} must be a whole number, not {value!r}") from None
     if number < smallest:
         raise ValueError(f"{name} must be at least {smallest}, not {number}")
+    if largest is not None and number > largest:
+        raise ValueError(f"{name} must be at most {largest}, not {number}")
+    return number
+
+
+def finite_number(value, name, smallest=-math.inf, largest=math.inf):
+    """`value` as a float, if it is one number from `smallest` to `largest`; else a ValueError."""
+    try:
+        if isinstance(value, (bool, str, bytes)) or getattr(value, "ndim", 0):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} must be a number, not {value!r}") from None
+    if not (math.isfinite(number) and smallest <= number <= largest):
+        bounds = "" if math.isinf(smallest) else f" from {smallest:g} to {largest:g}"
+        raise ValueError(f"{name} must be a finite number{bounds}, not {value!r}")
     return number
 
 

@@ -2,14 +2,17 @@
 
 A checkpoint is a folder `epoch-0007` with two files. `state.npz` holds every variable of the
 network (weights, moving statistics, the seeds of its dropout) and of its optimizer (momentum, and
-the number of steps, by which the learning rate's schedule counts); `history.json` holds the history
-so far. Arrays and text: reading one never runs anything.
+the number of steps, by which the learning rate's schedule counts). `history.json` holds the history
+so far, what the training is of (`recipe`), and how far its callbacks are. Arrays and text: reading
+one never runs anything. The scale of a loss in float16 is not kept, because it finds itself anew;
+so a training goes on in another precision than it began in.
 
 Two rules make it safe. A checkpoint is written under another name and renamed when it is whole,
 because a rename is never half done. And the one before it stays, in case a disk spoils the new one.
 """
 
 import json
+import math
 import os
 import shutil
 import zipfile
@@ -18,21 +21,36 @@ from pathlib import Path
 import numpy as np
 
 # What a file that was cut off, altered or taken away raises when it is read.
-UNREADABLE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile)
+UNREADABLE = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile)
+# Settings that differ between two networks of the same kind, or decide only how they begin.
+PASSING = ("name", "dtype", "seed", "shared_object_id", "build_config")
 
 
-def keep(folder, model, history):
+def folder_of(place):
+    """A folder for checkpoints as a `Path`: `~` is the home folder. A ValueError if it is none."""
+    try:
+        folder = Path(place).expanduser()
+    except (TypeError, RuntimeError):
+        raise ValueError(f"checkpoints must name a folder, not {place!r}") from None
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"checkpoints must name a folder, and {folder} is a file")
+    return folder
+
+
+def keep(folder, model, history, recipe=None, callbacks=()):
     """Keeps the state after the history's last epoch, and removes all but it and the one before.
 
     Args:
         folder: where the checkpoints lie; it is made if need be.
         model: a compiled Keras model, or one whose `optimizer` is built for it.
         history: a dict of lists, one number for each epoch, `"loss"` among them.
+        recipe: what the training is of, as `recipe` gives it.
+        callbacks: how far the training's callbacks are, a dict for each.
 
     Raises:
         OSError: the disk is full, or the folder cannot be written. What was kept before stays.
     """
-    folder = Path(folder)
+    folder = folder_of(folder)
     half_done = folder / "half-done"
     place = folder / f"epoch-{len(history['loss']):04d}"
     shutil.rmtree(half_done, ignore_errors=True)
@@ -40,7 +58,8 @@ def keep(folder, model, history):
         half_done.mkdir(parents=True)
         arrays = [np.asarray(variable.numpy()) for variable in _variables(model)]
         np.savez(half_done / "state.npz", *arrays)
-        (half_done / "history.json").write_text(json.dumps(history), encoding="utf-8")
+        told = {"history": history, "recipe": recipe, "callbacks": list(callbacks)}
+        (half_done / "history.json").write_text(json.dumps(told), encoding="utf-8")
         shutil.rmtree(place, ignore_errors=True)  # one that could not be read
         os.replace(half_done, place)
     except OSError:
@@ -50,7 +69,7 @@ def keep(folder, model, history):
         shutil.rmtree(old)
 
 
-def resume(folder, model):
+def resume(folder, model, recipe=None):
     """Puts the newest checkpoint that can be read into a model and its optimizer.
 
     One that cannot be read is named and passed over, and nothing of it is used.
@@ -58,45 +77,146 @@ def resume(folder, model):
     Args:
         folder: where `keep` put them.
         model: as for `keep`: the same network with the same kind of optimizer.
+        recipe: what the training is of, as `recipe` gives it; None asks for nothing.
 
     Returns:
-        The checkpoint's history, or None where there is no checkpoint.
+        The checkpoint's history and how far its callbacks are, or None where there is none.
 
     Raises:
-        ValueError: there are checkpoints, but none can be read and fits the model.
+        ValueError: they are of another training, and the message names what differs; or there
+            are checkpoints, but none can be read and fits the model.
     """
     model.optimizer.build(model.trainable_variables)
-    variables = _variables(model)
-    places = sorted(Path(folder).glob("epoch-*"), reverse=True)
+    variables, folder = _variables(model), folder_of(folder)
+    places = sorted(folder.glob("epoch-*"), reverse=True)
+    again = "name another folder, or delete this one to begin anew"
     for place in places:
         try:
-            history = json.loads((place / "history.json").read_text(encoding="utf-8"))
-            arrays = _read(place / "state.npz", variables)
+            kept = json.loads((place / "history.json").read_text(encoding="utf-8"))
+            if "history" not in kept:  # as they were before they told what they are of
+                kept = {"history": kept, "recipe": None, "callbacks": []}
+            with np.load(place / "state.npz", allow_pickle=False) as state:
+                arrays = [state[name] for name in state.files]
         except UNREADABLE as error:
             reason = str(error).partition("\n")[0]
             print(f"{place} cannot be read ({reason}): trying the checkpoint before it")
             continue
+        differs = difference(kept["recipe"], recipe) if recipe and kept["recipe"] else ""
+        shapes = [tuple(variable.shape) for variable in variables]
+        if not differs and [array.shape for array in arrays] != shapes:
+            differs = f"its weights do not fit {model.name} and its optimizer"
+        if differs:
+            raise ValueError(f"{folder} is of another training: {differs}; {again}")
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
-        return history
+        return kept["history"], kept["callbacks"]
     if places:
-        raise ValueError(
-            f"no checkpoint in {folder} can be read and fits {model.name}: "
-            "name another folder, or delete this one to begin anew"
-        )
+        raise ValueError(f"no checkpoint in {folder} can be read: {again}")
     return None
 
 
 def _variables(model):
     """Every variable that a training step may change, always in the same order."""
-    return [*model.variables, *model.optimizer.variables]
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    return [*model.variables, *optimizer.variables]
 
 
-def _read(path, variables):
-    """One array for each variable; ValueError where they are those of another network."""
-    with np.load(path, allow_pickle=False) as kept:
-        arrays = [kept[name] for name in kept.files]
-    shapes = [array.shape for array in arrays]
-    if shapes != [tuple(variable.shape) for variable in variables]:
-        raise ValueError("it is of another network or another optimizer")
-    return arrays
+# ---------------------------------------------------------------------------------------------
+# What a training is of
+# ---------------------------------------------------------------------------------------------
+
+
+def recipe(model, batches, layers):
+    """What a compiled model's training is of, as plain data that can be compared.
+
+    Args:
+        model: a compiled Keras model.
+        batches: what it is trained on. Of `data.pipeline`'s, the first batch is looked at.
+        layers: of the model, those inside others included.
+    """
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    told = {
+        "layers": [_described(layer) for layer in layers],
+        "optimizer": _described(optimizer),
+        "loss": _described(model.loss),
+        "batches in an epoch": int(batches.cardinality()),
+    }
+    if getattr(batches, "epoch", None) is not None:  # whose order is always the same
+        now = int(batches.epoch)
+        batches.epoch.assign(0)
+        images, labels = next(iter(batches.take(1)))
+        batches.epoch.assign(now)
+        told["first labels"] = np.asarray(labels).tolist()
+        numbers = np.asarray(images, dtype="float32")
+        told["first images"] = [*numbers.shape, float(numbers.mean()), float(numbers.std())]
+    return json.loads(json.dumps(told))
+
+
+def _described(thing):
+    """A layer, an optimizer or a loss as its kind and its settings."""
+    try:
+        settings = {} if hasattr(thing, "layers") else _plain(thing.get_config())
+    except Exception:  # a class of one's own need not be able to tell
+        settings = {}
+    return [getattr(thing, "__name__", type(thing).__name__), settings]
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {
+            str(key): _plain(inner)
+            for key, inner in value.items()
+            if key not in PASSING and not str(key).endswith("_initializer")
+        }
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return getattr(value, "__name__", type(value).__name__)
+
+
+def difference(kept, asked):
+    """What differs between two recipes, in words; nothing if they are the same."""
+    for index, (there, here) in enumerate(zip(kept["layers"], asked["layers"], strict=False), 1):
+        if there != here:
+            return f"layer {index} " + _unlike(there, here)
+    if len(kept["layers"]) != len(asked["layers"]):
+        return f"it has {len(kept['layers'])} layers, this network {len(asked['layers'])}"
+    for part in ("optimizer", "loss"):
+        if kept[part] != asked[part]:
+            hint = " (the default one's steps follow from `epochs`)" if part == "optimizer" else ""
+            return f"the {part} {_unlike(kept[part], asked[part])}{hint}"
+    count = "batches in an epoch"
+    if kept[count] != asked[count]:
+        return f"it has {kept[count]} {count}, and here are {asked[count]}"
+    if kept.get("first labels") != asked.get("first labels"):
+        return "its labels, their order (the seed) or the batch size were others"
+    images = [recipe.get("first images", []) for recipe in (kept, asked)]
+    if not all(
+        math.isclose(*pair, rel_tol=0.01, abs_tol=0.01) for pair in zip(*images, strict=False)
+    ):
+        return "its images were others, or scaled in another way"
+    return ""
+
+
+def _unlike(there, here):
+    """How two things of `_described` differ, in words."""
+    if there[0] != here[0]:
+        return f"is {there[0]} there and {here[0]} here"
+    there_flat, here_flat = _flat(there[1]), _flat(here[1])
+    for key in {**there_flat, **here_flat}:
+        before, now = (flat.get(key, "not set") for flat in (there_flat, here_flat))
+        if before != now:
+            return f"({here[0]}) has {key} = {before} there and {now} here"
+    return "is another"
+
+
+def _flat(settings, inside=""):
+    """Settings within settings as one dict: {'learning_rate.decay_steps': 18, ...}."""
+    flat = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{inside}{key}.")
+        else:
+            flat[f"{inside}{key}"] = value
+    return flat

@@ -18,12 +18,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from . import devices
-from .arithmetic import whole_number
+from .arithmetic import finite_number, whole_number
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 SPLITS = ("train", "test")
 PHOTOS = ("bricks", "cat", "photographer")
+BATCH_SIZE = 128  # images in a batch where nobody says how many
 
 
 class Source(NamedTuple):
@@ -80,7 +80,7 @@ class Dataset(NamedTuple):
     class_names: tuple[str, ...]
 
 
-def load(name, split, full=None):
+def load(name, split, full=False):
     """The images, labels and class names of a set: `load("mnist", "train")`.
 
     The images are dealt like cards, one of each class in turn: class 0, 1, ..., 9, 0, 1, ...; a
@@ -96,14 +96,14 @@ def load(name, split, full=None):
             complete one: from the folder of sheets that the environment variable `COURSE_DATA`
             names if it is set; otherwise Keras downloads it once, checks its sum, and keeps it. A
             download that was interrupted leaves nothing behind that could be mistaken for the
-            set: run the call again and it starts over. None asks the device: the complete set on
-            a GPU if it is to be had, else the small one.
+            set: run the call again and it starts over.
 
     Returns:
         A `Dataset`.
 
     Raises:
-        ValueError: an unknown name or split, or a sheet that is truncated or altered.
+        ValueError: an unknown name or split, `full` is neither True nor False, or a sheet is
+            truncated or altered.
         FileNotFoundError: a sheet is missing.
         ConnectionError: the complete set cannot be downloaded.
 
@@ -111,17 +111,9 @@ def load(name, split, full=None):
     >>> images.shape, labels[:12].tolist()
     ((2000, 28, 28, 1), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1])
     """
-    if name not in tuple(DATASETS):
-        raise ValueError(f"there is no set {name!r}: choose one of {', '.join(DATASETS)}")
-    if split not in SPLITS:
-        raise ValueError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
-    if full is None and devices.on_gpu():
-        try:
-            return load(name, split, full=True)
-        except (ConnectionError, FileNotFoundError) as problem:
-            print(f"The small set of {name} instead of the complete one: {problem}")
-    source = DATASETS[name]
-    if not full:
+    source = DATASETS[_one_of(name, "set", DATASETS)]
+    _one_of(split, "split", SPLITS)
+    if not _yes_or_no(full, "full"):
         images, labels = _from_sheets(_small_folder(), name, split, source.small[split])
     elif os.environ.get("COURSE_DATA"):
         images, labels = _from_sheets(_complete_folder(), name, split, source.complete[split])
@@ -129,6 +121,18 @@ def load(name, split, full=None):
         images, labels = _from_keras(name, split)
     order = _deal(images, labels)
     return Dataset(images[order], labels[order], source.class_names)
+
+
+def _one_of(name, kind, names):
+    if not isinstance(name, str) or name not in names:
+        raise ValueError(f"there is no {kind} {name!r}: choose one of {', '.join(names)}")
+    return name
+
+
+def _yes_or_no(value, name):
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, not {value!r}")
+    return value
 
 
 def _deal(images, labels):
@@ -284,9 +288,7 @@ def photo(name):
     >>> photo("cat").shape
     (300, 451, 3)
     """
-    if name not in PHOTOS:
-        raise ValueError(f"there is no photo {name!r}: choose one of {', '.join(PHOTOS)}")
-    return _read(_small_folder(), f"photos/{name}.png")
+    return _read(_small_folder(), f"photos/{_one_of(name, 'photo', PHOTOS)}.png")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -307,8 +309,8 @@ def scale(images, low=0.0, high=1.0, border=0):
         float32 `(n, height + 2 * border, width + 2 * border, channels)`.
 
     Raises:
-        ValueError: the images are not uint8 (they may have been scaled before), or `border` is
-            not a whole number from 0 up.
+        ValueError: the images are not uint8 (they may have been scaled before), `low` and `high`
+            are not two numbers, or `border` is no whole number from 0 to 1000.
 
     Source of LeNet-5's values, -0.1 for the background and 1.175 for the ink: LeCun et al. 1998,
     section II.B.
@@ -316,26 +318,47 @@ def scale(images, low=0.0, high=1.0, border=0):
     >>> scale(np.array([[[[0], [255]]]], dtype=np.uint8), low=-0.1, high=1.175).ravel().tolist()
     [-0.10000000149011612, 1.1749999523162842]
     """
-    images, border = np.asarray(images), whole_number(border, "border", 0)
+    images, border = _array(images, "images"), whole_number(border, "border", 0, 1000)
     if images.dtype != np.uint8 or images.ndim != 4:
         hint = ". Have they been scaled before?" if images.dtype.kind == "f" else ""
         raise ValueError(
             "scale takes uint8 images of shape (n, height, width, channels), as load gives them; "
             f"these are {images.dtype} of shape {images.shape}{hint}"
         )
-    # There are only 256 different bytes: look each one up, and the two ends are exact.
-    values = np.linspace(low, high, 256, dtype=np.float32)
     frame = ((0, 0), (border, border), (border, border), (0, 0))
-    return values[np.pad(images, frame)]
+    return _values_of_bytes(low, high)[np.pad(images, frame)]
 
 
-def pipeline(images, labels, batch_size=None, training=False, augment=None, seed=0):
+def _values_of_bytes(low, high):
+    """What each of the 256 bytes becomes; to look it up is quick, and the two ends are exact."""
+    low, high = finite_number(low, "low"), finite_number(high, "high")
+    if low == high:
+        raise ValueError(f"low and high must differ, not both be {low:g}")
+    return np.linspace(low, high, 256, dtype=np.float32)
+
+
+def _array(values, name):
+    """An array of one or more finite numbers, also of a tensor; else a ValueError."""
+    try:
+        array = np.asarray(values)
+        array = array.astype(np.float32) if array.dtype.kind == "V" else array  # bfloat16
+    except (TypeError, ValueError):
+        array = np.array("")
+    if array.dtype.kind not in "buif" or array.ndim == 0:
+        raise ValueError(f"{name} must be an array of numbers, not {type(values).__name__}")
+    if array.size and not np.isfinite([array.min(), array.max()]).all():
+        raise ValueError(f"{name} hold values that are no numbers (NaN or infinite)")
+    return array
+
+
+def pipeline(images, labels, batch_size=None, training=False, augment=None, seed=0, scaling=None):
     """Batches for `model.fit` and `model.evaluate`, as a `tf.data.Dataset`, in one call.
 
     Args:
         images: `(n, height, width, channels)`, as `scale` gives them.
-        labels: `(n,)`.
-        batch_size: images in a batch; None takes what suits the device, 128 on a processor.
+        labels: `(n,)`, whole numbers from 0 up; a column `(n, 1)`, as Keras' own sets have them, is
+            made a row.
+        batch_size: images in a batch; None takes 128, or all where there are fewer.
         training: True gives the images in a new order every epoch, and all batches of equal size:
             the n modulo `batch_size` images at the end of the order sit this epoch out. False
             gives every image, in order.
@@ -343,6 +366,8 @@ def pipeline(images, labels, batch_size=None, training=False, augment=None, seed
             an int64 tensor of shape (2,), such as `shift_and_flip()`; it gets a new seed for
             every batch of every epoch.
         seed: the same one gives the same epochs, in order and in augmentation.
+        scaling: `{"low": -2.0, "high": 2.0}` takes bytes and scales them batch by batch: the
+            images then need a quarter of the memory.
 
     Returns:
         A `tf.data.Dataset` of `(images, labels)`. For training it has a variable `epoch`, the
@@ -351,31 +376,93 @@ def pipeline(images, labels, batch_size=None, training=False, augment=None, seed
         `model.fit` its `shuffle=False`: it cannot shuffle batches, and warns that it will not.
 
     Raises:
-        ValueError: there are no images or not as many labels, they have not been scaled, or, in
-            training, they do not fill one batch.
+        ValueError: there are no images or not as many labels, they have not been scaled, the
+            labels are text, one-hot, broken or negative, or, in training, they do not fill one
+            batch; or an argument is none of these.
     """
     import tensorflow as tf
 
-    count = len(images)
-    if batch_size is None:
-        batch_size = max(1, min(count, devices.detect().batch_size))
+    images, table = _images_and_table(images, scaling)
+    count, seed = len(images), whole_number(seed, "seed", -(2**63), 2**63 - 1)
+    labels = _labels(labels, count)
+    batch_size = min(count, BATCH_SIZE) if batch_size is None else batch_size
     batch_size = whole_number(batch_size, "batch_size", 1)
-    if len(labels) != count or count == 0:
-        raise ValueError(
-            f"each image needs its label: there are {count} images, {len(labels)} labels"
-        )
-    if np.asarray(images).dtype == np.uint8:
-        raise ValueError("these images are bytes from 0 to 255: scale(images) makes them numbers")
-    if training and batch_size > count:
+    if _yes_or_no(training, "training") and batch_size > count:
         raise ValueError(
             f"a batch of {batch_size} cannot be filled from {count} images: "
             f"use a batch_size from 1 to {count}"
         )
+    if augment is not None and not callable(augment):
+        raise ValueError(f"augment must be a function (images, seed) -> images, not {augment!r}")
     with tf.device("CPU"):  # where the batches are put together, also if there is a GPU
         images, labels = tf.convert_to_tensor(images), tf.convert_to_tensor(labels)
 
-    # Shuffling the numbers of the images, not the images, is quick and takes no memory. For the
-    # same reason there is no cache: the images lie in memory already, and stay there.
+    def batch_of(chosen, seeds=None):
+        shown = tf.gather(images, chosen)
+        if table is not None:
+            shown = tf.gather(table, tf.cast(shown, tf.int32))
+        if training and augment is not None:
+            shown = augment(shown, seeds)
+        return shown, tf.gather(labels, chosen)
+
+    numbers = tf.data.Dataset.range(count).batch(batch_size)
+    if training:
+        numbers, epoch = _shuffled(count, batch_size, seed)
+    # Two threads of its own and no tuning on the fly: on a few cores, epochs then take equal time.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    options.threading.private_threadpool_size = 2
+    batches = numbers.map(batch_of).prefetch(2).with_options(options)
+    if training:
+        batches.epoch = epoch
+    return batches
+
+
+def _images_and_table(images, scaling):
+    """The images of a pipeline, and what each byte becomes, None if they are no bytes."""
+    images = _array(images, "images")
+    if scaling is None and images.dtype == np.uint8:
+        raise ValueError("these images are bytes from 0 to 255: scale(images) makes them numbers")
+    if scaling is None:
+        return images, None
+    if not isinstance(scaling, dict) or set(scaling) != {"low", "high"}:
+        raise ValueError(f"scaling must be {{'low': ..., 'high': ...}}, not {scaling!r}")
+    if images.dtype != np.uint8:
+        raise ValueError(f"scaling takes bytes, and these images are {images.dtype}: leave it out")
+    return images, _values_of_bytes(**scaling)
+
+
+def _labels(labels, count):
+    """The labels of a pipeline, as a row of whole numbers from 0 up."""
+    try:
+        labels = _array(labels, "labels")
+    except ValueError as problem:
+        raise ValueError(f"{problem}: number the classes from 0") from None
+    if len(labels) != count or count == 0:
+        raise ValueError(
+            f"each image needs its label: there are {count} images, {len(labels)} labels"
+        )
+    labels = labels[:, 0] if labels.shape == (count, 1) else labels
+    if labels.ndim != 1:
+        raise ValueError(
+            f"labels must be one whole number for each image, not of shape {labels.shape}: of "
+            "one-hot labels take labels.argmax(axis=1)"
+        )
+    if (labels % 1 != 0).any() or labels.min() < 0:
+        raise ValueError(
+            f"labels must be whole numbers from 0 up, not {labels.min():g} to {labels.max():g}"
+        )
+    return labels.astype(np.int32) if labels.dtype == bool else labels
+
+
+def _shuffled(count, batch_size, seed):
+    """For each step of an epoch the numbers of its images and a seed; and the epoch's variable.
+
+    Shuffling the numbers of the images, not the images, is quick and takes no memory. For the
+    same reason there is no cache: the images lie in memory already, and stay there.
+    """
+    import tensorflow as tf
+
     steps, epoch = count // batch_size, tf.Variable(0, dtype="int64", trainable=False)
 
     def one_epoch(_):
@@ -389,26 +476,8 @@ def pipeline(images, labels, batch_size=None, training=False, augment=None, seed
         )
         return tf.data.Dataset.from_tensor_slices((chosen, seeds))
 
-    def batch_of(chosen, seeds=None):
-        shown = tf.gather(images, chosen)
-        if training and augment is not None:
-            shown = augment(shown, seeds)
-        return shown, tf.gather(labels, chosen)
-
-    if training:
-        numbers = tf.data.Dataset.from_tensors(0).flat_map(one_epoch)
-        numbers = numbers.apply(tf.data.experimental.assert_cardinality(steps))
-    else:
-        numbers = tf.data.Dataset.range(count).batch(batch_size)
-
-    # Two threads of its own and no tuning on the fly: on a few cores, epochs then take equal time.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    options.threading.private_threadpool_size = 2
-    batches = numbers.map(batch_of).prefetch(2).with_options(options)
-    if training:
-        batches.epoch = epoch
-    return batches
+    numbers = tf.data.Dataset.from_tensors(0).flat_map(one_epoch)
+    return numbers.apply(tf.data.experimental.assert_cardinality(steps)), epoch
 
 
 def shift_and_flip(pixels=4, flip=True, fill=0.0):
@@ -429,11 +498,13 @@ def shift_and_flip(pixels=4, flip=True, fill=0.0):
         the same moves.
 
     Raises:
-        ValueError: `pixels` is not a whole number from 0 up.
+        ValueError: `pixels` is no whole number from 0 to 1000, `flip` neither True nor False, or
+            `fill` no number.
 
     Source: He et al., "Deep residual learning for image recognition" (2016), section 4.2.
     """
-    pixels = whole_number(pixels, "pixels", 0)
+    pixels, fill = whole_number(pixels, "pixels", 0, 1000), finite_number(fill, "fill")
+    _yes_or_no(flip, "flip")
 
     def move(images, seed):
         import tensorflow as tf

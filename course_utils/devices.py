@@ -1,19 +1,19 @@
 """What suits the device at hand: a GPU if TensorFlow finds one, else the processor.
 
-| device | precision | batch size | compiled (XLA) | data |
-| --- | --- | --- | --- | --- |
-| GPU of 2020 and later (compute capability 8) | bfloat16 | 256 | yes | complete |
-| GPU with tensor cores (compute capability 7, a T4 say) | float16 | 256 | yes | complete |
-| any other GPU | float32 | 256 | yes | complete |
-| processor with bfloat16 instructions | bfloat16 | 128 | no | small |
-| any other processor | float32 | 128 | no | small |
+| device | precision | compiled (XLA) |
+| --- | --- | --- |
+| GPU of 2020 and later (compute capability 8) | bfloat16 | yes |
+| GPU with tensor cores (compute capability 7, a T4 say) | float16 | yes |
+| any other GPU | float32 | yes |
+| processor with bfloat16 instructions | bfloat16 | no |
+| any other processor | float32 | no |
 
-These are defaults. Whoever names a precision, a batch size or a set gets that. The notebook on
-scaling up shows what stands behind each column. The lines of the processors rest on `make bench`,
-those of the GPUs on their makers' documents: none was measured for this course.
+These are defaults. Whoever names a precision gets that. Sets and batches are the same everywhere;
+a GPU is kept busier by batches of 256 than of 128. The notebook on scaling up shows what stands
+behind each column. The lines of the processors rest on `make bench`, those of the GPUs on their
+makers' documents: none was measured for this course.
 """
 
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,9 +26,7 @@ class Device(NamedTuple):
     kind: str
     count: int
     precision: str
-    batch_size: int
     jit: bool
-    full: bool
 
 
 def detect():
@@ -37,12 +35,6 @@ def detect():
 
     details = map(tf.config.experimental.get_device_details, tf.config.list_physical_devices("GPU"))
     return suited([one.get("compute_capability") for one in details], processor_flags())
-
-
-def on_gpu():
-    """Whether TensorFlow has been started and has a GPU. It does not import TensorFlow."""
-    tensorflow = sys.modules.get("tensorflow")
-    return bool(tensorflow and tensorflow.config.list_physical_devices("GPU"))
 
 
 def suited(capabilities, flags=()):
@@ -55,20 +47,20 @@ def suited(capabilities, flags=()):
     >>> suited([(7, 5)]).precision, suited([(8, 0), (7, 5)]).precision, suited([None]).precision
     ('mixed_float16', 'mixed_float16', 'float32')
     >>> suited([], flags={"avx512_bf16"})
-    Device(kind='CPU', count=1, precision='mixed_bfloat16', batch_size=128, jit=False, full=False)
+    Device(kind='CPU', count=1, precision='mixed_bfloat16', jit=False)
     """
     if capabilities:
-        weakest = min(each or (0, 0) for each in capabilities)
+        weakest = min(one or (0, 0) for one in capabilities)
         precision = "float32"
         if weakest >= FIRST_WITH_BFLOAT16:
             precision = "mixed_bfloat16"
         elif weakest >= FIRST_WITH_FLOAT16:
             precision = "mixed_float16"
-        return Device("GPU", len(capabilities), precision, 256, jit=True, full=True)
+        return Device("GPU", len(capabilities), precision, jit=True)
     # Without these instructions every bfloat16 is widened and narrowed again: slower than float32.
     bfloat16 = bool({"avx512_bf16", "amx_bf16"} & set(flags))
     precision = "mixed_bfloat16" if bfloat16 else "float32"
-    return Device("CPU", 1, precision, 128, jit=False, full=False)
+    return Device("CPU", 1, precision, jit=False)
 
 
 def processor_flags():

@@ -2,10 +2,12 @@
 
 *Data-parallel*: every machine has all the weights and a share of each batch. Each computes the
 gradient of its share; the gradients are added up over the network, and all take the same step. So
-the weights stay equal everywhere, and equal to those of one machine that takes the whole batch
-(tests hold that to 1e-4; over many steps a training makes any rounding grow). It pays when
-computing a share takes longer than sending the gradients, which are as many numbers as there are
-weights: notebook 11 does the arithmetic.
+the weights stay equal everywhere, and equal to those of one machine that takes the whole batch, up
+to rounding. Sums are taken in another order, and a training makes any rounding grow: in float32 two
+runs drift apart, as they do on two numbers of cores. With `--float64` the rounding is so small that
+they agree to 1e-9, and that is how tests hold it. It pays when computing a share takes longer than
+sending the gradients, which are as many numbers as there are weights: notebook 11 does the
+arithmetic.
 
 Keras' `fit` does not run on several machines with TensorFlow ('unsupported type PerReplica'), so
 the step is written out here, on TensorFlow's `MultiWorkerMirroredStrategy`.
@@ -68,11 +70,14 @@ def cluster(options, environment):
     Raises:
         Problem: addresses and index do not fit each other.
     """
-    workers = [each for each in (options.workers or "").split(",") if each]
+    workers = [address for address in (options.workers or "").split(",") if address]
     index = options.index
     if not workers and "TF_CONFIG" in environment:
-        config = json.loads(environment["TF_CONFIG"])
-        workers, index = config["cluster"]["worker"], config["task"]["index"]
+        try:
+            config = json.loads(environment["TF_CONFIG"])
+            workers, index = config["cluster"]["worker"], int(config["task"]["index"])
+        except (ValueError, KeyError, TypeError):
+            raise Problem("TF_CONFIG must name cluster.worker and task.index, as JSON") from None
     elif not workers and int(environment.get("SLURM_NTASKS", 1)) > 1:
         names = ["scontrol", "show", "hostnames", environment["SLURM_JOB_NODELIST"]]
         listed = subprocess.run(names, capture_output=True, text=True, check=True).stdout
@@ -98,6 +103,10 @@ def work(options, workers, index):
     """
     if options.batch % len(workers):
         raise Problem(f"--batch {options.batch} cannot be shared by {len(workers)} workers")
+    if options.epochs < 1:
+        raise Problem(f"--epochs must be at least 1, not {options.epochs}")
+    if not options.learning_rate > 0:
+        raise Problem(f"--learning-rate must be above 0, not {options.learning_rate}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
@@ -106,10 +115,14 @@ def work(options, workers, index):
         task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
         os.environ["TF_CONFIG"] = json.dumps(task)
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    import keras
+
     from . import checkpoints, training
 
-    images, labels = pictures(options)
-    steps = len(images) // options.batch
+    if options.float64:
+        keras.config.set_floatx("float64")
+    batches = pictures(options)
+    steps = int(batches.cardinality())
     training.set_seed(options.seed)
     with strategy.scope():
         model = network(options, steps)
@@ -122,8 +135,10 @@ def work(options, workers, index):
     step = step_of(model, strategy, options.batch)
     for epoch in range(len(history["loss"]), options.epochs):
         began, sums = time.perf_counter(), 0
-        for batch in share(images, labels, options, epoch, len(workers), index):
-            sums = step(*batch) + sums
+        batches.epoch.assign(epoch)
+        for images, labels in batches:
+            share = slice(index, None, len(workers))  # every n-th image, each worker its own
+            sums = step(images[share], labels[share]) + sums
         loss, correct = (float(number) for number in sums)
         history["loss"].append(loss / steps)
         history["accuracy"].append(correct / steps / options.batch)
@@ -139,7 +154,12 @@ def work(options, workers, index):
 
 
 def pictures(options):
-    """Training images and labels, the same on every worker."""
+    """The batches, the same on every worker: seed and epoch alone decide their order.
+
+    So those that were started again see what they would have seen.
+    """
+    import keras
+
     from . import data
 
     try:
@@ -148,18 +168,23 @@ def pictures(options):
         raise Problem(f"--data: {problem}") from None
     if not 0 < options.batch <= len(whole.images):
         raise Problem(f"--batch must be from 1 to {len(whole.images)}, not {options.batch}")
-    return data.scale(whole.images), whole.labels.astype("int32")
+    images = data.scale(whole.images).astype(keras.config.floatx())
+    return data.pipeline(images, whole.labels, options.batch, training=True, seed=options.seed)
 
 
 def network(options, steps):
     """The network to train, compiled: that ties the optimizer to it. Call it in the scope."""
     import keras
 
-    from . import models, training
+    from . import data, models, training
 
-    if not hasattr(models, options.network):
-        raise Problem(f"--network: course_utils.models has no {options.network!r}")
-    model = getattr(models, options.network)()
+    try:
+        model = models.NETWORKS[options.network]()
+    except KeyError:
+        known = ", ".join(models.NETWORKS)
+        raise Problem(f"--network must be one of {known}, not {options.network!r}") from None
+    if model.input_shape[1:] != data.DATASETS[options.data].shape or options.network == "lenet5":
+        raise Problem(f"--network: {options.network} does not take the images of {options.data}")
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
@@ -186,30 +211,15 @@ def step_of(model, strategy, batch):
         # The optimizer adds the gradients up over all workers. Who did it here as well would
         # count them twice.
         model.optimizer.apply(gradients, model.trainable_variables)
-        right = tf.equal(tf.argmax(logits, axis=-1, output_type="int32"), labels)
-        return tf.stack([loss, tf.reduce_sum(tf.cast(right, "float32"))])
+        right = tf.equal(tf.argmax(logits, axis=-1, output_type=labels.dtype), labels)
+        return tf.stack([loss, tf.reduce_sum(tf.cast(right, loss.dtype))])
 
     @tf.function
     def step(images, labels):
-        found = strategy.run(on_a_share, args=(images, labels))
-        return strategy.reduce("SUM", found, axis=None)
+        sums = strategy.run(on_a_share, args=(images, labels))
+        return strategy.reduce("SUM", sums, axis=None)
 
     return step
-
-
-def share(images, labels, options, epoch, workers, index):
-    """This worker's part of each batch of an epoch.
-
-    Seed and epoch alone decide the order, so all workers have the same, also those that were
-    started again: worker i takes the i-th part of every batch.
-    """
-    import numpy as np
-
-    order = np.random.default_rng([options.seed, epoch]).permutation(len(images))
-    steps = len(images) // options.batch
-    mine = order[: steps * options.batch].reshape(steps, workers, -1)[:, index]
-    for rows in mine:
-        yield images[rows], labels[rows]
 
 
 def tell(history, epochs):
@@ -266,11 +276,11 @@ def first_failure(workers, pause=0.1):
 
 
 def free_ports(count):
-    """So many ports that nobody uses."""
+    """Numbers of `count` ports that nobody uses."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
     return ports
 
 
@@ -281,23 +291,24 @@ def free_ports(count):
 
 def parser():
     """What the command line takes."""
-    found = argparse.ArgumentParser(
+    line = argparse.ArgumentParser(
         prog="python -m course_utils.distributed", description=__doc__.partition("\n")[0]
     )
-    found.add_argument("--network", default="lenet5_modern", help="a function of models")
-    found.add_argument("--data", default="mnist", help="'mnist' or 'cifar10'")
-    found.add_argument("--full", action="store_true", help="the complete set, not the small one")
-    found.add_argument("--epochs", type=int, default=3)
-    found.add_argument("--batch", type=int, default=128, help="images in a batch, of all workers")
-    found.add_argument("--learning-rate", type=float, default=0.01, help="at its peak")
-    found.add_argument("--seed", type=int, default=0)
-    found.add_argument("--checkpoints", help="a folder that all workers share")
-    found.add_argument("--weights", help="where the weights go in the end, as .npz")
-    found.add_argument("--workers", help="all addresses, as host:port,host:port")
-    found.add_argument("--index", type=int, help="which of them this is, from 0")
-    found.add_argument("--local", type=int, default=0, help="so many workers on this machine")
-    found.add_argument("--restarts", type=int, default=3, help="of --local, when a worker dies")
-    return found
+    line.add_argument("--network", default="lenet5_modern", help="a function of models")
+    line.add_argument("--data", default="mnist", help="'mnist' or 'cifar10'")
+    line.add_argument("--full", action="store_true", help="the complete set, not the small one")
+    line.add_argument("--epochs", type=int, default=3)
+    line.add_argument("--batch", type=int, default=128, help="images in a batch, of all workers")
+    line.add_argument("--learning-rate", type=float, default=0.01, help="at its peak")
+    line.add_argument("--float64", action="store_true", help="64 bits: to compare, not to be fast")
+    line.add_argument("--seed", type=int, default=0)
+    line.add_argument("--checkpoints", help="a folder that all workers share")
+    line.add_argument("--weights", help="where the weights go in the end, as .npz")
+    line.add_argument("--workers", help="all addresses, as host:port,host:port")
+    line.add_argument("--index", type=int, help="which of them this is, from 0")
+    line.add_argument("--local", type=int, default=0, help="so many workers on this machine")
+    line.add_argument("--restarts", type=int, default=3, help="of --local, when a worker dies")
+    return line
 
 
 def main(arguments=None):

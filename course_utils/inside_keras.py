@@ -3,31 +3,141 @@
 A new version of Keras may break it: `tests/test_inside_keras.py` says so at once.
 """
 
+import threading
 from contextlib import contextmanager
+
+
+def check_settings():
+    """Refuses settings of Keras under which networks fail oddly, in one line.
+
+    Raises:
+        ValueError: another backend than TensorFlow, channels first, or a float type of 16 bits.
+    """
+    import keras
+
+    settings = keras.config
+    if settings.backend() != "tensorflow":
+        raise ValueError(
+            f"Keras runs on {settings.backend()} here: set KERAS_BACKEND=tensorflow, start again"
+        )
+    if settings.image_data_format() != "channels_last":
+        raise ValueError(
+            "Keras is set to channels_first, by its keras.json perhaps, and the course has its "
+            "channels last: keras.config.set_image_data_format('channels_last')"
+        )
+    if settings.floatx() not in ("float32", "float64"):
+        raise ValueError(
+            f"Keras is set to {settings.floatx()}, by its keras.json perhaps, and weights need at "
+            "least 32 bits: keras.config.set_floatx('float32'), and build the network anew"
+        )
+
+
+def without_weights(build):
+    """Calls `build` where Keras knows the shapes of variables but does not make them.
+
+    Keras would make them later, at the end of some other scope, from a list that each thread
+    keeps for itself. A thread of our own takes that list with it when it ends.
+    """
+    import keras
+
+    answer = []
+
+    def work():
+        try:
+            with keras.StatelessScope(initialize_variables=False):
+                answer.append(build())
+        except BaseException as error:  # handed over to the caller's thread below
+            answer.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if isinstance(answer[0], BaseException):
+        raise answer[0]
+    return answer[0]
+
+
+def all_layers(model):
+    """All layers of a model, those inside others included, whoever wrote them."""
+    return model._flatten_layers(include_self=False)
+
+
+def _layers_in_order(model):
+    """The layers that Keras itself calls one after the other, those of models inside included.
+
+    What a class of one's own does with its layers is not known here, so they are left out.
+    """
+    if not type(model).__module__.startswith("keras."):
+        return []
+    layers = []
+    for layer in model.layers:
+        layers += _layers_in_order(layer) if hasattr(layer, "layers") else [layer]
+    return layers
+
+
+def _knows_16_bits(layer):
+    """Whether a layer can be trusted to compute in 16 bits: Keras' own, and some of the course's.
+
+    A function or a class of one's own may hold a float32 constant, and a penalty on a layer's
+    outputs is added to the others in float32.
+    """
+    import keras
+
+    home = type(layer).__module__
+    return (
+        layer.dtype_policy.name == "float32"
+        and layer.activity_regularizer is None
+        and not isinstance(layer, (keras.layers.Lambda, keras.layers.InputLayer))
+        and (home.startswith("keras.") or (home == "course_utils.models" and not layer.weights))
+    )
 
 
 @contextmanager
 def computing_in(precision, model):
     """Lets a network's layers compute in another precision for as long as the training lasts.
 
-    The weights stay float32, and so does the last layer: a loss is a small difference of numbers.
-    A layer of one's own that has weights is left alone, because it need not know of precisions.
+    The weights stay float32, and so does all from the last layer with weights on: a loss is a small
+    difference of numbers. What is measured or predicted meanwhile is computed in float32. A layer
+    that may not know of 16 bits computes in 32, and so does all of a network that is a class of
+    one's own.
 
     Source: Micikevicius et al., "Mixed precision training" (2018), section 3.
     """
-    changed = [
-        layer
-        for layer in model.layers[:-1]
-        if layer.dtype_policy.name == "float32"
-        and (type(layer).__module__.startswith("keras.") or not layer.weights)
-    ]
-    for layer in changed:
-        layer.dtype_policy = precision
+    layers = _layers_in_order(model)
+    last = max((place for place, layer in enumerate(layers) if layer.weights), default=0)
+    changed = [layer for layer in layers[:last] if _knows_16_bits(layer)]
+
+    def set_to(policy):
+        for layer in changed:
+            layer.dtype_policy = policy
+
+    def in_float32(step):
+        def measured(data):  # TensorFlow traces it once, and what it finds then is what it computes
+            set_to("float32")
+            try:
+                return step(data)
+            finally:
+                set_to(precision)
+
+        return measured
+
+    set_to(precision)
+    model.test_step, model.predict_step = (
+        in_float32(model.test_step),
+        in_float32(model.predict_step),
+    )
+    _forget_traces(model)
     try:
         yield
     finally:
-        for layer in changed:
-            layer.dtype_policy = "float32"
+        set_to("float32")
+        del model.test_step, model.predict_step
+        _forget_traces(model)
+
+
+def _forget_traces(model):
+    """Lets Keras trace its steps anew, in the precision that the layers have then."""
+    model.train_function = model.test_function = model.predict_function = None
 
 
 @contextmanager
@@ -43,7 +153,8 @@ def fused_batch_norm(model):
 
     def fused(layer):
         def call(inputs, training=None, mask=None):
-            if not training:
+            suits = len(inputs.shape) == 4 and inputs.dtype in ("float32", "bfloat16")
+            if not (training and layer.trainable and suits) or mask is not None:
                 return type(layer).call(layer, inputs, training=training, mask=mask)
             outputs, mean, variance, *_ = tf.compat.v1.nn.fused_batch_norm(
                 inputs, layer.gamma, layer.beta, epsilon=layer.epsilon, is_training=True
@@ -61,11 +172,9 @@ def fused_batch_norm(model):
 
     suited = [
         layer
-        for layer in model.layers
+        for layer in all_layers(model)
         if type(layer) is keras.layers.BatchNormalization
-        and (layer.scale, layer.center, layer.trainable) == (True, True, True)
-        and layer.compute_dtype in ("float32", "bfloat16")
-        and len(layer.input.shape) == 4
+        and (layer.scale, layer.center) == (True, True)
         and layer.axis in (-1, 3)
         and not layer.synchronized
     ]

@@ -8,6 +8,9 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from .arithmetic import finite_number, whole_number
+from .inside_keras import check_settings
+
 register = keras.saving.register_keras_serializable(package="course_utils")
 
 # ---------------------------------------------------------------------------------------------
@@ -192,7 +195,7 @@ def lenet5():
     Source: LeCun, Bottou, Bengio, Haffner, "Gradient-based learning applied to document
     recognition", Proceedings of the IEEE 86 (1998), section II.
     """
-    inputs = keras.Input((32, 32, 1), name="image")
+    inputs = _image("lenet5", (32, 32, 1))
     outputs = layers.Conv2D(6, 5, kernel_initializer="lecun_normal", name="C1")(inputs)
     outputs = layers.Activation(scaled_tanh, name="C1_squash")(outputs)
     outputs = Subsampling(name="S2")(outputs)
@@ -229,9 +232,9 @@ def lenet5_modern(activation="relu", pooling="max"):
         ValueError: `pooling` is neither.
     """
     pools = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
-    if pooling not in pools:
+    if pooling not in tuple(pools):
         raise ValueError(f"pooling must be 'max' or 'average', not {pooling!r}")
-    inputs = keras.Input((28, 28, 1), name="image")
+    inputs = _image("lenet5_modern", (28, 28, 1))
     outputs = layers.Conv2D(6, 5, padding="same", activation=activation, name="conv1")(inputs)
     outputs = pools[pooling](2, name="pool1")(outputs)
     outputs = layers.Conv2D(16, 5, activation=activation, name="conv2")(outputs)
@@ -294,9 +297,9 @@ def alexnet(groups=2, input_shape=(227, 227, 3), classes=1000):
     Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
     networks", NIPS 25 (2012), section 3 for the layers, section 5 for the first weights.
     """
-    if groups not in (1, 2):
+    if whole_number(groups, "groups", 1) > 2:
         raise ValueError(f"groups must be 1 or 2, not {groups!r}")
-    _check_size("alexnet", input_shape, smallest=67)
+    inputs = _image("alexnet", input_shape, classes, smallest=67)
 
     def start(bias):
         # The paper starts most biases at 1, so that their ReLUs are awake from the first step on.
@@ -310,7 +313,6 @@ def alexnet(groups=2, input_shape=(227, 227, 3), classes=1000):
     def dense(units, name):
         return layers.Dense(units, activation="relu", name=name, **start("ones"))
 
-    inputs = keras.Input(input_shape, name="image")
     outputs = conv(96, 11, "conv1", "zeros", strides=4)(inputs)
     outputs = LocalResponseNormalization(name="norm1")(outputs)
     outputs = layers.MaxPooling2D(3, strides=2, name="pool1")(outputs)
@@ -355,7 +357,9 @@ def alexnet_small(
     Raises:
         ValueError: the image is too small.
     """
-    _check_size("alexnet_small", input_shape, smallest=15)
+    filters = whole_number(filters, "filters", 1)
+    dropout = finite_number(dropout, "dropout", 0, 1)
+    inputs = _image("alexnet_small", input_shape, classes, smallest=15)
 
     # He's start suits ReLU, which halves the variance; tanh lets most of it through.
     options = {
@@ -367,7 +371,6 @@ def alexnet_small(
     def conv(name):
         return layers.Conv2D(filters, 3, padding="same", name=name, **options)
 
-    inputs = keras.Input(input_shape, name="image")
     outputs = conv("conv1")(inputs)
     outputs = layers.MaxPooling2D(3, strides=2, name="pool1")(outputs)
     outputs = conv("conv2")(outputs)
@@ -424,8 +427,8 @@ def vgg(configuration="D", input_shape=(224, 224, 3), classes=1000):
         raise ValueError(
             f"configuration must be one of {', '.join(VGG_STAGES)}, not {configuration!r}"
         )
-    _check_size("vgg", input_shape, smallest=32)
-    inputs = outputs = keras.Input(input_shape, name="image")
+    inputs = _image("vgg", input_shape, classes, smallest=32)
+    outputs = inputs
     for stage, convolutions in enumerate(VGG_STAGES[configuration], start=1):
         for number, (filters, kernel_size) in enumerate(convolutions, start=1):
             outputs = layers.Conv2D(
@@ -462,9 +465,9 @@ def vgg_small(batch_norm=True, weight_decay=0.0, input_shape=(32, 32, 3), classe
     Raises:
         ValueError: the image is too small.
     """
-    _check_size("vgg_small", input_shape, smallest=8)
+    inputs = _image("vgg_small", input_shape, classes, smallest=8)
     options = {"kernel_initializer": "he_normal", "kernel_regularizer": l2(weight_decay)}
-    inputs = outputs = keras.Input(input_shape, name="image")
+    outputs = inputs
     for stage, filters in enumerate((32, 64, 128), start=1):
         for number in (1, 2):
             name = f"{stage}_{number}"
@@ -516,11 +519,12 @@ def resnet(depth=50, version="v1", input_shape=(224, 224, 3), classes=1000):
     Source: He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR (2016),
     section 3 and table 1.
     """
-    if depth not in tuple(RESNET_BLOCKS):
+    depth = whole_number(depth, "depth", 1)
+    if depth not in RESNET_BLOCKS:
         raise ValueError(f"there is no ResNet-{depth}: {_nearest(depth, RESNET_BLOCKS)}")
     if version not in ("v1", "v1.5"):
         raise ValueError(f"version must be 'v1' or 'v1.5', not {version!r}")
-    inputs = keras.Input(input_shape, name="image")
+    inputs = _image("resnet", input_shape, classes)
     outputs = _conv(inputs, 64, 7, strides=2, name="conv1")
     outputs = layers.ReLU(name="relu1")(_batch_norm("norm1")(outputs))
     outputs = layers.ZeroPadding2D(1, name="pool1_pad")(outputs)  # ReLU: a zero never wins wrongly
@@ -569,11 +573,12 @@ def resnet_cifar(
     Source: He et al. 2016, section 4.2.
     """
     possible = range(8, 1208, 6)
+    depth = whole_number(depth, "depth", 1)
     if depth not in possible:
         raise ValueError(f"depth must be 6n + 2, not {depth!r}: {_nearest(depth, possible)}")
     if shortcut not in ("A", "B"):
         raise ValueError(f"shortcut must be 'A' or 'B', not {shortcut!r}")
-    inputs = keras.Input(input_shape, name="image")
+    inputs = _image("resnet_cifar", input_shape, classes)
     outputs = _conv(inputs, 16, 3, name="conv1", weight_decay=weight_decay)
     outputs = layers.ReLU(name="relu1")(_batch_norm("norm1")(outputs))
     for stage, filters in enumerate((16, 32, 64), start=1):
@@ -675,6 +680,7 @@ def l2(weight_decay):
 
     Papers mean this by a weight decay. Keras' `L2(x)` adds `x * sum of w²`, without the half.
     """
+    weight_decay = finite_number(weight_decay, "weight_decay", 0)
     return keras.regularizers.L2(weight_decay / 2) if weight_decay else None
 
 
@@ -683,17 +689,38 @@ def _batch_norm(name):
     return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)
 
 
-def _check_size(name, input_shape, smallest):
-    if min(input_shape[:2]) < smallest:
-        size = "×".join(map(str, input_shape[:2]))
+def _image(name, input_shape, classes=1, smallest=1):
+    """The input of a network, after its shape and the number of its classes have been looked at."""
+    check_settings()
+    whole_number(classes, "classes", 1)
+    sizes = input_shape if isinstance(input_shape, (list, tuple)) else ()
+    if len(sizes) != 3:
+        raise ValueError(f"input_shape must be (height, width, channels), not {input_shape!r}")
+    height, width, channels = (
+        None
+        if size is None and axis != "channels" and smallest == 1  # images of any size
+        else whole_number(size, f"the {axis} of input_shape", 1)
+        for size, axis in zip(sizes, ("height", "width", "channels"), strict=True)
+    )
+    if smallest > 1 and min(height, width) < smallest:
         raise ValueError(
-            f"an image of {size} is too small for {name}, whose poolings leave nothing of it: "
-            f"use at least {smallest}×{smallest}"
+            f"an image of {height}×{width} is too small for {name}, whose poolings leave nothing "
+            f"of it: use at least {smallest}×{smallest}"
         )
+    return keras.Input((height, width, channels), name="image")
 
 
 def _nearest(depth, possible):
     """'use 14 or 20' for a depth between the two."""
-    below = [each for each in possible if each < depth][-1:]
-    above = [each for each in possible if each > depth][:1]
+    below = [size for size in possible if size < depth][-1:]
+    above = [size for size in possible if size > depth][:1]
     return "use " + " or ".join(map(str, below + above))
+
+
+NETWORKS = {
+    builder.__name__: builder
+    for builder in (
+        *(lenet5, lenet5_modern, alexnet, alexnet_small, vgg, vgg_small),
+        *(resnet, resnet_cifar),
+    )
+}

@@ -4,22 +4,33 @@ The colours mean the same thing in every notebook: what goes in is blue, the ker
 comes out green, a gradient pink. They are Okabe and Ito's, which people with any colour vision
 tell apart; hatches, markers and labels say the same once more.
 
+Text from outside (names of files and classes, titles) is never read as a formula, and letters that
+no installed font has are spelled: a cat's face becomes ‹cat face›, 三 becomes ‹4E09›.
+
 Importing this module sets matplotlib's style for the session. `subplots` gives a figure, `show`
 displays it with its alt text. The other functions draw what the notebooks draw again and again,
-and show it themselves.
+and show it themselves. What they cannot draw they refuse with a ValueError.
 """
 
 import base64
 import io
+import math
+import re
+import unicodedata
+import warnings
+from functools import lru_cache
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import font_manager, ticker
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.text import Text
+from PIL.Image import Image
 
-from .arithmetic import padding_amounts
+from .arithmetic import finite_number, padding_amounts, whole_number
 from .arithmetic import windows as windows_of
 
 PALETTE = {
@@ -31,8 +42,16 @@ PALETTE = {
     "neutral": "#767676",
 }
 
+# Matplotlib's own font, and those with other scripts that Linux, Windows and macOS come with.
+FONTS = """DejaVu Sans, Noto Sans CJK SC, Noto Sans CJK JP, Noto Sans CJK KR, WenQuanYi Zen Hei,
+Microsoft YaHei, Yu Gothic, Malgun Gothic, Nirmala UI, Segoe UI Symbol, PingFang SC, Hiragino Sans,
+Apple SD Gothic Neo, Arial Unicode MS, Noto Sans Devanagari, Noto Sans Thai, Symbola"""
+_INSTALLED = {font.name for font in font_manager.fontManager.ttflist}
+
 mpl.rcParams.update(
     {
+        "font.family": [name for name in re.split(r",\s*", FONTS) if name in _INSTALLED],
+        "text.parse_math": False,
         "figure.dpi": 120,
         "savefig.dpi": 120,
         "font.size": 9,
@@ -70,16 +89,32 @@ def subplots(rows=1, columns=1, height=3.0, width=WIDTH, **options):
 
     Returns:
         `(figure, axes)`, as `matplotlib.pyplot.subplots` gives them, but without a global state.
+
+    Raises:
+        ValueError: a grid of no or more than 400 axes, or a size that is no sensible length.
     """
-    figure = Figure(figsize=(width, height), layout="constrained")
+    rows, columns = whole_number(rows, "rows", 1, 100), whole_number(columns, "columns", 1, 100)
+    whole_number(rows * columns, "the number of axes", 1, 400)
+    size = finite_number(width, "width", 0.1, 100), finite_number(height, "height", 0.1, 300)
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, **options)
 
 
 def to_png(figure):
-    """The figure as the bytes of a PNG file."""
+    """The figure as the bytes of a PNG file; its log axes get ticks that can be read."""
+    if not isinstance(figure, Figure):
+        raise ValueError(f"figure must be one that subplots gives, not {type(figure).__name__}")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", pil_kwargs={"optimize": True})
+    _spell(figure)
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if axis.get_scale() == "log" and isinstance(
+            axis.get_major_formatter(), ticker.LogFormatter
+        ):
+            log_ticks(axis, isinstance(axis.get_major_locator(), ticker.LogLocator))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # of a category's name: boxes tell enough
+        figure.savefig(buffer, format="png", pil_kwargs={"optimize": True})
     return buffer.getvalue()
 
 
@@ -89,7 +124,7 @@ def mime_bundle(figure, alt):
     Raises:
         ValueError: `alt` is empty. Whoever cannot see the figure reads it instead.
     """
-    if not alt.strip():
+    if not isinstance(alt, str) or not alt.strip():
         raise ValueError("alt is empty: say in a sentence what is to be seen in the figure")
     data = {"image/png": base64.b64encode(to_png(figure)).decode(), "text/plain": alt}
     width = round(figure.get_figwidth() * 96)  # shown at 96 dots an inch, stored with more
@@ -105,8 +140,131 @@ def show(figure, alt):
 
 
 # ---------------------------------------------------------------------------------------------
+# Text and ticks
+# ---------------------------------------------------------------------------------------------
+
+
+def label(text, most=24):
+    """Anybody's text as one line of at most `most` letters; of a longer one the middle goes.
+
+    >>> label("holiday\\n2024_in_the_mountains_001.jpg", 20)
+    'holiday 20…s_001.jpg'
+    """
+    most = whole_number(most, "most", 3)
+    printable = (letter if letter.isprintable() else " " for letter in str(text))
+    line = " ".join("".join(printable).split()) or "(no name)"
+    line = f" {line}" if line.startswith("_") else line  # matplotlib's legends leave those out
+    return line if len(line) <= most else f"{line[: most // 2]}…{line[most // 2 + 1 - most :]}"
+
+
+@lru_cache
+def _letters():
+    """The code points that the installed fonts have."""
+    fonts = (font_manager.findfont(name) for name in mpl.rcParams["font.family"])
+    return frozenset().union(*(font_manager.get_font(font).get_charmap() for font in fonts))
+
+
+def _spelled(text):
+    """A text in which the letters that no font has are written in others."""
+
+    def spell(letter):
+        kind = unicodedata.category(letter)
+        if letter == "\n" or ord(letter) in _letters():
+            return letter
+        if kind in ("Mn", "Cf"):  # marks that choose a letter's look
+            return ""
+        name = unicodedata.name(letter, "").lower()
+        return f"‹{name}›" if kind == "So" and name else f"‹{ord(letter):04X}›"
+
+    return text if text.isascii() else "".join(map(spell, text))
+
+
+def _spell(figure):
+    for text in figure.findobj(Text):
+        text.set_text(_spelled(text.get_text()))
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        texts = [text.get_text() for text in axis.get_ticklabels()]
+        if not "".join(texts).isascii() and isinstance(
+            axis.get_major_locator(), ticker.FixedLocator
+        ):
+            axis.set_ticklabels(map(_spelled, texts))
+
+
+class _LogTicks(ticker.Locator):
+    """At least three ticks on a log axis, short or long, that can be labelled with a number."""
+
+    def __call__(self):
+        return self.tick_values(*self.axis.get_view_interval())
+
+    def tick_values(self, low, high):
+        low, high = min(low, high), max(low, high)
+        if not 0 < low < high < math.inf:
+            return []
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        powers = powers[:: max(1, len(powers) // 6)]
+        for parts in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+            ticks = [float(f"{part}e{power}") for power in powers for part in parts]
+            ticks = [tick for tick in ticks if low <= tick <= high]
+            if len(ticks) >= 4:
+                return ticks
+        ticks = ticker.MaxNLocator(5, min_n_ticks=3).tick_values(low, high)
+        return [tick for tick in ticks if low <= tick <= high]
+
+
+def log_ticks(axis, places=True, zero=None):
+    """Gives a log axis ticks with plain numbers, three or more of them, however short it is.
+
+    Args:
+        axis: `axes.xaxis` or `axes.yaxis`.
+        places: whether to choose where the ticks stand, or only how they are written.
+        zero: where a value of 0 was drawn, which has no place on a log axis; labelled with 0.
+    """
+
+    def written(value, _=None):
+        if zero is not None and value <= zero:
+            return "0" if value == zero else ""
+        if 1e-4 <= value < 1e6 or value <= 0:
+            return f"{value:g}"
+        digits, power = f"{value:.2e}".split("e")
+        power = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return f"10{power}" if digits == "1.00" else f"{float(digits):g}·10{power}"
+
+    if places:
+        axis.set_major_locator(_LogTicks())
+        axis.set_minor_locator(ticker.NullLocator())
+    if zero is not None:
+        low, high = axis.get_view_interval()
+        ticks = [tick for tick in _LogTicks().tick_values(low, high) if tick > 1.5 * zero]
+        axis.set_ticks([zero, *ticks])
+    axis.set_major_formatter(ticker.FuncFormatter(written))
+
+
+def _checked(axes, role=None, **texts):
+    """A ValueError for axes, a role or a text that is none."""
+    if axes is not None and not isinstance(axes, Axes):
+        raise ValueError(f"axes must be some that subplots gives, not {type(axes).__name__}")
+    if role is not None and not (isinstance(role, str) and role in PALETTE):
+        raise ValueError(f"there is no role {role!r}: choose one of {', '.join(PALETTE)}")
+    for name, text in texts.items():
+        if not isinstance(text, str | int | float | np.number):
+            raise ValueError(f"{name} must be a text, not {type(text).__name__}")
+
+
+# ---------------------------------------------------------------------------------------------
 # Pictures and numbers
 # ---------------------------------------------------------------------------------------------
+
+
+def _array(numbers, name):
+    """Any array of real numbers, also of a tensor, a bfloat16 one say; else a ValueError."""
+    try:
+        array = np.asarray(numbers)
+        array = array.astype(np.float32) if array.dtype.kind == "V" else array
+    except (TypeError, ValueError):
+        array = np.array("")
+    if array.dtype.kind not in "buif" or array.size == 0:
+        raise ValueError(f"{name} must be an array of numbers, and not an empty one")
+    return array
 
 
 def picture(axes, image, title="", role=None, limits=None):
@@ -114,45 +272,91 @@ def picture(axes, image, title="", role=None, limits=None):
 
     Args:
         axes: where to draw.
-        image: `(height, width)`, `(height, width, 1)` or `(height, width, 3)`.
+        image: `(height, width)`, `(height, width, 1)` or `(height, width, 3)`; or Pillow's.
         role: a name in `PALETTE`, or None for no frame.
         limits: `(darkest, brightest)`; when None, 0 to 255 for uint8 and else the image's own.
+
+    Raises:
+        ValueError: the image has another shape or no numbers, or an argument is none of these.
     """
-    image = np.asarray(image)
+    _checked(axes, role, title=title)
+    if isinstance(image, Image) and image.mode in ("P", "PA", "CMYK"):
+        image = image.convert("RGB")  # of a palette the colours, not their numbers
+    image = _array(image, "image")
     image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
+    if image.ndim != 2 and image.shape[2:] != (3,):
+        raise ValueError(
+            f"an image is (height, width), with 1 or 3 channels behind, not {image.shape}"
+            + (": leave the opacity out, image[..., :3]" if image.shape[2:] == (4,) else "")
+        )
+    known = image[np.isfinite(image)]
     if limits is None:
-        limits = (0, 255) if image.dtype == np.uint8 else (image.min(), image.max())
-    axes.imshow(image, vmin=limits[0], vmax=limits[1])
+        limits = (
+            (0, 255) if image.dtype == np.uint8 or not known.size else (known.min(), known.max())
+        )
+    low, high = (finite_number(limit, "a limit") for limit in _pair(limits, "limits"))
+    axes.imshow(image, vmin=low, vmax=high)
     axes.set(xticks=[], yticks=[])
     axes.set_title(title, loc="center", fontweight="normal", fontsize=9)
     for spine in axes.spines.values():
         spine.set(visible=role is not None, color=PALETTE.get(role, "black"), linewidth=2)
 
 
+def _pair(values, name):
+    if isinstance(values, str) or np.ndim(values) != 1 or len(values) != 2:
+        raise ValueError(f"{name} must be a pair, not {values!r}")
+    return values
+
+
 def images(pictures, alt, titles=None, columns=10, title="", role=None, limits=None, size=None):
     """Shows a grid of images.
 
     Args:
-        pictures: images as `picture` takes them.
+        pictures: images as `picture` takes them, at least one and at most 400.
         alt: what is to be seen.
-        titles: one for each image, or None.
+        titles: one for each image, or None. A line that is too long loses its middle.
         columns: images in a row.
         size: inches for one image; when None, the row fills the text's width.
         limits: as for `picture`.
+
+    Raises:
+        ValueError: there is no image, or not as many titles, or as `picture` says.
     """
-    columns = min(columns, len(pictures))
+    _checked(None, role, title=title)
+    pictures, titles = _several(pictures, "pictures"), _several(titles, "titles", len(pictures))
+    columns = min(whole_number(columns, "columns", 1), len(pictures))
     rows = -(-len(pictures) // columns)
-    size = size or WIDTH / columns
-    height = rows * (size + (0.22 if titles is not None else 0)) + (0.3 if title else 0)
+    size = finite_number(WIDTH / columns if size is None else size, "size", 0.05, 20)
+    height = rows * (size + (0.22 if any(titles) else 0)) + (0.3 if title else 0)
     figure, grid = subplots(rows, columns, height=height, width=size * columns, squeeze=False)
     for index, axes in enumerate(grid.flat):
         if index < len(pictures):
-            picture(axes, pictures[index], titles[index] if titles else "", role, limits)
+            lines = (label(line, max(6, int(15 * size))) for line in titles[index].splitlines())
+            picture(axes, pictures[index], "\n".join(lines), role, limits)
         else:
             axes.axis("off")
+    _headline(figure, title)
+    show(figure, alt)
+
+
+def _several(values, name, count=None):
+    """The things of a list, of an array or of a generator, `count` of them; None gives texts."""
+    if values is None and count is not None:
+        return [""] * count
+    try:
+        length = -1 if isinstance(values, str | bytes | dict) else len(values)
+    except TypeError:  # None, a number, an array of no axis
+        length = -1
+    if length <= 0:
+        raise ValueError(f"{name} must be a list with at least one thing in it, not {values!r}")
+    if count is not None and length != count:
+        raise ValueError(f"there are {count} pictures and {length} {name}: give each one")
+    return [str(value) for value in values] if count is not None else values
+
+
+def _headline(figure, title):
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-    show(figure, alt)
 
 
 def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, marked=()):
@@ -165,15 +369,23 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
         shade: paint each cell by its number, dark to bright.
         digits: decimals to write; when None, none for whole numbers and two for others.
         marked: cells `(row, column)` to frame.
+
+    Raises:
+        ValueError: the numbers are no matrix of at most 10,000, or an argument is none of these.
     """
-    numbers = np.asarray(numbers, dtype=float)
+    _checked(axes, role or "none", title=title)
+    numbers = _array(numbers, "numbers").astype(float)
+    if numbers.ndim != 2 or numbers.size > 10_000:
+        raise ValueError(f"a grid is (rows, columns), 10,000 cells at most, not {numbers.shape}")
     rows, columns = numbers.shape
     known = numbers[np.isfinite(numbers)]
+    if digits is not None:
+        digits = whole_number(digits, "digits", 0, 10)
     if digits is None:
         digits = 0 if np.allclose(known, np.round(known)) else 2
     low, high = (known.min(), known.max()) if known.size else (0, 1)
     brightness = np.full(numbers.shape, 1.0)
-    if shade and high > low:
+    if bool(shade) and high > low:
         brightness = 0.25 + 0.75 * (np.nan_to_num(numbers, nan=high) - low) / (high - low)
     axes.imshow(brightness, cmap="gray", vmin=0, vmax=1)
     for (row, column), number in np.ndenumerate(numbers):
@@ -181,11 +393,10 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
             colour = "white" if brightness[row, column] < 0.46 else "black"  # the stronger contrast
             text = f"{number:.{digits}f}".replace("-", "−")  # a real minus sign
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-    for row, column in marked:
+    for row, column in (_pair(cell, "a marked cell") for cell in marked):
         box = (column - 0.5, row - 0.5)
-        axes.add_patch(
-            Rectangle(box, 1, 1, fill=False, color=PALETTE["lost"], linewidth=3, zorder=3)
-        )
+        look = {"fill": False, "color": PALETTE["lost"], "linewidth": 3, "zorder": 3}
+        axes.add_patch(Rectangle(box, 1, 1, **look))
     axes.set(xticks=np.arange(-0.5, columns), yticks=np.arange(-0.5, rows))
     axes.set(xticklabels=[], yticklabels=[])
     axes.grid(True, color="#bbbbbb", linewidth=0.6)
@@ -193,6 +404,50 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
     axes.set_title(title, loc="center", fontweight="normal", fontsize=9)
     for spine in axes.spines.values():
         spine.set(visible=True, color=PALETTE[role], linewidth=2.5)
+
+
+def confusion(counts, class_names, alt, title=None):
+    """Shows which classes a network takes for which.
+
+    A row is a true class, a column the network's answer. A cell has how many, and below it the
+    share of its row, which also shades it: so rows of unequal size can be compared. The diagonal,
+    what is right, is framed. Of more than 12 classes the 12 with most mistakes are shown.
+
+    Args:
+        counts: `(classes, classes)`, whole numbers from 0 up.
+        class_names: one for each class.
+        alt: what is to be seen.
+        title: the finding; when None, how many are right.
+
+    Raises:
+        ValueError: the counts are no square of whole numbers, or the names are not as many.
+    """
+    counts, names = _array(counts, "counts"), _several(class_names, "class_names", len(counts))
+    if counts.shape != (len(counts),) * 2 or not (counts >= 0).all() or (counts % 1).any():
+        raise ValueError(f"counts must be a square of whole numbers, not {counts.shape}")
+    right, total = int(np.trace(counts)), int(counts.sum())
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    worst = np.argsort(np.diag(counts) - counts.sum(axis=1), kind="stable")
+    shown = np.sort(worst[:12])
+    side = 1.6 + 0.46 * len(shown)
+    figure, axes = subplots(height=side, width=min(WIDTH, side + 1.6))
+    axes.imshow(1 - shares[np.ix_(shown, shown)], cmap="gray", vmin=0, vmax=1)
+    for (row, column), share in np.ndenumerate(shares[np.ix_(shown, shown)]):
+        count = counts[shown[row], shown[column]]
+        colour = "white" if share > 0.54 else "black" if count else PALETTE["neutral"]
+        text = f"{count:g}\n{share:.0%}" if count else "0"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+    for place in range(len(shown)):
+        look = {"fill": False, "edgecolor": PALETTE["output"], "linewidth": 2.5, "zorder": 3}
+        axes.add_patch(Rectangle((place - 0.5, place - 0.5), 1, 1, **look))
+    words = [label(names[index], 16) for index in shown]
+    turned = {"rotation": 30, "ha": "right"} if max(map(len, words)) > 3 else {}
+    axes.set_xticks(range(len(shown)), labels=words, **turned)
+    axes.set_yticks(range(len(shown)), labels=words)
+    axes.set(xlabel="the network says", ylabel="it is")
+    axes.grid(False)
+    axes.set_title(f"{right:,} of {total:,} are right: the diagonal" if title is None else title)
+    show(figure, alt)
 
 
 # How a pixel of a row is drawn, by what becomes of it; a key's words stand in the legend.
@@ -213,7 +468,12 @@ def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
         size, kernel, stride, padding, dilation: as for `arithmetic.output_size`.
         alt: what is to be seen.
         title: the finding; when None, how many windows fit.
+
+    Raises:
+        ValueError: as `arithmetic.output_size`, and for more than 200 pixels.
     """
+    _checked(None, title="" if title is None else title)
+    whole_number(size, "size", 1, 200)
     before, after = padding_amounts(size, kernel, stride, padding, dilation)
     reads = windows_of(size, kernel, stride, padding, dilation)
     seen = {pixel for window in reads for pixel in window}
@@ -256,9 +516,21 @@ def architecture(rows, input_shape, alt, title=""):
         input_shape: `(height, width, channels)`.
         alt: what is to be seen.
         title: the finding.
+
+    Raises:
+        ValueError: a layer's output is neither maps nor a row of numbers, or there is none.
     """
-    steps = [("input", "image", tuple(input_shape))]
-    steps += [(row.name, row.kind, tuple(row.output_shape)) for row in rows]
+    _checked(None, title=title)
+    steps = [("input", "image", input_shape)]
+    for row in _several(rows, "rows"):
+        if not hasattr(row, "output_shape"):
+            raise ValueError(f"rows must be of an anatomy, not {row!r}: anatomy(network).rows")
+        steps.append((row.name, row.kind, row.output_shape))
+    for name, _, shape in steps:
+        if np.ndim(shape) != 1 or len(shape) not in (1, 3) or len(steps[0][2]) != 3:
+            raise ValueError(f"{name} gives {shape}: only (height, width, maps) or (n,) is drawn")
+        for length in shape:
+            whole_number(length, f"each length of {name}", 1)
     largest = max(shape[0] for _, _, shape in steps if len(shape) == 3)
     figure, axes = subplots(height=2.9)
     centre = 0.0
@@ -313,39 +585,81 @@ def draw_curves(histories, title="", epochs=None):
 
     Args:
         histories: a name for each history, as `training.fit` gives it. The training curve is
-            thin, the test curve thick with dots; each history has its own line style.
+            thin, the test curve thick with dots; each history has its own line style. An error of
+            0 has no place on a log axis: it is drawn at its foot, where the axis says 0.
         title: the finding.
         epochs: right end of the axis, while a training is under way.
+
+    Raises:
+        ValueError: there is no history, or it lacks 'loss' or 'accuracy', or holds no numbers.
     """
-    figure, (left, right) = subplots(1, 2, height=2.7)
+    _checked(None, title=title)
+    figure, panels = subplots(1, 2, height=2.9)
     colours = [PALETTE[role] for role in ("output", "input", "kernel", "gradient")]
-    for index, (name, history) in enumerate(histories.items()):
-        prefix = f"{name}, " if len(histories) > 1 else ""
-        steps = np.arange(1, len(history["loss"]) + 1)
+    drawn = ({}, {})
+    for index, (name, curves_of) in enumerate(_losses_and_errors(histories).items()):
+        prefix = f"{label(name)}, " if len(histories) > 1 else ""
         look = {"color": colours[index % 4], "linestyle": LINES[index % 4]}
-        errors = {key: 100 * (1 - np.array(history[key])) for key in history if "accuracy" in key}
-        for axes, curves in (
-            (left, {"training": history["loss"], "test": history.get("val_loss")}),
-            (right, {"training": errors["accuracy"], "test": errors.get("val_accuracy")}),
-        ):
-            axes.plot(steps, curves["training"], linewidth=1, label=f"{prefix}training", **look)
-            if curves["test"] is not None and len(curves["test"]):
-                axes.plot(
-                    steps, curves["test"], marker="o", markersize=3, label=f"{prefix}test", **look
-                )
-    for axes, label in ((left, "loss"), (right, "error, per cent")):
-        axes.set(xlabel="epoch", ylabel=label, yscale="log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_locator(NullLocator())
+        for axes, lines, kinds in zip(panels, drawn, curves_of, strict=True):
+            for kind, values in kinds.items():
+                dots = {"linewidth": 1} if kind == "training" else {"marker": "o", "markersize": 3}
+                steps = np.arange(1, len(values) + 1)
+                (line,) = axes.plot(steps, values, label=f"{prefix}{kind}", **look, **dots)
+                lines[line.get_label()] = line
+    for axes, lines, word in zip(panels, drawn, ("loss", "error, per cent"), strict=True):
+        axes.set(xlabel="epoch", ylabel=word)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        if epochs:
-            axes.set_xlim(0.5, epochs + 0.5)
-    if any(len(history["loss"]) for history in histories.values()):
-        right.legend(fontsize=8)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+        if epochs is not None:
+            axes.set_xlim(0.5, whole_number(epochs, "epochs", 1) + 0.5)
+        _log_with_zero(axes, lines.values())
+    if drawn[1]:
+        handles, ncols = drawn[1].values(), min(4, len(drawn[1]))
+        figure.legend(handles, drawn[1], loc="outside lower center", ncols=ncols, fontsize=8)
+    _headline(figure, title)
     return figure
+
+
+def _losses_and_errors(histories):
+    """For each name two dicts, of losses and of errors in per cent: the training's, the test's."""
+    if not isinstance(histories, dict) or not histories or "loss" in histories:
+        raise ValueError("histories must have a name for each: {'ours': history}")
+    found = {}
+    for name, history in histories.items():
+        if not isinstance(history, dict) or not {"loss", "accuracy"} <= set(history):
+            raise ValueError(f"{name} is no history with 'loss' and 'accuracy', as fit gives it")
+        arrays = {
+            key: _array(history[key], f"{key} of {name}").astype(float)
+            for key in ("loss", "accuracy", "val_loss", "val_accuracy")
+            if history.get(key) is not None and np.size(history[key])
+        }
+        if any(array.ndim != 1 for array in arrays.values()):
+            raise ValueError(f"{name} must have one number for each epoch")
+        kinds = {"": "training", "val_": "test"}
+        losses = {kind: arrays.get(f"{key}loss") for key, kind in kinds.items()}
+        errors = {kind: arrays.get(f"{key}accuracy") for key, kind in kinds.items()}
+        found[name] = (
+            {kind: values for kind, values in losses.items() if values is not None},
+            {kind: 100 * (1 - values) for kind, values in errors.items() if values is not None},
+        )
+    return found
+
+
+def _log_with_zero(axes, lines):
+    """Makes the vertical axis logarithmic, where no value is negative, with a place for 0."""
+    values = np.concatenate([line.get_ydata() for line in lines] or [[]])
+    values = values[np.isfinite(values)]
+    if (values < 0).any():
+        return
+    zero = None
+    if (values == 0).any():
+        zero = float(values[values > 0].min() / 3) if values.any() else 0.01
+        for line in lines:
+            line.set_ydata(np.where(line.get_ydata() == 0, zero, line.get_ydata()))
+        axes.set_ylim(zero / 1.3, max(values.max(), 10 * zero) * 1.3)
+    elif not values.size:
+        axes.set_ylim(0.01, 1)
+    axes.set_yscale("log")
+    log_ticks(axes.yaxis, zero=zero)
 
 
 def curves(histories, alt, title=""):

@@ -75,7 +75,7 @@ def network_of(recipe):
     """The network that a recorded run's `recipe` trains, with its first weights."""
     from . import models
 
-    return getattr(models, recipe["network"])(**recipe.get("options", {}))
+    return models.NETWORKS[recipe["network"]](**recipe.get("options", {}))
 
 
 def recorded_network(name):

@@ -26,20 +26,27 @@ called `val_...` are measured on the test set after the epoch; the others are me
 while the weights were still changing.
 """
 
+import re
+from functools import partial
+
 import keras
 
+from . import checkpoints as kept
 from . import devices
-from .arithmetic import whole_number
-from .checkpoints import resume
-from .inside_keras import computing_in, fused_batch_norm
-from .watching import HISTORY_KEYS, Notebook, Order, Terminal, Watcher, in_notebook
+from .arithmetic import finite_number, whole_number
+from .inside_keras import all_layers, check_settings, computing_in, fused_batch_norm
+from .watching import HISTORY_KEYS, Keeper, Notebook, Order, Terminal, Watcher, in_notebook
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def set_seed(seed):
-    """Seeds Python, NumPy and TensorFlow. Call it before the network is built."""
-    keras.utils.set_random_seed(seed)
+    """Seeds Python, NumPy and TensorFlow. Call it before the network is built.
+
+    Raises:
+        ValueError: `seed` is not a whole number from 0 to 2³² - 1.
+    """
+    keras.utils.set_random_seed(whole_number(seed, "seed", 0, 2**32 - 1))
 
 
 def cosine_adam(learning_rate, steps):
@@ -51,8 +58,12 @@ def cosine_adam(learning_rate, steps):
         learning_rate: of the first step.
         steps: in the whole training: batches in an epoch times epochs.
 
+    Raises:
+        ValueError: one of them is not a number above 0.
+
     Source: Loshchilov and Hutter, "SGDR" (2017), eq. 5, without restarts.
     """
+    learning_rate, steps = _positive(learning_rate), whole_number(steps, "steps", 1)
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, decay_steps=steps)
     return keras.optimizers.Adam(schedule)
 
@@ -68,14 +79,25 @@ def cosine_sgd(learning_rate, steps, warm_up=0.2):
         steps: in the whole training: batches in an epoch times epochs.
         warm_up: the share of the steps until the peak.
 
+    Raises:
+        ValueError: one of them is not a number above 0, or the share is not from 0 to 1.
+
     Source: Smith and Topin, "Super-convergence" (2018), for the rise and fall; momentum 0.9 as in
     He et al. 2016, section 3.4.
     """
-    rise = max(1, round(warm_up * steps))
+    learning_rate, steps = _positive(learning_rate), whole_number(steps, "steps", 1)
+    rise = max(1, round(finite_number(warm_up, "warm_up", 0, 1) * steps))
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, decay_steps=max(1, steps - rise), warmup_target=learning_rate, warmup_steps=rise
     )
     return keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True)
+
+
+def _positive(learning_rate):
+    rate = finite_number(learning_rate, "learning_rate", 0)
+    if not rate:
+        raise ValueError("learning_rate must be above 0: nothing would be learned")
+    return rate
 
 
 def fit(
@@ -99,7 +121,8 @@ def fit(
     you get the history up to there.
 
     Args:
-        model: a Keras model that gives logits.
+        model: a Keras model with one output, logits, of any make: sequential, functional, or a
+            class of one's own.
         train: batches of (images, labels), as `data.pipeline(..., training=True)` gives them.
         test: batches to measure on after every epoch, or None. They choose nothing: no epoch is
             picked by them.
@@ -111,48 +134,83 @@ def fit(
         live: draw the curve (True), print lines (False) or show nothing ('silent'); None asks
             whether a notebook runs.
         checkpoints: a folder in which the state after every epoch is kept: weights, optimizer,
-            seeds and history. If it holds one, the training goes on from there as if it had never
-            stopped. Ask for the same `epochs`, or the default optimizer's steps shrink to another
-            rhythm.
+            seeds, history, and how far Keras' own callbacks are (not an `EarlyStopping`'s best
+            weights, nor what a callback of your own remembers). If it holds one, the training
+            goes on from there as if it had never stopped, on another device and in another
+            precision, too.
         callbacks: more Keras callbacks. One that raises KeyboardInterrupt stops the training as
-            you would.
+            you would. What a `ModelCheckpoint` saves in 16 bits says so, and loads as such: give
+            it `save_weights_only=True`.
         precision: that the layers compute in while they train: 'float32', 'mixed_bfloat16',
-            'mixed_float16', or None for the fastest on this device. The weights are float32 always,
-            and so is what the network computes once it is trained.
+            'mixed_float16', or None for the fastest on this device. The weights are float32
+            always, and so is what is measured on `test` and what the network computes afterwards.
+            A layer of one's own computes in float32.
 
     Returns:
         The history.
 
     Raises:
-        ValueError: `epochs` is not positive, `train` has no batch (or does not say how many), the
-            precision is unknown, or the checkpoints are of a longer training than this, or of
-            another network.
+        ValueError: an argument is none of these; the network cannot be trained so (it says why);
+            a label is not one of the network's; or the checkpoints are of another training (it
+            says what differs) or of a longer one.
     """
     epochs, steps = whole_number(epochs, "epochs", 1), _batches_in(train)
+    scores = _look_at(model, train, loss)
     device = devices.detect()
     precision = precision or device.precision
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
+    callbacks = _callbacks(callbacks, optimizer)
     optimizer = optimizer or cosine_adam(learning_rate, steps * epochs)
-    if precision == "mixed_float16":  # or small gradients would be 0
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(
-        optimizer,
-        loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-        jit_compile=device.jit,
-    )
-    history = {key: [] for key in HISTORY_KEYS}
+    _compile(model, optimizer, loss, scores, precision, device.jit)
+    history, memories, recipe = {key: [] for key in HISTORY_KEYS}, [], None
     if checkpoints is not None:
-        history = resume(checkpoints, model) or history
+        checkpoints = kept.folder_of(checkpoints)
+        recipe = kept.recipe(model, train, all_layers(model))
+        history, memories = kept.resume(checkpoints, model, recipe) or (history, memories)
     done = len(history["loss"])
     if done > epochs:
         raise ValueError(f"{checkpoints} holds {done} epochs, more than the {epochs} asked for")
+    if any(memory["stopped"] for memory in memories):
+        epochs = done  # a callback has ended it
 
     watch = Watcher
     if live != "silent":
         watch = Notebook if (in_notebook() if live is None else live) else Terminal
-    watcher = watch(history, epochs, steps, title or model.name, checkpoints)
+    watcher = watch(history, epochs, steps, title or model.name)
+    watching = [Order(train, checkpoints), watcher, *callbacks]
+    if checkpoints is not None:
+        watching.append(Keeper(checkpoints, history, recipe, callbacks, memories))
+    run = partial(_run, model, train, test, epochs, done, watching, scores)
+    try:
+        try:
+            run(precision)
+        except (TypeError, ValueError) as problem:
+            if precision == "float32" or "float16" not in str(problem):
+                raise
+            print(f"{watcher.title}: a layer cannot compute in 16 bits, so all compute in float32")
+            run("float32")
+        watcher.finish()
+    except KeyboardInterrupt:
+        watcher.finish(f"stopped after {len(history['loss'])} of {epochs} epochs")
+    return history
+
+
+def _compile(model, optimizer, loss, scores, precision, jit):
+    """Ties optimizer, loss and the share of right answers to a model."""
+    if precision == "mixed_float16":  # or small gradients would be 0
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    right = "accuracy"
+    if scores == 1:
+        right = keras.metrics.BinaryAccuracy("accuracy", threshold=_threshold(model, loss))
+    loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, metrics=[right], jit_compile=jit)
+
+
+def _run(model, train, test, epochs, done, watching, scores, precision):
+    """Keras' own `fit`, with what the course changes, and TensorFlow's errors in our words."""
+    import tensorflow as tf
+
     try:
         with computing_in(precision, model), fused_batch_norm(model):
             model.fit(
@@ -162,17 +220,47 @@ def fit(
                 initial_epoch=done,
                 verbose=0,
                 shuffle=False,  # the pipeline has shuffled already
-                callbacks=[Order(train, checkpoints), watcher, *callbacks],
+                callbacks=watching,
             )
-        watcher.finish()
-    except KeyboardInterrupt:
-        watcher.finish(f"stopped after {len(history['loss'])} of {epochs} epochs")
-    return history
+    except tf.errors.InvalidArgumentError as error:
+        label = re.search(r"label value of (-?\d+)", str(error))
+        if not label:
+            raise
+        raise ValueError(_wrong_label(label[1], scores)) from None
+
+
+def _wrong_label(label, scores):
+    return (
+        f"a label is {label}, and the network gives {scores} scores, for labels from 0 to "
+        f"{scores - 1}: number the classes from 0, or give its last layer as many units as there "
+        "are classes"
+    )
+
+
+def _callbacks(callbacks, optimizer):
+    """The callbacks as a list, which suit the optimizer."""
+    try:
+        callbacks = list(callbacks)
+    except TypeError:
+        callbacks = [callbacks]
+    for callback in callbacks:
+        kind = type(callback).__name__
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise ValueError(f"callbacks must be a list of Keras callbacks, and one is a {kind}")
+        schedule = getattr(optimizer, "_learning_rate", None)
+        planned = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
+        setters = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
+        if isinstance(callback, setters) and (planned or optimizer is None):
+            raise ValueError(
+                f"{kind} sets the learning rate, and so does the optimizer's own schedule: pass "
+                "optimizer=keras.optimizers.Adam(2e-3)"
+            )
+    return callbacks
 
 
 def _batches_in(train):
     """How many batches a `tf.data.Dataset` has; a ValueError where that is no use."""
-    if not hasattr(train, "cardinality"):
+    if not hasattr(train, "cardinality") or not isinstance(train.element_spec, tuple):
         raise ValueError("train must be batches: data.pipeline(images, labels, training=True)")
     steps = int(train.cardinality())
     if steps == 0:
@@ -184,21 +272,145 @@ def _batches_in(train):
     return steps
 
 
+def _look_at(model, train, loss):
+    """Builds a model if need be, refuses what cannot be trained; gives the number of its scores."""
+    check_settings()
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a Keras model, not a {type(model).__name__}")
+    images, labels = (train.element_spec + (None,))[:2]
+    if labels is None or getattr(labels, "dtype", "") == "string":
+        raise ValueError("train must give (images, labels), and the labels as numbers from 0 up")
+    for layer in [model, *all_layers(model)]:
+        if not re.fullmatch(r"[\w./>-]*", layer.name, re.ASCII):
+            raise ValueError(
+                f"the name {layer.name!r} is none for TensorFlow: letters from A to z, digits and _"
+            )
+        first = getattr(layer, "data_format", None) == "channels_first"
+        if first and devices.detect().kind == "CPU":
+            raise ValueError(
+                f"{layer.name} has its channels first, which TensorFlow trains on a GPU only: "
+                "leave out data_format"
+            )
+    _check_images(model, images)
+    if not model.built or not _outputs(model):
+        sample = keras.tree.map_structure(_one_image, images)
+        outputs = keras.tree.flatten(model(sample, training=False))
+    else:
+        outputs = _outputs(model)
+    if len(outputs) != 1:
+        raise ValueError(
+            f"{model.name} has {len(outputs)} outputs, and fit trains one: keras.Model(inputs, the "
+            "one you want)"
+        )
+    if not model.trainable_weights:
+        raise ValueError(f"{model.name} has nothing to learn: no weights, or all are frozen")
+    _check_outputs(model, outputs[0], labels, loss)
+    return outputs[0].shape[-1]
+
+
+def _outputs(model):
+    """The symbolic outputs of a functional or sequential model, flat; nothing of another."""
+    try:
+        return keras.tree.flatten(model.outputs)
+    except AttributeError:
+        return []
+
+
+def _one_image(spec):
+    return keras.ops.zeros([1, *(size or 1 for size in spec.shape[1:])], spec.dtype)
+
+
+def _check_images(model, images):
+    """Refuses images that a model with a known input does not take."""
+    wanted, given = getattr(model, "inputs", None), keras.tree.flatten(images)
+    if not wanted:
+        return
+    if len(wanted) != len(given):
+        raise ValueError(
+            f"{model.name} takes {len(wanted)} images at once, train gives {len(given)}"
+        )
+    for one, other in zip(wanted, given, strict=True):
+        sizes = list(one.shape[1:]), list(other.shape[1:])
+        pairs = zip(*sizes, strict=False)
+        if len(sizes[0]) != len(sizes[1]) or any(
+            None not in pair and pair[0] != pair[1] for pair in pairs
+        ):
+            shapes = ["×".join(map(str, axes)) for axes in sizes]
+            raise ValueError(f"{model.name} takes images of {shapes[0]}, train gives {shapes[1]}")
+
+
+def _check_outputs(model, outputs, labels, loss):
+    """Refuses outputs and labels that the default loss cannot compare."""
+    if loss is not None:
+        return
+    if outputs.shape[-1] == 1:
+        raise ValueError(
+            f"{model.name} ends in one number: give it a logit for each of the two classes, or "
+            "pass loss=keras.losses.BinaryCrossentropy(from_logits=True)"
+        )
+    shape = list(labels.shape)
+    column = len(shape) == len(outputs.shape) and shape[-1] == 1
+    if len(shape) != len(outputs.shape) - 1 and not column:
+        ends = "×".join(map(str, outputs.shape[1:]))
+        raise ValueError(
+            f"{model.name} ends in {ends} scores for an image, and its label has the shape "
+            f"{tuple(shape[1:])}: one whole number for each row of scores is needed (one-hot "
+            "labels: labels.argmax(axis=-1); maps: GlobalAveragePooling2D, or Flatten and Dense)"
+        )
+
+
+def _threshold(model, loss):
+    """Above which number a network with one score says yes: 0 for a logit, half for a share."""
+    logits = getattr(loss, "from_logits", None)
+    if logits is None:
+        last = getattr(model.layers[-1], "activation", None) if model.layers else None
+        logits = last is not keras.activations.sigmoid and loss != "binary_crossentropy"
+    return 0.0 if logits else 0.5
+
+
 def error_percent(model, batches):
-    """The share of images that a network gets wrong, in per cent.
+    """The share of images that a network gets wrong, in per cent, computed in float32.
 
     Args:
-        model: a Keras model that gives logits.
+        model: a Keras model with one output: a score for each class, or one for yes and no.
         batches: of (images, labels), as `data.pipeline` gives them.
 
     Raises:
-        ValueError: there is no batch.
+        ValueError: there is no batch, or they are no batches; the model is none, has several
+            outputs, or has no score for a label.
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a Keras model, not a {type(model).__name__}")
+    threshold = _threshold(model, getattr(model, "loss", None))
     wrong = total = 0
-    for images, labels in batches:
-        answers = model.predict_on_batch(images).argmax(axis=-1)
-        wrong += int((answers != keras.ops.convert_to_numpy(labels)).sum())
-        total += len(answers)
+    for images, labels in _pairs(batches):
+        outputs = keras.tree.flatten(model.predict_on_batch(images))
+        if len(outputs) != 1:
+            raise ValueError(f"{model.name} has {len(outputs)} outputs, and one is needed")
+        scores, labels = outputs[0], keras.ops.convert_to_numpy(labels)
+        several = scores.shape[-1] > 1
+        answers = scores.argmax(axis=-1) if several else scores[..., 0] > threshold
+        if labels.size != answers.size:
+            raise ValueError(
+                f"one label for each answer is needed: the labels of a batch have the shape "
+                f"{labels.shape}, the answers {answers.shape}"
+            )
+        if several and not 0 <= labels.min() <= labels.max() < scores.shape[-1]:
+            outside = labels.min() if labels.min() < 0 else labels.max()
+            raise ValueError(_wrong_label(f"{outside:g}", scores.shape[-1]))
+        wrong += int((answers != labels.reshape(answers.shape)).sum())
+        total += answers.size
     if not total:
         raise ValueError("there is no batch to measure on")
     return 100 * wrong / total
+
+
+def _pairs(batches):
+    """The batches one by one; a ValueError where they are no pairs of images and labels."""
+    words = "batches must be pairs of images and labels: data.pipeline(images, labels)"
+    if not hasattr(batches, "__iter__") or isinstance(batches, (str, dict)):
+        raise ValueError(words)
+    for batch in batches:
+        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+            raise ValueError(words)
+        yield batch[:2]

@@ -1,5 +1,6 @@
 """Watching a training: its history, its checkpoints, and how it is shown while it runs."""
 
+import math
 import sys
 import time
 
@@ -24,13 +25,53 @@ class Order(keras.callbacks.Callback):
             self.counter.assign(self.first + epoch)
 
 
-class Watcher(keras.callbacks.Callback):
-    """Writes the history, keeps checkpoints, and tells how far the training is."""
+class Keeper(keras.callbacks.Callback):
+    """Keeps a checkpoint after every epoch, and with it how far the other callbacks are."""
 
-    def __init__(self, history, epochs, steps, title, checkpoints):
+    # What Keras' own callbacks remember from epoch to epoch.
+    MEMORY = ("best", "best_epoch", "wait", "stopped_epoch", "cooldown_counter")
+
+    def __init__(self, folder, history, recipe, callbacks, memories):
+        super().__init__()
+        self.folder, self.history, self.recipe = folder, history, recipe
+        self.callbacks, self.memories = callbacks, memories
+
+    def on_train_begin(self, logs=None):
+        """Each callback has forgotten all by now, and gets its memory back."""
+        for callback, memory in zip(self.callbacks, self.memories, strict=False):
+            if memory["kind"] == type(callback).__name__:
+                vars(callback).update({key: memory[key] for key in self.MEMORY if key in memory})
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Keeps a checkpoint; where there is no room for it, the training is worth more."""
+        memories = [
+            {
+                "kind": type(callback).__name__,
+                "stopped": self.model.stop_training,
+                **{
+                    key: value if value is None else float(value)
+                    for key, value in vars(callback).items()
+                    if key in self.MEMORY
+                },
+            }
+            for callback in self.callbacks
+        ]
+        try:
+            keep(self.folder, self.model, self.history, self.recipe, memories)
+        except OSError as problem:
+            print(
+                f"no checkpoint of epoch {epoch + 1} in {self.folder} "
+                f"({problem.strerror or problem}): the training goes on, and if it is interrupted "
+                "it will go on from the checkpoint before"
+            )
+
+
+class Watcher(keras.callbacks.Callback):
+    """Writes the history, and tells how far the training is."""
+
+    def __init__(self, history, epochs, steps, title):
         super().__init__()
         self.history, self.epochs, self.steps, self.title = history, epochs, steps, title
-        self.checkpoints = checkpoints
         self.epoch, self.told = len(history["loss"]), 0.0
         self.began = time.perf_counter()
         self.done_before = self.epoch
@@ -45,24 +86,11 @@ class Watcher(keras.callbacks.Callback):
             self.tell(self.progress(batch + 1, logs or {}))
 
     def on_epoch_end(self, epoch, logs=None):
-        for key in HISTORY_KEYS:
-            if key in logs:
-                self.history[key].append(float(logs[key]))
+        for key in HISTORY_KEYS[:-1]:
+            if key in logs or not key.startswith("val_"):  # a step of one's own need not tell
+                self.history[key].append(float(logs.get(key, math.nan)))
         self.history["seconds"].append(time.perf_counter() - self.epoch_began)
-        if self.checkpoints is not None:
-            self.keep_checkpoint()
         self.draw()
-
-    def keep_checkpoint(self):
-        """Keeps a checkpoint; where there is no room for it, the training is worth more."""
-        try:
-            keep(self.checkpoints, self.model, self.history)
-        except OSError as problem:
-            print(
-                f"no checkpoint of epoch {self.epoch + 1} in {self.checkpoints} "
-                f"({problem.strerror or problem}): the training goes on, and if it is interrupted "
-                "it will go on from the checkpoint before"
-            )
 
     def progress(self, batch, logs):
         """A line like 'epoch 3 of 5, batch 20 of 78, loss 0.131, about 6 s to go'."""
@@ -79,7 +107,8 @@ class Watcher(keras.callbacks.Callback):
         if not count:
             return "no epoch was finished"
         line = f"{count} epoch{'s' if count != 1 else ''} in {sum(self.history['seconds']):.0f} s"
-        line += f": training error {100 * (1 - self.history['accuracy'][-1]):.2f} %"
+        if math.isfinite(self.history["accuracy"][-1]):
+            line += f": training error {100 * (1 - self.history['accuracy'][-1]):.2f} %"
         if self.history["val_accuracy"]:
             line += f", test error {100 * (1 - self.history['val_accuracy'][-1]):.2f} %"
         return line

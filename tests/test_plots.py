@@ -4,10 +4,14 @@ import base64
 import io
 import itertools
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import IPython.display
 import numpy as np
 import pytest
+from figures import few_log_ticks
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -16,6 +20,8 @@ from PIL import Image
 from course_utils import arithmetic, plots
 from course_utils.anatomy import Row
 from course_utils.plots import PALETTE
+
+ROOT = Path(__file__).resolve().parent.parent
 
 HISTORY = {
     "loss": [1.0, 0.5, 0.2],
@@ -39,9 +45,11 @@ SHOWING = {
     "windows": lambda alt: plots.windows(7, 3, alt, stride=2),
     "architecture": lambda alt: plots.architecture(ROWS, (32, 32, 1), alt),
     "curves": lambda alt: plots.curves({"ours": HISTORY}, alt),
+    "confusion": lambda alt: plots.confusion([[3, 1], [0, 4]], ["cup", "plate"], alt),
 }
 # Those that draw into axes, or give a figure or data, and show nothing.
 NOT_SHOWING = {"subplots", "to_png", "mime_bundle", "picture", "number_grid", "draw_curves"}
+NOT_SHOWING |= {"label", "log_ticks"}
 
 
 class Notebook:
@@ -244,6 +252,227 @@ def test_curves_of_a_training_under_way_leave_room():
     assert left.get_xlim() == (0.5, 10.5)
     empty = {key: [] for key in HISTORY}
     plots.to_png(plots.draw_curves({"this run": empty}, epochs=10))  # nothing to draw is no error
+
+
+# ---------------------------------------------------------------------------------------------
+# Log axes
+# ---------------------------------------------------------------------------------------------
+
+RANGES = [(50, 62), (2.31, 2.33), (1.1, 2.3), (9.5, 31), (0.003, 2.5), (14, 90), (1e-19, 1e2)]
+
+
+@pytest.mark.parametrize("low, high", [*RANGES, (3e-7, 4e-7), (2e7, 9e8), (99.9, 100)])
+def test_a_log_axis_shows_three_numbers_whatever_it_spans(low, high):
+    figure, axes = plots.subplots()
+    axes.plot([1, 2], [low, high])
+    axes.set(yscale="log")  # as a notebook says it
+    assert few_log_ticks(figure) == []
+    texts = [text.get_text() for text in axes.get_yticklabels()]
+    assert not any("mathdefault" in text for text in texts)  # no formula, and none asked for
+    assert 3 <= len(texts) <= 12
+    values = [float(re.sub("(.*)·?10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)$", from_powers, text)) for text in texts]
+    np.testing.assert_allclose(values, axes.get_yticks(), rtol=1e-6)
+
+
+def from_powers(match):
+    power = match[2].translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
+    return f"{match[1].rstrip('·') or 1}e{power}"
+
+
+def test_a_log_axis_with_one_number_is_found():
+    figure, axes = plots.subplots()
+    axes.plot([1, 2], [50, 62])
+    axes.set(yscale="log", ylabel="error")
+    axes.set_yticks([50])
+    assert few_log_ticks(figure) == [" error: ['50']"]
+
+
+def test_ticks_of_ones_own_choice_stay():
+    figure, axes = plots.subplots()
+    axes.plot([1, 300], [1, 2])
+    axes.set_xscale("log")
+    axes.set_xticks([1, 10, 300])
+    plots.to_png(figure)
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "10", "300"]
+
+
+def test_an_error_of_zero_stays_on_the_axis():
+    perfect = {**HISTORY, "accuracy": [0.9, 1.0, 1.0], "val_accuracy": [0.8, 0.9, 1.0]}
+    figure = plots.draw_curves({"ours": perfect})
+    assert few_log_ticks(figure) == []
+    axes = figure.axes[1]
+    bottom = axes.get_yticks()[0]
+    assert axes.get_yticklabels()[0].get_text() == "0"
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [10, bottom, bottom])
+    np.testing.assert_allclose(axes.lines[1].get_ydata(), [20, 10, bottom])
+    assert axes.get_ylim()[0] < bottom < 10
+
+
+@pytest.mark.parametrize("loss", [[0.0, 0.0], [-1.0, -2.0], [np.nan, np.nan], [np.inf, 1.0], []])
+def test_any_loss_can_be_drawn(loss):
+    history = {**WITHOUT_TEST, "loss": loss, "accuracy": [1.0] * len(loss)}
+    figure = plots.draw_curves({"ours": history})
+    plots.to_png(figure)
+    scale = "linear" if -1.0 in loss else "log"
+    assert figure.axes[0].get_yscale() == scale
+
+
+# ---------------------------------------------------------------------------------------------
+# Anybody's text
+# ---------------------------------------------------------------------------------------------
+
+NAMES = [
+    "bill_$1_and_$5",
+    "p^{2} $x_0$ \\frac",
+    "a<b>&c",
+    "_hidden",
+    "two\nlines",
+    "三角形",
+    "🫠",
+    "ж",
+]
+
+
+def test_a_name_is_never_a_formula_nor_a_warning(notebook, recwarn):
+    plots.images([DIGITS[0]] * len(NAMES), "Names.", titles=np.array(NAMES), title=NAMES[1])
+    plots.confusion(np.eye(len(NAMES), dtype=int), NAMES, "Names.", title=NAMES[0])
+    plots.curves({name: HISTORY for name in NAMES}, "Names.", title=NAMES[1])
+    plots.windows(5, 3, "Names.", title=NAMES[0])
+    assert not [str(warning.message) for warning in recwarn]
+    drawn = [axes.get_title() for axes in notebook.figures[0].axes]
+    assert drawn[2:5] == ["a<b>&c", " _hidden", "two\nlines"]
+    assert drawn[0].startswith("bill_$") and drawn[0].endswith("$5")
+    ticks = [text.get_text() for text in notebook.figures[1].axes[0].get_yticklabels()]
+    assert ticks[0] == "bill_$1_and_$5" and ticks[4] == "two lines"
+    legend = [text.get_text() for text in notebook.figures[2].legends[0].get_texts()]
+    assert len(legend) == 2 * len(NAMES)  # none is left out
+
+
+def test_letters_that_no_font_has_are_spelled(monkeypatch):
+    monkeypatch.setattr(plots, "_letters", lambda: frozenset(map(ord, "abc ")))
+    figure, axes = plots.subplots()
+    axes.set_title("a 三\nb")
+    axes.set_yticks([0, 1], labels=["🐱\N{VARIATION SELECTOR-16}", "é"])
+    plots.to_png(figure)
+    assert axes.get_title(loc="left") == "a ‹4E09›\nb"
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["‹cat face›", "‹00E9›"]
+
+
+def test_a_font_with_the_letters_is_used_where_it_is_installed():
+    script = (
+        "import dataclasses\n"
+        "from matplotlib.font_manager import fontManager\n"
+        "entry = dataclasses.replace(fontManager.ttflist[0], name='Symbola')\n"
+        "fontManager.ttflist.append(entry)\n"
+        "from course_utils import plots\n"
+        "print(plots.mpl.rcParams['font.family'])"
+    )
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.split()[-1] == "'Symbola']"
+
+
+@pytest.mark.parametrize(
+    "text, most, expected",
+    [
+        ("a" * 30, 9, "aaaa…aaaa"),
+        ("a\tb\x00c\n", 24, "a b c"),
+        ("\udcff.jpg", 24, ".jpg"),
+        ("", 24, "(no name)"),
+        ("_x", 24, " _x"),
+        (7, 24, "7"),
+    ],
+)
+def test_a_label_is_one_short_line(text, most, expected):
+    assert plots.label(text, most) == expected
+    assert len(plots.label("x" * 999, most)) == most
+
+
+# ---------------------------------------------------------------------------------------------
+# Confusion
+# ---------------------------------------------------------------------------------------------
+
+
+def test_a_confusion_matrix_is_shaded_by_the_share_of_its_row(notebook):
+    plots.confusion([[8, 2], [50, 50]], ["few", "many"], "Cups.")
+    (axes,) = notebook.figures[0].axes
+    np.testing.assert_allclose(axes.images[0].get_array(), [[0.2, 0.8], [0.5, 0.5]])
+    texts = [text.get_text() for text in axes.texts]
+    assert texts == ["8\n80%", "2\n20%", "50\n50%", "50\n50%"]
+    framed = [patch.get_xy() for patch in axes.patches]
+    assert framed == [(-0.5, -0.5), (0.5, 0.5)]  # the diagonal
+    assert axes.get_title(loc="left") == "58 of 110 are right: the diagonal"
+    for text in axes.texts:
+        grey = np.full(3, float(axes.images[0].get_array()[text.get_position()[::-1]]))
+        assert contrast(to_rgb(text.get_color()), grey) >= 4
+
+
+def test_of_many_classes_those_with_most_mistakes_are_shown(notebook):
+    counts = np.diag(np.full(120, 9))
+    counts[100, 3], counts[7, 8] = 5, 4
+    plots.confusion(counts, range(120), "Many.")
+    words = [text.get_text() for text in notebook.figures[0].axes[0].get_yticklabels()]
+    assert len(words) == 12 and {"100", "7"} <= set(words)
+    plots.confusion(np.zeros((2, 2), int), ["a", "b"], "Nothing was tested.")
+
+
+# ---------------------------------------------------------------------------------------------
+# What is refused
+# ---------------------------------------------------------------------------------------------
+
+AXES = plots.subplots()[1]
+WRONG = {
+    "no pictures": lambda: plots.images([], "alt"),
+    "an array of none": lambda: plots.images(np.zeros((0, 4, 4)), "alt"),
+    "too few titles": lambda: plots.images(DIGITS, "alt", titles=["a"]),
+    "a title for all": lambda: plots.images(DIGITS, "alt", titles="abc"),
+    "no column": lambda: plots.images(DIGITS, "alt", columns=0),
+    "a size of NaN": lambda: plots.images(DIGITS, "alt", size=np.nan),
+    "a thousand pictures": lambda: plots.images([DIGITS[0]] * 1000, "alt"),
+    "a billion rows": lambda: plots.subplots(10**9),
+    "a text for a height": lambda: plots.subplots(height="3"),
+    "axes of text": lambda: plots.picture("axes", DIGITS[0]),
+    "a word for an image": lambda: plots.picture(AXES, "cat"),
+    "a role that is none": lambda: plots.picture(AXES, DIGITS[0], role="output map"),
+    "a list for a role": lambda: plots.picture(AXES, DIGITS[0], role=["input"]),
+    "four channels": lambda: plots.picture(AXES, np.zeros((3, 3, 4))),
+    "one limit": lambda: plots.picture(AXES, DIGITS[0], limits=3),
+    "complex numbers": lambda: plots.picture(AXES, np.zeros((3, 3), complex)),
+    "a ragged image": lambda: plots.picture(AXES, [[1, 2], [3]]),
+    "a title of arrays": lambda: plots.picture(AXES, DIGITS[0], title=np.zeros(3)),
+    "a grid of one axis": lambda: plots.number_grid(AXES, [1, 2]),
+    "a huge grid": lambda: plots.number_grid(AXES, np.zeros((1000, 1000))),
+    "half a digit": lambda: plots.number_grid(AXES, [[1]], digits=0.5),
+    "a mark that is no cell": lambda: plots.number_grid(AXES, [[1]], marked=[3]),
+    "a million pixels": lambda: plots.windows(10**6, 3, "alt"),
+    "rows of text": lambda: plots.architecture(["C1"], (32, 32, 1), "alt"),
+    "no rows": lambda: plots.architecture([], (32, 32, 1), "alt"),
+    "an input of one number": lambda: plots.architecture(ROWS, 32, "alt"),
+    "one history": lambda: plots.draw_curves(HISTORY),
+    "no history": lambda: plots.draw_curves({}),
+    "a history of words": lambda: plots.draw_curves({"ours": {"loss": ["a"], "accuracy": [1]}}),
+    "a history without accuracy": lambda: plots.draw_curves({"ours": {"loss": [1.0]}}),
+    "half an epoch": lambda: plots.draw_curves({"ours": HISTORY}, epochs=0.5),
+    "no alt text": lambda: plots.show(plots.subplots()[0], None),
+    "no figure": lambda: plots.to_png(None),
+    "counts of one axis": lambda: plots.confusion([1, 2], ["a", "b"], "alt"),
+    "negative counts": lambda: plots.confusion([[1, -1], [0, 1]], ["a", "b"], "alt"),
+    "a name too few": lambda: plots.confusion([[1, 0], [0, 1]], ["a"], "alt"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=list(WRONG))
+def test_what_cannot_be_drawn_is_refused_with_a_sentence(wrong):
+    with pytest.raises(ValueError, match=r"\w+ \w+ \w+"):
+        wrong()
+
+
+def test_a_palette_is_drawn_by_its_colours():
+    picture = Image.new("P", (4, 4), 1)
+    picture.putpalette([0, 0, 0, 200, 10, 30])
+    _, axes = plots.subplots()
+    plots.picture(axes, picture)
+    np.testing.assert_array_equal(axes.images[0].get_array()[0, 0], [200, 10, 30])
 
 
 # ---------------------------------------------------------------------------------------------

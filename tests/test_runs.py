@@ -7,6 +7,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import importlib.util
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +29,17 @@ def load_record():
     return module
 
 
-RECIPES = load_record().RECIPES
+RECORD = load_record()
+RECIPES = {**RECORD.RECIPES, **RECORD.PLANNED}
 # A network's weights are kept from the run that has its name.
 WITH_WEIGHTS = ["lenet5_modern", "lenet5", "alexnet_small", "vgg_small", "resnet20"]
 
 
-# Those that take long are trained once.
-ONE_SEED = {
-    *("alexnet_small", "vgg_small", "resnet20"),
-    *("plain56_short", "resnet56_short"),
-}
+def recipe_of(run):
+    """The recipe that a run was made by: the planned one, or the one that it will replace."""
+    recipes = [where.get(run["name"]) for where in (RECORD.PLANNED, RECORD.RECIPES)]
+    place = RUNS[run["name"]]
+    return next(one for one in recipes if one and RECORD.is_recorded(place, one))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -45,27 +47,41 @@ ONE_SEED = {
 # ---------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=RECIPES)
+@pytest.fixture(params=RUNS)
 def run(request):
     return json.loads(RUNS[request.param].read_text(encoding="utf-8"))
 
 
 def test_every_recipe_has_its_run_and_its_weights():
-    assert set(RUNS) == set(RECIPES)
+    assert set(RECORD.RECIPES) <= set(RUNS) <= set(RECIPES)
     weights = {path.name for path in (ROOT / "data" / "weights").iterdir()}
     assert weights == {f"{name}.weights.h5" for name in WITH_WEIGHTS}
 
 
 def test_a_run_has_the_keys_of_a_run(run):
-    assert list(run) == KEYS
+    assert list(run) == KEYS + ["rate_search"] * ("rate_search" in run)
     assert RUNS[run["name"]].stem == run["name"]
     assert set(run["versions"]) == {"python", "tensorflow", "keras", "numpy"}
 
 
 def test_a_run_follows_its_recipe(run):
-    assert {**run["recipe"], "seeds": run["seeds"]} == RECIPES[run["name"]]
-    count = 1 if run["name"] in ONE_SEED else 3
-    assert len(set(run["seeds"])) == len(run["seeds"]) == count
+    assert run["seeds"] == recipe_of(run)["seeds"]  # and all else, or there is no such recipe
+
+
+def test_a_rate_was_chosen_on_images_held_out_from_training(run):
+    search = run.get("rate_search")
+    assert (search is None) == ("rate_search" not in recipe_of(run))
+    if search:
+        best = min(search["tried"], key=lambda row: row["held_out_error"])
+        assert run["recipe"]["learning_rate"] == best["rate"]
+        assert search["hold_out"] > 0 and search["seed"] not in run["seeds"]
+
+
+def test_errors_that_are_compared_have_levelled_off(run):
+    if run["name"].endswith("_16"):
+        for history in run["history"]:
+            last = 100 * (1 - np.array(history["accuracy"][-5:]))
+            assert last.max() - last.min() < 1
 
 
 def test_a_run_has_one_whole_history_for_each_seed(run):
@@ -113,7 +129,7 @@ def test_the_colour_networks_are_as_good_as_promised(name, bar):
 def test_deeper_is_worse_without_shortcuts_and_not_with_them():
     assert error_of("plain56_short") >= error_of("plain20_short")
     assert error_of("resnet56_short") < error_of("plain56_short")
-    recipes = [RECIPES[name] for name in RECIPES if name.endswith("_short")]
+    recipes = [recipe for name, recipe in RECIPES.items() if name.endswith("_short")]
     same = [
         {**recipe, "options": {"weight_decay": recipe["options"]["weight_decay"]}, "seeds": []}
         for recipe in recipes
@@ -318,3 +334,85 @@ def test_a_run_of_another_name_keeps_no_weights(recorder):
     recorder.module.RECIPES["another"] = recorder.module.RECIPES.pop("lenet5_modern")
     recorder.module.record("another")
     assert set(recorder.files()) == {os.path.join("data", "runs", "another.json")}
+
+
+# ---------------------------------------------------------------------------------------------
+# A search for the rate, and several processes
+# ---------------------------------------------------------------------------------------------
+
+SEARCH = {"epochs": 1, "hold_out": 16, "seed": 100, "rates": [0.1, 0.2]}
+
+
+@pytest.fixture
+def searching(recorder, monkeypatch):
+    """A recorder of a recipe with a search, whose trainings only say what they would do."""
+    recipe = {**TINY, "rate_search": SEARCH, "mean_over": 2}
+    del recipe["learning_rate"]
+    recorder.module.PLANNED = {"lenet5_modern": recipe}
+    recorder.trained = []
+
+    def train_one(recipe, seed, state, train, test):
+        recorder.trained.append((seed, recipe["learning_rate"], recipe["epochs"], len(test.images)))
+        assert train.images.shape[1:] == (14, 14, 1)
+        state.mkdir(parents=True)
+        right = 0.9 if recipe["learning_rate"] == 0.2 else 0.5
+        history = {key: [right] * recipe["epochs"] for key in watching.HISTORY_KEYS}
+        return models.lenet5_modern(), history
+
+    monkeypatch.setattr(recorder.module, "train_one", train_one)
+    return recorder
+
+
+def test_a_rate_is_searched_on_held_out_images_first(searching):
+    searching.record()
+    assert searching.trained == [
+        (100, 0.1, 1, 16),
+        (100, 0.2, 1, 16),
+        (0, 0.2, 2, 64),
+        (1, 0.2, 2, 64),
+    ]
+    run = searching.run
+    assert run["recipe"]["learning_rate"] == 0.2 and "rate_search" not in run["recipe"]
+    assert run["rate_search"] == {
+        **{key: SEARCH[key] for key in ("epochs", "hold_out", "seed")},
+        "tried": [
+            {"rate": 0.1, "held_out_error": 50.0, "training_error": 50.0},
+            {"rate": 0.2, "held_out_error": 10.0, "training_error": 10.0},
+        ],
+    }
+    searching.record()  # it is there
+    assert len(searching.trained) == 4
+
+
+def test_processes_share_the_work_and_what_is_finished_can_be_kept(searching, capsys):
+    with pytest.raises(SystemExit, match="the rates come first, these are missing: rate-0.1"):
+        searching.record(only=["seed-0"])
+    with pytest.raises(SystemExit, match="has no seed-7: choose among rate-0.1, "):
+        searching.record(only=["seed-7"])
+    searching.record(only=["rate-0.1", "rate-0.2", "seed-1"], keep=True)
+    assert "finished but for seed-0" in capsys.readouterr().out and not searching.place.exists()
+    shutil.rmtree(searching.folder / "build")  # another day, another machine
+    searching.trained.clear()
+    searching.record(keep=True)
+    assert [seed for seed, *_ in searching.trained] == [0]
+    assert set(searching.files()) == {
+        os.path.join("data", "runs", "lenet5_modern.json"),
+        os.path.join("data", "weights", "lenet5_modern.weights.h5"),
+    }
+
+
+def test_what_another_recipe_has_finished_is_left_alone(searching, capsys):
+    searching.record(only=["rate-0.1"], keep=True)
+    searching.module.PLANNED["lenet5_modern"]["epochs"] = 3
+    searching.trained.clear()
+    searching.record(only=["rate-0.1"])
+    assert len(searching.trained) == 1
+    assert "is of another recipe or version: left alone" in capsys.readouterr().out
+
+
+def test_images_are_reduced_to_the_means_of_their_windows(recorder):
+    whole = recorder.load("mnist", "train", full=True).images
+    reduced = recorder.module.part_of({"data": "mnist", "mean_over": 2}, "train").images
+    assert reduced.dtype == np.uint8 and reduced.shape == (64, 14, 14, 1)
+    means = whole[:, :2, 2:4].mean(axis=(1, 2))
+    np.testing.assert_array_equal(reduced[:, 0, 1], np.rint(means))

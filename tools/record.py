@@ -3,10 +3,17 @@
 Trains with each seed of the recipe and writes `data/runs/<run>.json`. The run that has the name of
 its network also writes `data/weights/<run>.weights.h5`, from the first seed. Interrupt it whenever
 you like and start it again: it goes on after the last finished epoch as if it had never been
-interrupted. The state until then lies in `build/record/`.
+interrupted. The state until then lies in `build/record/`; with `--keep`, what is finished also lies
+in `data/runs/unfinished/`, where it can be committed for another day or another machine.
+
+A recipe with a `rate_search` first tries its learning rates on training images that are held out,
+takes the one with the fewest errors there, and records what all of them did.
 
 The test error is that of the last epoch. The test set chooses nothing: no epoch, no seed, and no
 recipe (a recipe is settled on a part of the training set that is held out, see `--hold-out`).
+
+Several processes share the work: `--only seed-0 seed-1` in one, `--only seed-2` in another, each
+with `--threads 1`. Who finds that all is there puts the run together.
 """
 
 import argparse
@@ -104,13 +111,58 @@ RECIPES = {
 }
 
 
+# Recipes that are to be recorded, or recorded anew in place of those above. Nothing of them was
+# chosen by a test image: the rates are searched below, the lengths are what time allows.
+RATE_SEARCH = {"epochs": 6, "hold_out": 5000, "seed": 100}
+SETTLED = {**CIFAR, "rate_search": {**RATE_SEARCH, "rates": [0.05, 0.1, 0.2]}, "seeds": [0, 1, 2]}
+del SETTLED["learning_rate"]
+PLANNED = {
+    "alexnet_small": {
+        **SETTLED,
+        **{key: RECIPES["alexnet_small"][key] for key in ("network", "options", "batch_size")},
+        "rate_search": {**RATE_SEARCH, "rates": [0.005, 0.01, 0.02]},
+        "epochs": 40,
+    },
+    "vgg_small": {**SETTLED, "network": "vgg_small", "epochs": 50},
+    "resnet20": {**SETTLED, "options": {**CIFAR["options"], "depth": 20}, "epochs": 45},
+    # Degradation is a matter of errors that have levelled off: so long, and images of 16×16.
+    **{
+        f"{kind}{depth}_16": {
+            **SETTLED,
+            "options": {
+                **CIFAR["options"],
+                "depth": depth,
+                "residual": kind == "resnet",
+                "input_shape": [16, 16, 3],
+            },
+            "mean_over": 2,
+            "augmentation": {"pixels": 2, "flip": True},
+            "rate_search": {**RATE_SEARCH, "rates": [0.02, 0.05, 0.1, 0.2]},
+            "epochs": 40,
+        }
+        for depth in (20, 56)
+        for kind in ("plain", "resnet")
+    },
+}
+
+
 def part_of(recipe, split):
-    """A split of the complete set, or as many of its first images as the recipe asks for."""
+    """A split of the complete set, or as many of its first images as the recipe asks for.
+
+    With `mean_over`, each image is reduced to the means of its windows of so many pixels.
+    """
+    import numpy as np
+
     from course_utils import data
 
     whole = data.load(recipe["data"], split, full=True)
     count = recipe.get("part", {}).get(split)  # any number of first images is a balanced sample
-    return whole._replace(images=whole.images[:count], labels=whole.labels[:count])
+    images, window = whole.images[:count], recipe.get("mean_over", 1)
+    if window > 1:
+        size, side, _, channels = images.shape
+        windows = images.reshape(size, side // window, window, side // window, window, channels)
+        images = np.rint(windows.mean(axis=(2, 4))).astype(np.uint8)
+    return whole._replace(images=images, labels=whole.labels[:count])
 
 
 def images_of(recipe, hold_out=0):
@@ -205,49 +257,168 @@ def update_readme():
     write(readme, lambda path: path.write_text(text, encoding="utf-8"))
 
 
-def record(name, hold_out=0):
+def items_of(recipe):
+    """What there is to train: 'rate-0.1' for each rate to search, then 'seed-0' for each seed."""
+    rates = recipe.get("rate_search", {}).get("rates", [])
+    return [f"rate-{rate}" for rate in rates] + [f"seed-{seed}" for seed in recipe["seeds"]]
+
+
+def chosen_rate(search, finished):
+    """The rate with the fewest errors on held-out images, and a table of what all of them did."""
+    tried = []
+    for rate in search["rates"]:
+        history = finished[f"rate-{rate}"]["history"]
+        errors = {
+            "held_out_error": 100 * (1 - history["val_accuracy"][-1]),
+            "training_error": 100 * (1 - history["accuracy"][-1]),
+        }
+        tried.append({"rate": rate, **{key: round(error, 4) for key, error in errors.items()}})
+    best = min(tried, key=lambda row: row["held_out_error"])["rate"]
+    return best, {**{key: search[key] for key in RATE_SEARCH}, "tried": tried}
+
+
+class Work:
+    """What has been trained of a recipe so far, and what is still to do."""
+
+    def __init__(self, name, hold_out=0, keep=False):
+        self.name, self.hold_out = name, hold_out
+        self.recipe = {**RECIPES, **PLANNED}[name]
+        self.state = ROOT / "build" / "record" / (f"{name}-held-out" if hold_out else name)
+        self.kept = ROOT / "data" / "runs" / "unfinished" / name
+        self.folders = [self.state, *([self.kept] if keep else [])]
+        versions = {package: version(package) for package in ("tensorflow", "keras", "numpy")}
+        self.versions = {"python": platform.python_version(), **versions}
+        # What an interrupted run has left is of use only if it was made in the same way.
+        self.settled = json.loads(
+            json.dumps({**self.recipe, "hold_out": hold_out, "versions": self.versions})
+        )
+        begun = self.state / "recipe.json"
+        if self.state.exists() and not (begun.exists() and read(begun) == self.settled):
+            place = self.state.relative_to(ROOT)
+            print(f"{place} was made by another recipe or version: starting anew")
+            shutil.rmtree(self.state)
+        write_json(begun, self.settled)
+
+    def finished(self):
+        """What is finished, by item."""
+        done = {}
+        for folder in [self.state] if self.hold_out else [self.kept, self.state]:
+            for path in (folder / f"{item}.json" for item in items_of(self.recipe)):
+                if path.is_file() and read(path)["made_by"] == self.settled:
+                    done[path.stem] = read(path)
+                elif path.is_file():
+                    print(f"{path.relative_to(ROOT)} is of another recipe or version: left alone")
+        return done
+
+    def do(self, item):
+        """Trains one item and writes down what came of it."""
+        kind, _, which = item.partition("-")
+        recipe, seed, hold_out = (
+            dict(self.recipe),
+            int(which) if kind == "seed" else 0,
+            self.hold_out,
+        )
+        if kind == "rate":
+            search = recipe["rate_search"]
+            seed, hold_out = search["seed"], search["hold_out"]
+            recipe |= {"learning_rate": float(which), "epochs": search["epochs"]}
+        elif "rate_search" in recipe:
+            finished = self.finished()
+            missing = [
+                one for one in items_of(recipe) if one.startswith("rate") and one not in finished
+            ]
+            if missing:
+                sys.exit(
+                    f"{self.name}: the rates come first, these are missing: {', '.join(missing)}"
+                )
+            recipe["learning_rate"], _ = chosen_rate(recipe["rate_search"], finished)
+        train, test = images_of(recipe, hold_out)
+        network, history = train_one(recipe, seed, self.state / item, train, test)
+        for folder in self.folders:
+            if seed == recipe["seeds"][0] and self.name == network.name and not hold_out:
+                save_weights(network, recipe, folder / f"{item}.weights.h5")
+            told = {"history": history, "hardware": hardware(), "made_by": self.settled}
+            write_json(folder / f"{item}.json", told)
+        shutil.rmtree(self.state / item, ignore_errors=True)  # its checkpoints have done their work
+
+    def put_together(self, finished, place):
+        """Writes the run, its weights and the README's table, and removes what led to them."""
+        recipe, seeds = dict(self.recipe), self.recipe["seeds"]
+        items = [finished[f"seed-{seed}"] for seed in seeds]
+        searched = {}
+        if "rate_search" in recipe:
+            rate, table = chosen_rate(recipe["rate_search"], finished)
+            recipe["learning_rate"], searched = rate, {"rate_search": table}
+        histories = [item["history"] for item in items]
+        errors = [round(100 * (1 - history["val_accuracy"][-1]), 4) for history in histories]
+        run = {
+            "name": self.name,
+            "recipe": {
+                key: value for key, value in recipe.items() if key not in ("seeds", "rate_search")
+            },
+            "seeds": seeds,
+            "test_error": errors,
+            "history": histories,
+            "wall_seconds": round(sum(sum(history["seconds"]) for history in histories), 1),
+            "hardware": "; ".join(dict.fromkeys(item["hardware"] for item in items)),
+            "versions": self.versions,
+            **searched,
+        }
+        for folder in (self.state, self.kept):
+            weights = folder / f"seed-{seeds[0]}.weights.h5"
+            if weights.is_file() and not self.hold_out:
+                target = ROOT / "data" / "weights" / f"{self.name}.weights.h5"
+                write(target, lambda path, weights=weights: shutil.copy(weights, path))
+                break
+        write_json(place, run)
+        update_readme()
+        shutil.rmtree(self.state)  # or the next recording would find it and train nothing
+        if not self.hold_out:
+            shutil.rmtree(self.kept, ignore_errors=True)
+        return run
+
+
+def read(path):
+    """What a JSON file holds."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_json(path, content):
+    """Writes a JSON file, all of it or nothing."""
+    text = json.dumps(content, indent=1) + "\n"
+    write(path, lambda place: place.write_text(text, encoding="utf-8"))
+
+
+def is_recorded(place, recipe):
+    """Whether a run is there, made by this recipe."""
+    if not place.exists():
+        return False
+    run, same = read(place), set(recipe) - {"rate_search"}
+    made_by = {**run["recipe"], "seeds": run["seeds"]}
+    searched = "rate_search" not in recipe or "rate_search" in run
+    return searched and all(made_by.get(key) == recipe[key] for key in same)
+
+
+def record(name, hold_out=0, only=(), keep=False):
     """Trains a recipe with all its seeds and writes what came out."""
-    recipe = RECIPES[name]
+    recipe = {**RECIPES, **PLANNED}[name]
     place = ROOT / ("build/held-out" if hold_out else "data/runs") / f"{name}.json"
-    state = ROOT / "build" / "record" / (f"{name}-held-out" if hold_out else name)
-    if place.exists():
-        shutil.rmtree(state, ignore_errors=True)
+    if is_recorded(place, recipe):
         print(f"{place.relative_to(ROOT)} is there already: delete it to record the run anew")
         return
-    versions = {
-        "python": platform.python_version(),
-        **{package: version(package) for package in ("tensorflow", "keras", "numpy")},
-    }
-    # What an interrupted run has left is of use only if it was made in the same way.
-    settled = json.dumps({**recipe, "hold_out": hold_out, "versions": versions}, indent=1)
-    kept = state / "recipe.json"
-    if state.exists() and not (kept.exists() and kept.read_text(encoding="utf-8") == settled):
-        print(f"{state.relative_to(ROOT)} was made by another recipe or version: starting anew")
-        shutil.rmtree(state)
-    write(kept, lambda path: path.write_text(settled, encoding="utf-8"))
-
-    train, test = images_of(recipe, hold_out)  # the same for every seed
-    trained = [
-        train_one(recipe, seed, state / f"seed-{seed}", train, test) for seed in recipe["seeds"]
-    ]
-    histories = [history for _, history in trained]
-    run = {
-        "name": name,
-        "recipe": {key: value for key, value in recipe.items() if key != "seeds"},
-        "seeds": recipe["seeds"],
-        "test_error": [round(100 * (1 - history["val_accuracy"][-1]), 4) for history in histories],
-        "history": histories,
-        "wall_seconds": round(sum(sum(history["seconds"]) for history in histories), 1),
-        "hardware": hardware(),
-        "versions": versions,
-    }
-    network = trained[0][0]
-    if name == network.name and not hold_out:  # a network's weights come from one run
-        save_weights(network, recipe, ROOT / "data" / "weights" / f"{name}.weights.h5")
-    text = json.dumps(run, indent=1) + "\n"
-    write(place, lambda path: path.write_text(text, encoding="utf-8"))
-    update_readme()
-    shutil.rmtree(state)  # or the next recording would find it and train nothing
+    unknown = sorted(set(only) - set(items_of(recipe)))
+    if unknown:
+        sys.exit(f"{name} has no {unknown[0]}: choose among {', '.join(items_of(recipe))}")
+    work = Work(name, hold_out, keep)
+    for item in only or items_of(recipe):
+        if item not in work.finished():
+            work.do(item)
+    finished = work.finished()
+    missing = [item for item in items_of(recipe) if item not in finished]
+    if missing:
+        print(f"{name}: finished but for {', '.join(missing)}")
+        return
+    run = work.put_together(finished, place)
     errors = ", ".join(f"{error:.2f}" for error in run["test_error"])
     mean = sum(run["test_error"]) / len(run["test_error"])
     held = "held-out" if hold_out else "test"
@@ -256,7 +427,7 @@ def record(name, hold_out=0):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("run", choices=RECIPES, help="which recipe")
+    parser.add_argument("run", choices=sorted({**RECIPES, **PLANNED}), help="which recipe")
     parser.add_argument(
         "--hold-out",
         type=int,
@@ -272,6 +443,12 @@ if __name__ == "__main__":
         metavar="N",
         help="use N processor cores, so that several runs share a machine (0: all)",
     )
+    parser.add_argument(
+        "--only", nargs="+", default=(), metavar="ITEM", help="seed-0, rate-0.1 ..."
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="keep what is finished in data/runs/unfinished, too"
+    )
     arguments = parser.parse_args()
     if arguments.threads:
         import tensorflow as tf
@@ -279,4 +456,4 @@ if __name__ == "__main__":
         tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
         tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
     quiet_tensorflow()
-    record(arguments.run, arguments.hold_out)
+    record(arguments.run, arguments.hold_out, arguments.only, arguments.keep)
