@@ -1,7 +1,5 @@
 """What is chosen for devices that this machine does not have: they are faked."""
 
-import sys
-
 import keras
 import numpy as np
 import pytest

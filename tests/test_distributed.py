@@ -54,7 +54,7 @@ def difference(one, other):
 
 def losses(folder):
     newest = sorted((folder / "kept").glob("epoch-*"))[-1]
-    return json.loads((newest / "history.json").read_text())["loss"]
+    return json.loads((newest / "history.json").read_text())["history"]["loss"]
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,11 @@ def quick_fit(model, **options):
     return fit(model, train_batches(), held_out_batches(), **options)
 
 
+def steady():
+    """An optimizer whose rate does not depend on the number of epochs."""
+    return keras.optimizers.Adam(1e-3)
+
+
 @pytest.fixture
 def interrupt_at(monkeypatch):
     """Give a function: from now on, Ctrl-C is pressed once after so many training steps."""
@@ -260,7 +265,7 @@ def test_a_training_goes_on_from_its_checkpoint(interrupt_at, tmp_path):
 def finished(tmp_path_factory):
     """The history and the folder of a training over three epochs. Copy it before you change it."""
     folder = tmp_path_factory.mktemp("finished")
-    return quick_fit(network(), epochs=3, checkpoints=folder), folder
+    return quick_fit(network(), epochs=3, checkpoints=folder, optimizer=steady()), folder
 
 
 @pytest.fixture
@@ -283,7 +288,7 @@ def test_a_finished_training_is_only_read(kept, interrupt_at):
     history, folder = kept
     model = network(seed=3)
     interrupt_at(0)
-    assert quick_fit(model, epochs=3, checkpoints=folder) == history
+    assert quick_fit(model, epochs=3, checkpoints=folder, optimizer=steady()) == history
     assert int(model.optimizer.iterations) == 3 * STEPS
 
 
@@ -313,7 +318,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage, part, kept, c
     whole, folder = kept
     damage(folder / "epoch-0003" / part)
     model = network(seed=4)
-    history = quick_fit(model, epochs=3, checkpoints=folder)
+    history = quick_fit(model, epochs=3, checkpoints=folder, optimizer=steady())
     told = capsys.readouterr().out.splitlines()
     assert "epoch-0003 cannot be read" in told[0] and "trying the checkpoint before it" in told[0]
     assert len(told) == 2 and told[1].startswith("small: 3 epochs")
@@ -321,7 +326,8 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage, part, kept, c
     assert history["loss"][:2] == whole["loss"][:2]
     assert int(model.optimizer.iterations) == 3 * STEPS
     # The third epoch, trained anew, has taken the damaged one's place.
-    assert json.loads((folder / "epoch-0003" / "history.json").read_text()) == history
+    told = json.loads((folder / "epoch-0003" / "history.json").read_text())
+    assert told["history"] == history
     np.load(folder / "epoch-0003" / "state.npz")
 
 
@@ -329,7 +335,7 @@ def test_a_half_written_checkpoint_is_ignored(kept):
     whole, folder = kept
     (folder / "epoch-0003").rename(folder / "half-done")
     truncate(folder / "half-done" / "state.npz")
-    history = quick_fit(network(), epochs=3, checkpoints=folder)
+    history = quick_fit(network(), epochs=3, checkpoints=folder, optimizer=steady())
     assert history["loss"][:2] == whole["loss"][:2]
     assert sorted(path.name for path in folder.iterdir()) == ["epoch-0002", "epoch-0003"]
 
@@ -341,11 +347,11 @@ def test_an_interruption_while_a_checkpoint_is_written_loses_nothing(kept, monke
         raise KeyboardInterrupt
 
     monkeypatch.setattr(checkpoints.os, "replace", interrupted)
-    assert len(quick_fit(network(), epochs=5, checkpoints=folder)["loss"]) == 4
+    assert len(quick_fit(network(), epochs=5, checkpoints=folder, optimizer=steady())["loss"]) == 4
     assert (folder / "half-done").exists()
     monkeypatch.undo()
     model = network()
-    history = quick_fit(model, epochs=4, checkpoints=folder)
+    history = quick_fit(model, epochs=4, checkpoints=folder, optimizer=steady())
     assert len(history["loss"]) == 4 and history["loss"][:3] == whole["loss"]
     assert int(model.optimizer.iterations) == 4 * STEPS
 
@@ -400,26 +406,123 @@ def test_a_full_disk_does_not_end_a_training(kept, monkeypatch, capsys):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoints.np, "savez", full)
-    history = quick_fit(network(), epochs=5, checkpoints=folder)
+    history = quick_fit(network(), epochs=5, checkpoints=folder, optimizer=steady())
     assert len(history["loss"]) == 5
     told = capsys.readouterr().out
     assert told.count("No space left on device") == 2 and "no checkpoint of epoch 4" in told
     assert sorted(path.name for path in folder.iterdir()) == ["epoch-0002", "epoch-0003"]
     monkeypatch.undo()
-    history = quick_fit(network(), epochs=5, checkpoints=folder)  # from what there is
+    history = quick_fit(
+        network(), epochs=5, checkpoints=folder, optimizer=steady()
+    )  # from what there is
     assert history["loss"][:3] == whole["loss"] and len(history["loss"]) == 5
 
 
 def test_checkpoints_of_a_longer_training_are_refused(kept):
     with pytest.raises(ValueError, match="holds 3 epochs, more than the 2 asked for"):
-        quick_fit(network(), epochs=2, checkpoints=kept[1])
+        quick_fit(network(), epochs=2, checkpoints=kept[1], optimizer=steady())
 
 
 def test_checkpoints_of_another_network_are_refused_and_stay(kept):
     history, folder = kept
-    with pytest.raises(ValueError, match="fits small: name another folder, or delete this one"):
-        quick_fit(network(units=9), epochs=5, checkpoints=folder)
-    assert quick_fit(network(), epochs=3, checkpoints=folder) == history
+    words = r"a layer \(Dense\) has units = 8 there and 9 here; name another folder, or delete this"
+    with pytest.raises(ValueError, match=words):
+        quick_fit(network(units=9), epochs=5, checkpoints=folder, optimizer=steady())
+    assert quick_fit(network(), epochs=3, checkpoints=folder, optimizer=steady()) == history
+
+
+ANOTHER = {
+    "learning rate": (
+        lambda: {"optimizer": keras.optimizers.Adam(2e-3)},
+        "has learning_rate = 0.00",
+    ),
+    "optimizer": (lambda: {"optimizer": keras.optimizers.SGD(1e-3)}, "is Adam there and SGD here"),
+    "schedule": (lambda: {"epochs": 9}, "learning_rate"),
+    "loss": (lambda: {"loss": keras.losses.SparseCategoricalCrossentropy()}, "the loss"),
+}
+
+
+@pytest.mark.parametrize("what", ANOTHER)
+def test_checkpoints_of_another_recipe_are_refused(what, kept):
+    options, words = ANOTHER[what]
+    options = {"optimizer": None if what == "schedule" else steady(), "epochs": 3, **options()}
+    with pytest.raises(
+        ValueError, match=f"is of another training: .*{words}.*; name another folder"
+    ):
+        quick_fit(network(), checkpoints=kept[1], **options)
+
+
+def test_checkpoints_of_other_data_are_refused(kept):
+    images, labels = examples()
+    options = {"epochs": 3, "live": False, "optimizer": steady(), "checkpoints": kept[1]}
+    for batches, words in (
+        (data.pipeline(images, 1 - labels, 32, training=True), "labels, their order"),
+        (data.pipeline(images, labels, 32, training=True, seed=1), "labels, their order"),
+        (data.pipeline(images * 2, labels, 32, training=True), "its images were others"),
+        (
+            data.pipeline(images, labels, 16, training=True),
+            "6 batches in an epoch, and here are 12",
+        ),
+    ):
+        with pytest.raises(ValueError, match=words):
+            fit(network(), batches, held_out_batches(), **options)
+    with pytest.raises(ValueError, match="activation = relu there and tanh here"):
+        model = network()
+        model.layers[-2].activation = keras.activations.tanh
+        fit(model, train_batches(), held_out_batches(), **options)
+
+
+@pytest.mark.parametrize(
+    "there, here", [("mixed_float16", "float32"), ("float32", "mixed_float16")]
+)
+def test_a_training_goes_on_in_another_precision(there, here, tmp_path, interrupt_at):
+    interrupt_at(STEPS)
+    before = quick_fit(network(), epochs=2, checkpoints=tmp_path, precision=there)
+    model = network(seed=3)
+    history = quick_fit(model, epochs=2, checkpoints=tmp_path, precision=here)
+    assert len(history["loss"]) == 2 and history["loss"][:1] == before["loss"]
+    assert int(model.optimizer.iterations) == 2 * STEPS
+
+
+def test_callbacks_go_on_where_they_were(tmp_path):
+    def stopping():
+        return keras.callbacks.EarlyStopping("loss", patience=1, min_delta=100)  # nothing is enough
+
+    options = {"epochs": 6, "optimizer": steady(), "checkpoints": tmp_path / "kept"}
+    first = quick_fit(network(), callbacks=[stopping()], **options)
+    again = quick_fit(network(), callbacks=[stopping()], **options)
+    assert len(first["loss"]) == 2 and again == first  # it had been stopped, and stays so
+
+    saving = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", "loss", save_best_only=True)
+    options["checkpoints"] = tmp_path / "other"
+    quick_fit(network(), callbacks=[saving], **{**options, "epochs": 1})
+    best = saving.best
+    later = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", "loss", save_best_only=True)
+    look = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: bests.append(later.best)
+    )
+    bests = []
+    quick_fit(network(), callbacks=[later, look], **{**options, "epochs": 2})
+    assert bests == [best]
+
+
+def test_checkpoints_in_the_old_form_are_read(kept):
+    history, folder = kept
+    for place in folder.glob("epoch-*"):
+        told = json.loads((place / "history.json").read_text())
+        (place / "history.json").write_text(json.dumps(told["history"]))
+    assert quick_fit(network(), epochs=3, checkpoints=folder, optimizer=steady()) == history
+
+
+def test_a_folder_for_checkpoints_may_lie_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert checkpoints.folder_of("~/kept") == tmp_path / "kept"
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="file is a file"):
+        checkpoints.folder_of(tmp_path / "file")
+    with pytest.raises(ValueError, match="must name a folder, not 3"):
+        checkpoints.folder_of(3)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -519,7 +622,7 @@ def test_a_script_is_no_notebook():
 def test_progress_tells_the_time_that_is_left(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(watching.time, "perf_counter", lambda: now[0])
-    watcher = watching.Terminal({key: [1.0] for key in HISTORY_KEYS}, 5, 10, "a try", None)
+    watcher = watching.Terminal({key: [1.0] for key in HISTORY_KEYS}, 5, 10, "a try")
     watcher.on_epoch_begin(2)  # one was done before, this is the second of four to do
     now[0] += 30
     # One and a half of four epochs took 30 s: the other two and a half take 50.
