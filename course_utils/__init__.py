@@ -10,6 +10,7 @@
 | `watching` | the history of a training, and the curve that grows while it runs |
 | `runs` | the recorded runs with their weights, and what the papers report |
 | `checkpoints` | the state of a training, kept after every epoch |
+| `profiling` | where the time of a training step goes |
 | `inside_keras` | what the course changes inside Keras while it trains |
 | `devices` | which precision, batch size and data suit this machine |
 | `distributed` | one training on several machines |
@@ -20,9 +21,9 @@
 | `answers` | answers as data, and how two of them are compared |
 | `environment` | is this machine ready? |
 
-Importing the package imports none of them. Only `models`, `training` and `watching`, which are
-useless without it, import Keras and so TensorFlow; the others import it in the functions that need
-it, or never.
+Importing the package imports none of them. Only `models`, `training`, `watching` and
+`profiling`, which are useless without it, import Keras and so TensorFlow; the others import it in
+the functions that need it, or never.
 """
 
 __version__ = "0.1.0"

@@ -177,9 +177,9 @@ def _plain(value):
 
 def difference(kept, asked):
     """What differs between two recipes, in words; nothing if they are the same."""
-    for index, (there, here) in enumerate(zip(kept["layers"], asked["layers"], strict=False), 1):
+    for there, here in zip(kept["layers"], asked["layers"], strict=False):
         if there != here:
-            return f"layer {index} " + _unlike(there, here)
+            return "a layer " + _unlike(there, here)
     if len(kept["layers"]) != len(asked["layers"]):
         return f"it has {len(kept['layers'])} layers, this network {len(asked['layers'])}"
     for part in ("optimizer", "loss"):

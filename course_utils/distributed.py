@@ -177,14 +177,15 @@ def network(options, steps):
     import keras
 
     from . import data, models, training
+    from .inside_keras import without_weights
 
-    try:
-        model = models.NETWORKS[options.network]()
-    except KeyError:
+    build = models.NETWORKS.get(options.network)
+    if build is None:
         known = ", ".join(models.NETWORKS)
-        raise Problem(f"--network must be one of {known}, not {options.network!r}") from None
-    if model.input_shape[1:] != data.DATASETS[options.data].shape or options.network == "lenet5":
+        raise Problem(f"--network must be one of {known}, not {options.network!r}")
+    if without_weights(build).input_shape[1:] != data.DATASETS[options.data].shape:
         raise Problem(f"--network: {options.network} does not take the images of {options.data}")
+    model = build()
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True

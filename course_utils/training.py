@@ -278,7 +278,7 @@ def _look_at(model, train, loss):
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a Keras model, not a {type(model).__name__}")
     images, labels = (train.element_spec + (None,))[:2]
-    if labels is None or getattr(labels, "dtype", "") == "string":
+    if not hasattr(labels, "shape") or labels.dtype == "string":
         raise ValueError("train must give (images, labels), and the labels as numbers from 0 up")
     for layer in [model, *all_layers(model)]:
         if not re.fullmatch(r"[\w./>-]*", layer.name, re.ASCII):
@@ -293,8 +293,7 @@ def _look_at(model, train, loss):
             )
     _check_images(model, images)
     if not model.built or not _outputs(model):
-        sample = keras.tree.map_structure(_one_image, images)
-        outputs = keras.tree.flatten(model(sample, training=False))
+        outputs = keras.tree.flatten(model(_one_image(train), training=False))
     else:
         outputs = _outputs(model)
     if len(outputs) != 1:
@@ -316,8 +315,14 @@ def _outputs(model):
         return []
 
 
-def _one_image(spec):
-    return keras.ops.zeros([1, *(size or 1 for size in spec.shape[1:])], spec.dtype)
+def _one_image(train):
+    """The first image of a batch, as a batch. The epochs' order stays what it was."""
+    counter = getattr(train, "epoch", None)
+    now = None if counter is None else int(counter)
+    images = next(iter(train.take(1)))[0]
+    if counter is not None:
+        counter.assign(now)
+    return keras.tree.map_structure(lambda batch: batch[:1], images)
 
 
 def _check_images(model, images):
@@ -330,6 +335,8 @@ def _check_images(model, images):
             f"{model.name} takes {len(wanted)} images at once, train gives {len(given)}"
         )
     for one, other in zip(wanted, given, strict=True):
+        if other.shape.rank is None:
+            continue
         sizes = list(one.shape[1:]), list(other.shape[1:])
         pairs = zip(*sizes, strict=False)
         if len(sizes[0]) != len(sizes[1]) or any(
@@ -341,7 +348,7 @@ def _check_images(model, images):
 
 def _check_outputs(model, outputs, labels, loss):
     """Refuses outputs and labels that the default loss cannot compare."""
-    if loss is not None:
+    if loss is not None or labels.shape.rank is None:
         return
     if outputs.shape[-1] == 1:
         raise ValueError(

@@ -80,7 +80,7 @@ def end_of(folder):
     with np.load(folder / "weights.npz") as weights:
         arrays = [weights[name] for name in weights.files]
     newest = sorted((folder / "kept").glob("epoch-*"))[-1]
-    return arrays, json.loads((newest / "history.json").read_text())
+    return arrays, json.loads((newest / "history.json").read_text())["history"]
 
 
 def main(folder, kills, seed):

@@ -128,10 +128,14 @@ class OwnStep(Own):
     def train_step(self, data):
         images, labels = data
         with tf.GradientTape() as tape:
-            loss = self.compute_loss(images, labels, self(images, training=True))
+            scores = self(images, training=True)
+            loss = self.compute_loss(images, labels, scores)
         weights = self.trainable_variables
         self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
-        return {"loss": loss}
+        for metric in self.metrics:
+            given = (loss,) if metric.name == "loss" else (labels, scores)
+            metric.update_state(*given)
+        return {metric.name: metric.result() for metric in self.metrics}
 
 
 # --- Layers of one's own --------------------------------------------------------------------------

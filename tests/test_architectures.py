@@ -399,6 +399,13 @@ def test_v1_strides_the_first_and_v15_the_second_convolution():
         (lambda: models.resnet(50, "v2"), "version must be 'v1' or 'v1.5', not 'v2'"),
         (lambda: models.resnet_cifar(18), "depth must be 6n . 2, not 18: use 14 or 20"),
         (lambda: models.resnet_cifar(2), "use 8"),
+        (lambda: models.resnet(depth="50"), "depth must be a whole number, not '50'"),
+        (lambda: models.resnet_cifar(depth=None), "depth must be a whole number, not None"),
+        (lambda: models.resnet(input_shape=(8, 8)), "input_shape must be .height, width, channels"),
+        (lambda: models.vgg_small(classes=0), "classes must be at least 1, not 0"),
+        (lambda: models.vgg_small(weight_decay=float("nan")), "weight_decay must be a finite"),
+        (lambda: models.alexnet_small(dropout="half"), "dropout must be a number, not 'half'"),
+        (lambda: models.lenet5_modern(pooling=["max"]), "pooling must be 'max' or 'average'"),
         (lambda: models.resnet_cifar(shortcut="C"), "shortcut must be 'A' or 'B', not 'C'"),
     ],
 )

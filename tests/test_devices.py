@@ -1,7 +1,5 @@
 """What is chosen for devices that this machine does not have: they are faked."""
 
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -88,5 +86,5 @@ def test_what_is_chosen_reaches_the_training(monkeypatch):
     training.fit(model, batches, epochs=1, live="silent", callbacks=[watching])
     assert compiled["jit_compile"] is True
     assert compiled["optimizer"] is keras.optimizers.LossScaleOptimizer
-    assert set(precisions[:-1]) == {"float16"} and precisions[-1] == "float32"
+    assert set(precisions[1:-1]) == {"float16"} and precisions[-1] == "float32"
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}  # afterwards

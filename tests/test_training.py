@@ -5,7 +5,6 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import base64
-import contextlib
 import json
 import shutil
 import subprocess
@@ -17,10 +16,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
-from hypothesis.strategies import floats, integers
 
-from course_utils import checkpoints, data, inside_keras, training, watching
+from course_utils import checkpoints, data, models, training, watching
 from course_utils.runs import recorded_run
 from course_utils.training import error_percent, fit, set_seed
 from course_utils.watching import HISTORY_KEYS
@@ -60,6 +57,11 @@ def quick_fit(model, **options):
     """`fit` on the examples, in lines."""
     options = {"epochs": 2, "live": False, **options}
     return fit(model, train_batches(), held_out_batches(), **options)
+
+
+def steady():
+    """An optimizer whose rate does not depend on the number of epochs."""
+    return keras.optimizers.Adam(1e-3)
 
 
 @pytest.fixture
@@ -260,7 +262,7 @@ def test_a_training_goes_on_from_its_checkpoint(interrupt_at, tmp_path):
 def finished(tmp_path_factory):
     """The history and the folder of a training over three epochs. Copy it before you change it."""
     folder = tmp_path_factory.mktemp("finished")
-    return quick_fit(network(), epochs=3, checkpoints=folder), folder
+    return quick_fit(network(), epochs=3, checkpoints=folder, optimizer=steady()), folder
 
 
 @pytest.fixture
@@ -283,7 +285,7 @@ def test_a_finished_training_is_only_read(kept, interrupt_at):
     history, folder = kept
     model = network(seed=3)
     interrupt_at(0)
-    assert quick_fit(model, epochs=3, checkpoints=folder) == history
+    assert quick_fit(model, epochs=3, checkpoints=folder, optimizer=steady()) == history
     assert int(model.optimizer.iterations) == 3 * STEPS
 
 
@@ -313,7 +315,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage, part, kept, c
     whole, folder = kept
     damage(folder / "epoch-0003" / part)
     model = network(seed=4)
-    history = quick_fit(model, epochs=3, checkpoints=folder)
+    history = quick_fit(model, epochs=3, checkpoints=folder, optimizer=steady())
     told = capsys.readouterr().out.splitlines()
     assert "epoch-0003 cannot be read" in told[0] and "trying the checkpoint before it" in told[0]
     assert len(told) == 2 and told[1].startswith("small: 3 epochs")
@@ -321,7 +323,8 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage, part, kept, c
     assert history["loss"][:2] == whole["loss"][:2]
     assert int(model.optimizer.iterations) == 3 * STEPS
     # The third epoch, trained anew, has taken the damaged one's place.
-    assert json.loads((folder / "epoch-0003" / "history.json").read_text()) == history
+    told = json.loads((folder / "epoch-0003" / "history.json").read_text())
+    assert told["history"] == history
     np.load(folder / "epoch-0003" / "state.npz")
 
 
@@ -329,7 +332,7 @@ def test_a_half_written_checkpoint_is_ignored(kept):
     whole, folder = kept
     (folder / "epoch-0003").rename(folder / "half-done")
     truncate(folder / "half-done" / "state.npz")
-    history = quick_fit(network(), epochs=3, checkpoints=folder)
+    history = quick_fit(network(), epochs=3, checkpoints=folder, optimizer=steady())
     assert history["loss"][:2] == whole["loss"][:2]
     assert sorted(path.name for path in folder.iterdir()) == ["epoch-0002", "epoch-0003"]
 
@@ -341,11 +344,11 @@ def test_an_interruption_while_a_checkpoint_is_written_loses_nothing(kept, monke
         raise KeyboardInterrupt
 
     monkeypatch.setattr(checkpoints.os, "replace", interrupted)
-    assert len(quick_fit(network(), epochs=5, checkpoints=folder)["loss"]) == 4
+    assert len(quick_fit(network(), epochs=5, checkpoints=folder, optimizer=steady())["loss"]) == 4
     assert (folder / "half-done").exists()
     monkeypatch.undo()
     model = network()
-    history = quick_fit(model, epochs=4, checkpoints=folder)
+    history = quick_fit(model, epochs=4, checkpoints=folder, optimizer=steady())
     assert len(history["loss"]) == 4 and history["loss"][:3] == whole["loss"]
     assert int(model.optimizer.iterations) == 4 * STEPS
 
@@ -400,26 +403,123 @@ def test_a_full_disk_does_not_end_a_training(kept, monkeypatch, capsys):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoints.np, "savez", full)
-    history = quick_fit(network(), epochs=5, checkpoints=folder)
+    history = quick_fit(network(), epochs=5, checkpoints=folder, optimizer=steady())
     assert len(history["loss"]) == 5
     told = capsys.readouterr().out
     assert told.count("No space left on device") == 2 and "no checkpoint of epoch 4" in told
     assert sorted(path.name for path in folder.iterdir()) == ["epoch-0002", "epoch-0003"]
     monkeypatch.undo()
-    history = quick_fit(network(), epochs=5, checkpoints=folder)  # from what there is
+    history = quick_fit(
+        network(), epochs=5, checkpoints=folder, optimizer=steady()
+    )  # from what there is
     assert history["loss"][:3] == whole["loss"] and len(history["loss"]) == 5
 
 
 def test_checkpoints_of_a_longer_training_are_refused(kept):
     with pytest.raises(ValueError, match="holds 3 epochs, more than the 2 asked for"):
-        quick_fit(network(), epochs=2, checkpoints=kept[1])
+        quick_fit(network(), epochs=2, checkpoints=kept[1], optimizer=steady())
 
 
 def test_checkpoints_of_another_network_are_refused_and_stay(kept):
     history, folder = kept
-    with pytest.raises(ValueError, match="fits small: name another folder, or delete this one"):
-        quick_fit(network(units=9), epochs=5, checkpoints=folder)
-    assert quick_fit(network(), epochs=3, checkpoints=folder) == history
+    words = r"a layer \(Dense\) has units = 8 there and 9 here; name another folder, or delete this"
+    with pytest.raises(ValueError, match=words):
+        quick_fit(network(units=9), epochs=5, checkpoints=folder, optimizer=steady())
+    assert quick_fit(network(), epochs=3, checkpoints=folder, optimizer=steady()) == history
+
+
+ANOTHER = {
+    "learning rate": (
+        lambda: {"optimizer": keras.optimizers.Adam(2e-3)},
+        "has learning_rate = 0.00",
+    ),
+    "optimizer": (lambda: {"optimizer": keras.optimizers.SGD(1e-3)}, "is Adam there and SGD here"),
+    "schedule": (lambda: {"epochs": 9}, "learning_rate"),
+    "loss": (lambda: {"loss": keras.losses.SparseCategoricalCrossentropy()}, "the loss"),
+}
+
+
+@pytest.mark.parametrize("what", ANOTHER)
+def test_checkpoints_of_another_recipe_are_refused(what, kept):
+    options, words = ANOTHER[what]
+    options = {"optimizer": None if what == "schedule" else steady(), "epochs": 3, **options()}
+    with pytest.raises(
+        ValueError, match=f"is of another training: .*{words}.*; name another folder"
+    ):
+        quick_fit(network(), checkpoints=kept[1], **options)
+
+
+def test_checkpoints_of_other_data_are_refused(kept):
+    images, labels = examples()
+    options = {"epochs": 3, "live": False, "optimizer": steady(), "checkpoints": kept[1]}
+    for batches, words in (
+        (data.pipeline(images, 1 - labels, 32, training=True), "labels, their order"),
+        (data.pipeline(images, labels, 32, training=True, seed=1), "labels, their order"),
+        (data.pipeline(images * 2, labels, 32, training=True), "its images were others"),
+        (
+            data.pipeline(images, labels, 16, training=True),
+            "6 batches in an epoch, and here are 12",
+        ),
+    ):
+        with pytest.raises(ValueError, match=words):
+            fit(network(), batches, held_out_batches(), **options)
+    with pytest.raises(ValueError, match="activation = relu there and tanh here"):
+        model = network()
+        model.layers[-2].activation = keras.activations.tanh
+        fit(model, train_batches(), held_out_batches(), **options)
+
+
+@pytest.mark.parametrize(
+    "there, here", [("mixed_float16", "float32"), ("float32", "mixed_float16")]
+)
+def test_a_training_goes_on_in_another_precision(there, here, tmp_path, interrupt_at):
+    interrupt_at(STEPS)
+    before = quick_fit(network(), epochs=2, checkpoints=tmp_path, precision=there)
+    model = network(seed=3)
+    history = quick_fit(model, epochs=2, checkpoints=tmp_path, precision=here)
+    assert len(history["loss"]) == 2 and history["loss"][:1] == before["loss"]
+    assert int(model.optimizer.iterations) == 2 * STEPS
+
+
+def test_callbacks_go_on_where_they_were(tmp_path):
+    def stopping():
+        return keras.callbacks.EarlyStopping("loss", patience=1, min_delta=100)  # nothing is enough
+
+    options = {"epochs": 6, "checkpoints": tmp_path / "kept"}
+    first = quick_fit(network(), callbacks=[stopping()], optimizer=steady(), **options)
+    again = quick_fit(network(), callbacks=[stopping()], optimizer=steady(), **options)
+    assert len(first["loss"]) == 2 and again == first  # it had been stopped, and stays so
+
+    saving = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", "loss", save_best_only=True)
+    options["checkpoints"] = tmp_path / "other"
+    quick_fit(network(), callbacks=[saving], optimizer=steady(), **{**options, "epochs": 1})
+    best = saving.best
+    later = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", "loss", save_best_only=True)
+    look = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: bests.append(later.best)
+    )
+    bests = []
+    quick_fit(network(), callbacks=[later, look], optimizer=steady(), **{**options, "epochs": 2})
+    assert bests == [best]
+
+
+def test_checkpoints_in_the_old_form_are_read(kept):
+    history, folder = kept
+    for place in folder.glob("epoch-*"):
+        told = json.loads((place / "history.json").read_text())
+        (place / "history.json").write_text(json.dumps(told["history"]))
+    assert quick_fit(network(), epochs=3, checkpoints=folder, optimizer=steady()) == history
+
+
+def test_a_folder_for_checkpoints_may_lie_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert checkpoints.folder_of("~/kept") == tmp_path / "kept"
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="file is a file"):
+        checkpoints.folder_of(tmp_path / "file")
+    with pytest.raises(ValueError, match="must name a folder, not 3"):
+        checkpoints.folder_of(3)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -519,7 +619,7 @@ def test_a_script_is_no_notebook():
 def test_progress_tells_the_time_that_is_left(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(watching.time, "perf_counter", lambda: now[0])
-    watcher = watching.Terminal({key: [1.0] for key in HISTORY_KEYS}, 5, 10, "a try", None)
+    watcher = watching.Terminal({key: [1.0] for key in HISTORY_KEYS}, 5, 10, "a try")
     watcher.on_epoch_begin(2)  # one was done before, this is the second of four to do
     now[0] += 30
     # One and a half of four epochs took 30 s: the other two and a half take 50.
@@ -571,104 +671,8 @@ def test_a_first_training_writes_nothing_to_stderr_once_tensorflow_has_started()
 
 
 # ---------------------------------------------------------------------------------------------
-# What makes training fast on a CPU
+# Precision, and what a network of one's own may be
 # ---------------------------------------------------------------------------------------------
-
-
-def with_batch_norm(shape=(6, 5, 3), filters=4, **options):
-    """A convolution and a normalisation with random scale and shift, for images of `shape`."""
-    set_seed(1)
-    norm = keras.layers.BatchNormalization(name="norm", **options)
-    convolution = keras.layers.Conv2D(filters, 3, use_bias=False)  # a bias would have no gradient
-    model = keras.Sequential([keras.Input(shape), convolution, norm])
-    for weight in norm.trainable_weights:
-        weight.assign(np.random.default_rng(2).normal(1, 0.3, weight.shape))
-    return model
-
-
-def one_step(model, images):
-    """Outputs and gradients in training; the moving statistics change on the way."""
-    with tf.GradientTape() as tape:
-        outputs = model(images, training=True)
-        loss = tf.reduce_sum(outputs * np.random.default_rng(3).normal(size=outputs.shape))
-    gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
-    moving = [keras.ops.convert_to_numpy(each) for each in model.get_layer("norm").weights[2:]]
-    return [outputs, *gradients], moving
-
-
-@pytest.mark.parametrize("shape", [(3, 3, 1), (6, 5, 3), (17, 9, 8)])
-@pytest.mark.parametrize("options", [{}, {"momentum": 0.9, "epsilon": 1e-5}])
-def test_fused_normalisation_is_keras_own(shape, options):
-    plain, fused = with_batch_norm(shape, **options), with_batch_norm(shape, **options)
-    images = np.random.default_rng(0).normal(1, 2, (16, *shape)).astype("float32")
-    for _ in range(3):
-        expected, expected_moving = one_step(plain, images)
-        with inside_keras.fused_batch_norm(fused):
-            assert "call" in vars(fused.get_layer("norm"))  # it is really another one
-            found, moving = one_step(fused, images)
-        assert "call" not in vars(fused.get_layer("norm"))
-        for ours, keras_own in zip(found, expected, strict=True):
-            unit = np.abs(keras_own).max()
-            np.testing.assert_allclose(ours / unit, keras_own / unit, atol=1e-5)
-        np.testing.assert_allclose(moving, expected_moving, rtol=1e-5, atol=1e-5)
-    with inside_keras.fused_batch_norm(fused):  # and measuring is the same
-        np.testing.assert_allclose(fused(images), plain(images), atol=1e-4)
-
-
-@pytest.mark.parametrize(
-    "options", [{"axis": 1}, {"scale": False}, {"center": False}, {"dtype": "mixed_float16"}]
-)
-def test_a_normalisation_that_the_kernel_does_not_know_stays_as_it_is(options):
-    model = with_batch_norm(**options)
-    with inside_keras.fused_batch_norm(model):
-        assert "call" not in vars(model.get_layer("norm"))
-
-
-def test_with_a_gpu_keras_own_normalisation_is_used(monkeypatch):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a GPU"])
-    model = with_batch_norm()
-    with inside_keras.fused_batch_norm(model):
-        assert "call" not in vars(model.get_layer("norm"))
-
-
-@settings(max_examples=15, deadline=None)
-@given(
-    side=integers(1, 9),
-    maps=integers(1, 40),
-    batch=integers(2, 20),
-    mean=floats(-2, 2),
-    deviation=floats(0.3, 3),
-)
-def test_fused_normalisation_is_keras_own_for_any_shape(side, maps, batch, mean, deviation):
-    images = np.random.default_rng(0).normal(mean, deviation, (batch, side, side, maps))
-    results = []
-    for fused in (True, False):
-        norm = keras.layers.BatchNormalization(name="norm")
-        model = keras.Sequential([keras.Input((side, side, maps)), norm])
-        for weight in norm.trainable_weights:
-            weight.assign(np.random.default_rng(2).normal(1, 0.3, weight.shape))
-        with inside_keras.fused_batch_norm(model) if fused else contextlib.nullcontext():
-            results.append(one_step(model, images.astype("float32")))
-    (found, moving), (expected, expected_moving) = results
-    for ours, keras_own in zip(found, expected, strict=True):
-        unit = max(1.0, np.abs(keras_own).max())
-        np.testing.assert_allclose(ours / unit, keras_own / unit, atol=1e-5)
-    np.testing.assert_allclose(moving, expected_moving, rtol=1e-5, atol=1e-5)
-
-
-def test_fused_normalisation_in_bfloat16_is_keras_own():
-    images = np.random.default_rng(0).normal(1, 2, (16, 6, 5, 3)).astype("float32")
-    plain, fused = (with_batch_norm(dtype="mixed_bfloat16") for _ in range(2))
-    expected, expected_moving = one_step(plain, images)
-    with inside_keras.fused_batch_norm(fused):
-        assert "call" in vars(fused.get_layer("norm"))
-        found, moving = one_step(fused, images)
-    assert found[0].dtype == "bfloat16"
-    for ours, keras_own in zip(found, expected, strict=True):
-        ours, keras_own = (np.asarray(each, "float32") for each in (ours, keras_own))
-        unit = np.abs(keras_own).max()
-        np.testing.assert_allclose(ours / unit, keras_own / unit, atol=0.03)  # 8 bits: 1/256
-    np.testing.assert_allclose(moving, expected_moving, rtol=1e-2, atol=1e-2)
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
@@ -743,3 +747,101 @@ def test_sgd_rises_and_falls():
     falling = np.arange(81) / 80
     np.testing.assert_allclose(rates[20:], 0.4 * (1 + np.cos(np.pi * falling)) / 2, atol=1e-6)
     assert np.isfinite(float(training.cosine_sgd(0.1, steps=1)._learning_rate(0)))
+
+
+def test_labels_in_a_column_are_those_in_a_row():
+    images, labels = examples(64)
+    model = network()
+    row, column = (
+        tf.data.Dataset.from_tensor_slices((images, one)).batch(32)
+        for one in (labels, labels[:, None])
+    )
+    history = fit(
+        model, column, column, epochs=1, live="silent", optimizer=keras.optimizers.SGD(0.0)
+    )
+    error = error_percent(model, row)
+    assert error_percent(model, column) == error <= 100
+    assert 100 * (1 - history["val_accuracy"][0]) == pytest.approx(error, abs=1e-4)
+
+
+@pytest.mark.parametrize("logits", [True, False])
+def test_one_score_is_compared_with_the_threshold_that_suits_it(logits):
+    images = np.linspace(-2, 2, 40, dtype="float32")[:, None]
+    shift = 0.2 if logits else 0.0  # a logit of 0.4 is yes, a share of 0.4 is no
+    labels = (images[:, 0] + shift > 0).astype("int32")
+    score = keras.layers.Dense(1, None if logits else "sigmoid", kernel_initializer="ones")
+    score.bias_initializer = keras.initializers.Constant(shift)
+    model = keras.Sequential([keras.Input((1,)), score])
+    batches = data_of(images, labels)
+    options = {"optimizer": keras.optimizers.SGD(0.0), "epochs": 1, "live": "silent"}
+    loss = keras.losses.BinaryCrossentropy(from_logits=logits)
+    history = fit(model, batches, batches, loss=loss, **options)
+    assert history["accuracy"] == history["val_accuracy"] == [1]
+    assert error_percent(model, batches) == 0
+    fresh = keras.models.clone_model(model)  # which was never compiled
+    fresh.set_weights(model.get_weights())
+    assert error_percent(fresh, batches) == 0
+
+
+def data_of(*arrays, batch=20):
+    return tf.data.Dataset.from_tensor_slices(arrays).batch(batch)
+
+
+def test_labels_that_the_network_does_not_have_are_refused():
+    images, labels = examples(64)
+    for wrong, label in ((labels + 1, 2), (labels - 1, -1)):
+        with pytest.raises(ValueError, match=f"a label is {label}, and the network gives 2 scores"):
+            fit(network(), data_of(images, wrong), epochs=1, live="silent")
+        with pytest.raises(ValueError, match=f"a label is {label}, and the network gives 2 scores"):
+            error_percent(network(), data_of(images, wrong))
+    with pytest.raises(ValueError, match="the labels as numbers from 0 up"):
+        fit(network(), data_of(images, np.where(labels, "cat", "dog")), live="silent")
+    with pytest.raises(ValueError, match="one-hot labels: labels.argmax"):
+        fit(network(), data_of(images, np.eye(2)[labels]), live="silent")
+
+
+@pytest.mark.parametrize("kind", ["ReduceLROnPlateau", "LearningRateScheduler"])
+def test_two_that_set_the_learning_rate_are_one_too_many(kind):
+    made = {
+        "ReduceLROnPlateau": lambda: keras.callbacks.ReduceLROnPlateau("loss"),
+        "LearningRateScheduler": lambda: keras.callbacks.LearningRateScheduler(lambda epoch: 1e-3),
+    }[kind]
+    with pytest.raises(ValueError, match=f"{kind} sets the learning rate, .* pass optimizer="):
+        quick_fit(network(), callbacks=[made()])
+    history = quick_fit(network(), callbacks=made(), epochs=1, optimizer=steady())
+    assert len(history["loss"]) == 1
+
+
+@pytest.mark.parametrize(
+    "setting, value", [("image_data_format", "channels_first"), ("floatx", "float16")]
+)
+def test_settings_of_keras_that_fail_oddly_are_refused(setting, value):
+    usual, change = getattr(keras.config, setting)(), getattr(keras.config, f"set_{setting}")
+    change(value)
+    try:
+        with pytest.raises(ValueError, match=f"Keras is set to {value}, by its keras.json perhaps"):
+            models.lenet5_modern()
+        with pytest.raises(ValueError, match=f"Keras is set to {value}, by its keras.json perhaps"):
+            fit(network(), train_batches())
+    finally:
+        change(usual)
+
+
+def test_what_is_measured_is_computed_in_float32():
+    model, measured = network(), []
+
+    def look(epoch, logs):
+        measured.append(error_percent(model, held_out_batches()))
+        measured.append(model.evaluate(held_out_batches(), verbose=0)[0])
+
+    watching = keras.callbacks.LambdaCallback(on_epoch_end=look)
+    history = quick_fit(model, epochs=1, precision="mixed_bfloat16", callbacks=[watching])
+    images, labels = examples(100, seed=1)
+    logits = model(images)  # in float32
+    exact = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    exact = pytest.approx(float(np.mean(exact)), rel=1e-5)
+    assert [history["val_loss"][0], measured[1]] == [exact, exact]
+    assert model.evaluate(held_out_batches(), verbose=0)[0] == exact
+    assert 100 * (1 - history["val_accuracy"][0]) == pytest.approx(measured[0], abs=1e-4)
+    assert error_percent(model, held_out_batches()) == measured[0]
+    np.testing.assert_array_equal(model.predict(images, verbose=0).dtype, np.float32)
