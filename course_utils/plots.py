@@ -105,13 +105,8 @@ def to_png(figure):
     """The figure as the bytes of a PNG file; its log axes get ticks that can be read."""
     if not isinstance(figure, Figure):
         raise ValueError(f"figure must be one that subplots gives, not {type(figure).__name__}")
+    _make_readable(figure)
     buffer = io.BytesIO()
-    _spell(figure)
-    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        if axis.get_scale() == "log" and isinstance(
-            axis.get_major_formatter(), ticker.LogFormatter
-        ):
-            log_ticks(axis, isinstance(axis.get_major_locator(), ticker.LogLocator))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # of a category's name: boxes tell enough
         figure.savefig(buffer, format="png", pil_kwargs={"optimize": True})
@@ -179,15 +174,18 @@ def _spelled(text):
     return text if text.isascii() else "".join(map(spell, text))
 
 
-def _spell(figure):
+def _make_readable(figure):
+    """Spells what no font has, and gives log axes their ticks where nobody chose others."""
     for text in figure.findobj(Text):
         text.set_text(_spelled(text.get_text()))
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        texts = [text.get_text() for text in axis.get_ticklabels()]
-        if not "".join(texts).isascii() and isinstance(
-            axis.get_major_locator(), ticker.FixedLocator
-        ):
-            axis.set_ticklabels(map(_spelled, texts))
+        locator = axis.get_major_locator()
+        if isinstance(axis.get_major_formatter(), ticker.LogFormatter):
+            log_ticks(axis, axis.get_scale() == "log" and isinstance(locator, ticker.LogLocator))
+        elif isinstance(locator, ticker.FixedLocator) and len(locator.locs):
+            texts = [text.get_text() for text in axis.get_ticklabels()]
+            if texts != (spelled := list(map(_spelled, texts))):
+                axis.set_ticklabels(spelled)
 
 
 class _LogTicks(ticker.Locator):

@@ -149,6 +149,7 @@ def test_a_folder_that_can_work_is_split(make, tmp_path, monkeypatch, capsys):
     if make is loose:
         assert names["skipped"] == {
             **{f"p{number}.png": "in no class's folder" for number in (900, 901, 902)},
+            ".ipynb_checkpoints": "hidden",
             "cups/more": "a folder in a class's folder",
             "cups/link.png": "a link that leads nowhere",
             "cups/pipe.png": "no ordinary file",
