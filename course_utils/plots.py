@@ -589,7 +589,8 @@ def draw_curves(histories, title="", epochs=None):
         epochs: right end of the axis, while a training is under way.
 
     Raises:
-        ValueError: there is no history, or it lacks 'loss' or 'accuracy', or holds no numbers.
+        ValueError: there is no history, or it lacks 'loss', or holds no numbers. Without
+            'accuracy' there is no panel of errors.
     """
     _checked(None, title=title)
     figure, panels = subplots(1, 2, height=2.9)
@@ -610,9 +611,11 @@ def draw_curves(histories, title="", epochs=None):
         if epochs is not None:
             axes.set_xlim(0.5, whole_number(epochs, "epochs", 1) + 0.5)
         _log_with_zero(axes, lines.values())
-    if drawn[1]:
-        handles, ncols = drawn[1].values(), min(4, len(drawn[1]))
-        figure.legend(handles, drawn[1], loc="outside lower center", ncols=ncols, fontsize=8)
+    if drawn[0]:
+        handles, ncols = drawn[0].values(), min(4, len(drawn[0]))
+        figure.legend(handles, drawn[0], loc="outside lower center", ncols=ncols, fontsize=8)
+    if drawn[0] and not drawn[1]:
+        panels[1].axis("off")
     _headline(figure, title)
     return figure
 
@@ -623,8 +626,8 @@ def _losses_and_errors(histories):
         raise ValueError("histories must have a name for each: {'ours': history}")
     found = {}
     for name, history in histories.items():
-        if not isinstance(history, dict) or not {"loss", "accuracy"} <= set(history):
-            raise ValueError(f"{name} is no history with 'loss' and 'accuracy', as fit gives it")
+        if not isinstance(history, dict) or "loss" not in history:
+            raise ValueError(f"{name} is no history with a 'loss', as fit gives it")
         arrays = {
             key: _array(history[key], f"{key} of {name}").astype(float)
             for key in ("loss", "accuracy", "val_loss", "val_accuracy")
