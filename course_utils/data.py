@@ -363,11 +363,10 @@ def pipeline(images, labels, batch_size=None, training=False, augment=None, seed
             the n modulo `batch_size` images at the end of the order sit this epoch out. False
             gives every image, in order.
         augment: for training only: a function `(images, seed) -> images` of a float32 batch and
-            an int64 tensor of shape (2,), such as `shift_and_flip()`; it gets a new seed for
-            every batch of every epoch.
+            an int64 tensor of shape (2,), such as `shift_and_flip()`; each batch has a new seed.
         seed: the same one gives the same epochs, in order and in augmentation.
-        scaling: `{"low": -2.0, "high": 2.0}` takes bytes and scales them batch by batch: the
-            images then need a quarter of the memory.
+        scaling: `{"low": -2.0, "high": 2.0}` takes bytes and scales them batch by batch, which
+            needs a quarter of the memory.
 
     Returns:
         A `tf.data.Dataset` of `(images, labels)`. For training it has a variable `epoch`, the
@@ -377,23 +376,20 @@ def pipeline(images, labels, batch_size=None, training=False, augment=None, seed
 
     Raises:
         ValueError: there are no images or not as many labels, they have not been scaled, the
-            labels are text, one-hot, broken or negative, or, in training, they do not fill one
-            batch; or an argument is none of these.
+            labels are text, one-hot or negative, or, in training, they do not fill one batch.
     """
     import tensorflow as tf
 
     images, table = _images_and_table(images, scaling)
+    if augment is not None and not callable(augment):
+        raise ValueError(f"augment must be a function (images, seed) -> images, not {augment!r}")
     count, seed = len(images), whole_number(seed, "seed", -(2**63), 2**63 - 1)
     labels = _labels(labels, count)
     batch_size = min(count, BATCH_SIZE) if batch_size is None else batch_size
     batch_size = whole_number(batch_size, "batch_size", 1)
     if _yes_or_no(training, "training") and batch_size > count:
-        raise ValueError(
-            f"a batch of {batch_size} cannot be filled from {count} images: "
-            f"use a batch_size from 1 to {count}"
-        )
-    if augment is not None and not callable(augment):
-        raise ValueError(f"augment must be a function (images, seed) -> images, not {augment!r}")
+        text = f"a batch of {batch_size} cannot be filled from {count} images"
+        raise ValueError(f"{text}: use a batch_size from 1 to {count}")
     with tf.device("CPU"):  # where the batches are put together, also if there is a GPU
         images, labels = tf.convert_to_tensor(images), tf.convert_to_tensor(labels)
 
@@ -408,8 +404,7 @@ def pipeline(images, labels, batch_size=None, training=False, augment=None, seed
     numbers = tf.data.Dataset.range(count).batch(batch_size)
     if training:
         numbers, epoch = _shuffled(count, batch_size, seed)
-    # Two threads of its own and no tuning on the fly: on a few cores, epochs then take equal time.
-    options = tf.data.Options()
+    options = tf.data.Options()  # on a few cores, epochs then take equal time
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 2
     batches = numbers.map(batch_of).prefetch(2).with_options(options)

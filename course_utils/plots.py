@@ -105,13 +105,8 @@ def to_png(figure):
     """The figure as the bytes of a PNG file; its log axes get ticks that can be read."""
     if not isinstance(figure, Figure):
         raise ValueError(f"figure must be one that subplots gives, not {type(figure).__name__}")
+    _make_readable(figure)
     buffer = io.BytesIO()
-    _spell(figure)
-    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        if axis.get_scale() == "log" and isinstance(
-            axis.get_major_formatter(), ticker.LogFormatter
-        ):
-            log_ticks(axis, isinstance(axis.get_major_locator(), ticker.LogLocator))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # of a category's name: boxes tell enough
         figure.savefig(buffer, format="png", pil_kwargs={"optimize": True})
@@ -179,15 +174,18 @@ def _spelled(text):
     return text if text.isascii() else "".join(map(spell, text))
 
 
-def _spell(figure):
+def _make_readable(figure):
+    """Spells what no font has, and gives log axes their ticks where nobody chose others."""
     for text in figure.findobj(Text):
         text.set_text(_spelled(text.get_text()))
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        texts = [text.get_text() for text in axis.get_ticklabels()]
-        if not "".join(texts).isascii() and isinstance(
-            axis.get_major_locator(), ticker.FixedLocator
-        ):
-            axis.set_ticklabels(map(_spelled, texts))
+        locator = axis.get_major_locator()
+        if isinstance(axis.get_major_formatter(), ticker.LogFormatter):
+            log_ticks(axis, axis.get_scale() == "log" and isinstance(locator, ticker.LogLocator))
+        elif isinstance(locator, ticker.FixedLocator) and len(locator.locs):
+            texts = [text.get_text() for text in axis.get_ticklabels()]
+            if texts != (spelled := list(map(_spelled, texts))):
+                axis.set_ticklabels(spelled)
 
 
 class _LogTicks(ticker.Locator):
@@ -591,7 +589,8 @@ def draw_curves(histories, title="", epochs=None):
         epochs: right end of the axis, while a training is under way.
 
     Raises:
-        ValueError: there is no history, or it lacks 'loss' or 'accuracy', or holds no numbers.
+        ValueError: there is no history, or it lacks 'loss', or holds no numbers. Without
+            'accuracy' there is no panel of errors.
     """
     _checked(None, title=title)
     figure, panels = subplots(1, 2, height=2.9)
@@ -612,9 +611,11 @@ def draw_curves(histories, title="", epochs=None):
         if epochs is not None:
             axes.set_xlim(0.5, whole_number(epochs, "epochs", 1) + 0.5)
         _log_with_zero(axes, lines.values())
-    if drawn[1]:
-        handles, ncols = drawn[1].values(), min(4, len(drawn[1]))
-        figure.legend(handles, drawn[1], loc="outside lower center", ncols=ncols, fontsize=8)
+    if drawn[0]:
+        handles, ncols = drawn[0].values(), min(4, len(drawn[0]))
+        figure.legend(handles, drawn[0], loc="outside lower center", ncols=ncols, fontsize=8)
+    if drawn[0] and not drawn[1]:
+        panels[1].axis("off")
     _headline(figure, title)
     return figure
 
@@ -625,8 +626,8 @@ def _losses_and_errors(histories):
         raise ValueError("histories must have a name for each: {'ours': history}")
     found = {}
     for name, history in histories.items():
-        if not isinstance(history, dict) or not {"loss", "accuracy"} <= set(history):
-            raise ValueError(f"{name} is no history with 'loss' and 'accuracy', as fit gives it")
+        if not isinstance(history, dict) or "loss" not in history:
+            raise ValueError(f"{name} is no history with a 'loss', as fit gives it")
         arrays = {
             key: _array(history[key], f"{key} of {name}").astype(float)
             for key in ("loss", "accuracy", "val_loss", "val_accuracy")

@@ -308,6 +308,13 @@ def test_an_error_of_zero_stays_on_the_axis():
     assert axes.get_ylim()[0] < bottom < 10
 
 
+def test_a_history_without_accuracy_has_no_panel_of_errors():
+    figure = plots.draw_curves({"ours": {"loss": [2.0, 1.0], "mae": [1, 2]}})
+    plots.to_png(figure)
+    assert figure.axes[0].axison and not figure.axes[1].axison
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["training"]
+
+
 @pytest.mark.parametrize("loss", [[0.0, 0.0], [-1.0, -2.0], [np.nan, np.nan], [np.inf, 1.0], []])
 def test_any_loss_can_be_drawn(loss):
     history = {**WITHOUT_TEST, "loss": loss, "accuracy": [1.0] * len(loss)}
@@ -451,7 +458,7 @@ WRONG = {
     "one history": lambda: plots.draw_curves(HISTORY),
     "no history": lambda: plots.draw_curves({}),
     "a history of words": lambda: plots.draw_curves({"ours": {"loss": ["a"], "accuracy": [1]}}),
-    "a history without accuracy": lambda: plots.draw_curves({"ours": {"loss": [1.0]}}),
+    "a history without a loss": lambda: plots.draw_curves({"ours": {"accuracy": [1.0]}}),
     "half an epoch": lambda: plots.draw_curves({"ours": HISTORY}, epochs=0.5),
     "no alt text": lambda: plots.show(plots.subplots()[0], None),
     "no figure": lambda: plots.to_png(None),
