@@ -5,26 +5,28 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import io
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
+from itertools import pairwise
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from drawn import set_to, texts, written_in
+from drawn import SVG, set_to, texts, written_in
 from keras import layers
 from PIL import Image
 
 from course_utils import data
 from course_utils.convolution import average_pool2d, conv2d, conv2d_gradients
-from course_utils.explorers.gradient_flow import (
+from course_utils.explorers import gradient_flow
+from course_utils.explorers._gradient_flow import (
     ACTIVATIONS,
     INITIALISATIONS,
     Setting,
     flow,
-    gradient_flow,
     photographs,
     power,
     scientific,
@@ -175,6 +177,41 @@ def test_scientific_numbers():
     expected = ["4.3·10⁻⁹", "1.0·10⁻⁴", "0.01", "1.00", "3,420", "1.0·10⁴", "2.4·10⁵", "0"]
     assert list(map(scientific, numbers)) == expected
     assert power(-10) == "10⁻¹⁰"
+
+
+def test_the_label_of_the_share_covers_no_curve():
+    yours = np.geomspace(1e-5, 1e-1, 30)
+    tried = 0
+    for setting in ((30, "sigmoid", "Glorot"), (50, "tanh", "normal 0.01"), (20, "ReLU", "He")):
+        for own in (yours, yours[::-1], np.full(30, 1e-10), np.geomspace(1e-30, 1e3, 200), None):
+            explorer = gradient_flow(*setting, yours=own)
+            explorer.controls["keep"].click()
+            set_to(explorer, depth=12)
+            root = ElementTree.fromstring(explorer.drawing.svg())
+            (label,) = [n for n in root.iter(f"{SVG}text") if (n.text or "").startswith("× ")] or [
+                None
+            ]
+            if label is None:
+                continue
+            left, bottom = float(label.get("x")), float(label.get("y"))
+            right, top = left + 8 * len(label.text), bottom - 12
+            for node in root.iter(f"{SVG}polyline"):
+                if float(node.get("stroke-width")) >= 1.4 or node.get("stroke") == "#9a9a9a":
+                    corners = [tuple(map(float, c.split(","))) for c in node.get("points").split()]
+                    for start, end in pairwise(corners):
+                        for share in np.linspace(0, 1, 100):
+                            x, y = np.array(start) * (1 - share) + np.array(end) * share
+                            assert not (left <= x <= right and top <= y <= bottom)
+            tried += 1
+    assert tried > 10
+
+
+@pytest.mark.parametrize("own", [[1.0, 1.1], [3e-7, 2e-7], [1e-310, 1e-3], [5.0] * 4, [1e300, 2.0]])
+def test_the_axis_has_three_numbers_at_least(own):
+    explorer = gradient_flow(2, "ReLU", "He", yours=own)
+    assert explorer.problem == ""
+    ticks = [text for text in texts(explorer) if re.fullmatch(r"(\d·)?10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", text)]
+    assert len(set(ticks)) == len(ticks) >= 3
 
 
 @pytest.mark.parametrize("initialisation", INITIALISATIONS)

@@ -1,7 +1,7 @@
 """A filter on a colour image: three slices, three sums, one number; n filters, n maps."""
 
 import json
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +9,11 @@ import numpy as np
 from ..arithmetic import conv_parameters, output_size
 from ..convolution import conv2d
 from ..plots import PALETTE
-from . import shell
-from .convolution import as_text, read_kernel
-from .drawing import Drawing, written
+from ._convolution import as_text, read_kernel
+from .controls import choice, hidden, number_box, play, slider, text_box
+from .drawing import Drawing, Grid, as_bytes, compact
+from .frame import Explorer
+from .images import as_image, real_numbers
 
 CHANNELS = ("red", "green", "blue")
 SIDE = 3  # taps of a filter, across and down
@@ -31,6 +33,7 @@ PRESETS = {
     "the red channel": ("0 0 0\n0 1 0\n0 0 0", NONE, NONE),
 }
 RANDOM, OWN = "random", "your own"
+ROUNDED = "The sums are rounded."
 
 # Where things stand, in pixels of the picture.
 LEFT, TOP, PITCH = 20, 84, 108  # the first channel, and from one to the next
@@ -41,8 +44,7 @@ MAP_TOP, MAP = 232, 190  # the map of the filter that is shown
 BELOW, SMALL, GAP = 478, 120, 24  # the row with the image and all the maps
 
 
-@shell.message_in_place
-def channels(image=None, filters=None):
+class Channels(Explorer):
     """A 3×3 filter on a colour image: as deep as the image, and one map for each filter.
 
     Point at the image or a channel to lay the window there, at a map to see its filter and how
@@ -54,36 +56,91 @@ def channels(image=None, filters=None):
             are offered.
         filters: `(3, 3, 3)` for one filter or `(3, 3, 3, n)` for n of them, at most 4, laid out
             as in Keras: height, width, channel, filter. When None, filters made by hand.
-
-    Returns:
-        An `Explorer`; the last line of a cell shows it.
     """
-    images, notes = _offered(image)
-    given = [] if filters is None else _as_texts(filters)
-    kept = given + [(*PRESETS[name], 0) for name in list(PRESETS)[: MOST - len(given)]]
-    first = next(iter(images))
-    row, column = _strongest(images[first], kept[0])
-    height, width = images[first].shape[:2]
-    across = shell.slider("column", 0, width - SIDE, column)
-    controls = {
-        "picture": shell.choice("image", list(images), first),
-        "count": shell.slider("number of filters", 1, MOST, len(given) or 3),
-        "shown": shell.slider("filter shown", 1, len(given) or 3, 1),
-        "preset": shell.choice("filter", [*PRESETS, RANDOM, OWN], OWN),
-        "seed": shell.number("seed", 0),
-        "bias": shell.slider("bias", -BIASES, BIASES, 0),
-        "red": shell.words("red slice", kept[0][0], rows=3, width="230px"),
-        "green": shell.words("green slice", kept[0][1], rows=3, width="230px"),
-        "blue": shell.words("blue slice", kept[0][2], rows=3, width="230px"),
-        "row": shell.slider("row", 0, height - SIDE, row),
-        "column": across,
-        "play": shell.play(across),
-        # The texts and the bias of every filter, and which of them is edited.
-        "kept": shell.hidden("", json.dumps({"edited": 1, "filters": kept})),
-    }
-    return shell.Explorer(
-        partial(render, images, notes), controls, partial(react, images), partial(point, images)
-    )
+
+    def __init__(self, image=None, filters=None):
+        self.images, self.notes = _offered(image)
+        given = [] if filters is None else _as_texts(filters)
+        kept = given + [(*PRESETS[name], 0) for name in list(PRESETS)[: MOST - len(given)]]
+        first = next(iter(self.images))
+        row, column = _strongest(self.images[first], kept[0])
+        height, width = self.images[first].shape[:2]
+        across = slider("column", 0, width - SIDE, column)
+        controls = {
+            "picture": choice("image", list(self.images), first),
+            "count": slider("number of filters", 1, MOST, len(given) or 3),
+            "shown": slider("filter shown", 1, len(given) or 3, 1),
+            "preset": choice("filter", [*PRESETS, RANDOM, OWN], OWN),
+            "seed": number_box("seed", 0),
+            "bias": slider("bias", -BIASES, BIASES, 0),
+        }
+        for name, words in zip(CHANNELS, kept[0], strict=False):
+            controls[name] = text_box(f"{name} slice", words, rows=3, width="230px")
+        controls |= {
+            "row": slider("row", 0, height - SIDE, row),
+            "column": across,
+            "play": play(across),
+            # The texts and the bias of every filter, and which of them is edited.
+            "kept": hidden(json.dumps({"edited": 1, "filters": kept})),
+        }
+        super().__init__(controls)
+
+    def react(self, name):
+        """Keeps what is edited in line with the filter shown, and sliders with the image."""
+        controls = self.controls
+        shown, preset, seed = controls["shown"], controls["preset"], controls["seed"]
+        slices, bias = [controls[channel] for channel in CHANNELS], controls["bias"]
+        kept, shape = controls["kept"], self.images[controls["picture"].value].shape
+        for control, size in zip(("row", "column"), shape, strict=False):
+            controls[control].max = output_size(size, SIDE) - 1  # ipywidgets moves the value along
+        shown.max = controls["count"].value
+        held = json.loads(kept.value)
+        words = [control.value for control in slices]
+        if held["edited"] != shown.value:
+            held["edited"] = shown.value
+            *words, bias.value = held["filters"][shown.value - 1]
+        elif name == "seed" or name == "preset" and preset.value == RANDOM:
+            words = random_filter(seed.value, shown.value)
+        elif name == "preset":  # "your own" begins with what is there
+            words = PRESETS.get(preset.value, words)
+        for control, numbers in zip(slices, words, strict=True):
+            control.value = numbers
+        read_slices(*words)
+        held["filters"][shown.value - 1] = [*words, bias.value]
+        kept.value = json.dumps(held)
+        if name != "preset":
+            preset.value = _name_of(tuple(words), seed.value, shown.value)
+
+    def draw(self, picture, count, shown, seed, row, column, kept, **_):
+        """The picture: three channels and slices, three sums, one number, one map; all maps."""
+        texts = json.loads(kept)["filters"][:count]
+        scene = read_scene(self.images[picture], texts)
+        window = scene.image[row : row + SIDE, column : column + SIDE]
+        weights, bias = scene.filters[..., shown - 1], scene.biases[shown - 1]
+        # Each slice as a filter of its own, on its channel alone: that is what `groups` does.
+        sums = conv2d(window[None], weights[:, :, None], groups=3).ravel()
+        total = scene.answers[row, column, shown - 1] + bias
+        shape, parameters = scene.answers.shape, conv_parameters(3, count, SIDE)
+
+        drawing = Drawing(760, BELOW + SMALL + 102)
+        _draw_channels(drawing, scene, window, weights, sums, row, column)
+        _draw_addition(drawing, sums, bias, total)
+        _draw_map(drawing, scene, shown, row, column)
+        names = [
+            _name_of(tuple(words), seed, number)
+            for number, (*words, _) in enumerate(texts, start=1)
+        ]
+        _draw_all(drawing, scene, names, shown, row, column)
+        _draw_sizes(drawing, shape, parameters)
+        rounded = "" if (scene.filters == np.round(scene.filters)).all() else ROUNDED
+        drawing.note = " ".join(filter(None, [self.notes.get(picture, ""), rounded]))
+        parts = ", ".join(map("{} {}".format, CHANNELS, map(compact, sums)))
+        drawing.alt = (
+            f"Filter {shown} of {count}, row {row}, column {column}: the sums of products {parts} "
+            f"and the bias {compact(bias)} add up to {compact(total)}, one number of one map. "
+            f"{_maps(count).capitalize()}, shape {shape}, {parameters} weights."
+        )
+        return drawing
 
 
 @lru_cache(maxsize=1)
@@ -100,7 +157,7 @@ def _offered(image):
     notes = {"grey ship": "A grey photograph: its three channels are equal."}
     if image is None:
         return _of_cifar(), notes
-    own, note = shell.as_image(image, largest=LARGEST)
+    own, note = as_image(image, largest=LARGEST)
     if min(own.shape[:2]) < SIDE:
         raise ValueError(
             f"{note or 'image:'} {own.shape[0]}×{own.shape[1]} pixels have no room for a filter of "
@@ -110,7 +167,7 @@ def _offered(image):
     if own.dtype != np.uint8:
         low, high = own.min(), own.max()
         if low < 0 or high > 255:
-            said.append(f"image: numbers from {written(low)} to {written(high)} became 0 to 255.")
+            said.append(f"image: numbers from {compact(low)} to {compact(high)} became 0 to 255.")
         elif high <= 1:
             said.append("image: numbers from 0 to 1 became 0 to 255.")
             low, high = 0, 1
@@ -125,9 +182,7 @@ def _offered(image):
 
 def _as_texts(filters):
     """Filters given as an array, as the texts that are edited: (red, green, blue, bias) each."""
-    filters = np.asarray(filters)
-    if filters.dtype.kind not in "biuf":
-        raise ValueError(f"filters: an array of numbers is needed, not of {filters.dtype}")
+    filters = real_numbers(filters, "filters")
     if filters.ndim == 3:
         filters = filters[..., None]
     if filters.ndim != 4 or filters.shape[:3] != (SIDE, SIDE, 3) or not filters.shape[3]:
@@ -142,7 +197,7 @@ def _as_texts(filters):
         )
     if not np.isfinite(filters).all():
         raise ValueError("filters: they contain numbers that are not finite")
-    return [(*map(as_text, np.moveaxis(each, 2, 0)), 0) for each in np.moveaxis(filters, 3, 0)]
+    return [(*map(as_text, np.moveaxis(one, 2, 0)), 0) for one in np.moveaxis(filters, 3, 0)]
 
 
 def random_filter(seed, number):
@@ -178,8 +233,8 @@ def read_slices(red, green, blue):
 
 def _strongest(image, filter_texts):
     """Row and column where a filter finds most: a picture with something to see."""
-    found = conv2d(image[None], read_slices(*filter_texts[:3])[..., None])[0, ..., 0]
-    return tuple(int(place) for place in np.unravel_index(found.argmax(), found.shape))
+    answers = conv2d(image[None], read_slices(*filter_texts[:3])[..., None])[0, ..., 0]
+    return tuple(int(place) for place in np.unravel_index(answers.argmax(), answers.shape))
 
 
 class Scene(NamedTuple):
@@ -190,78 +245,20 @@ class Scene(NamedTuple):
     biases: np.ndarray  # (n,)
     answers: np.ndarray  # (height, width, n): the maps before the bias is added
 
-    @property
-    def longer(self):
-        """Pixels of the image's longer side."""
-        return max(self.image.shape[:2])
 
-
-def scene(images, picture, count, kept, **_):
-    """Reads the controls."""
-    image, texts = images[picture].astype(float), json.loads(kept)["filters"][:count]
-    filters = np.stack([read_slices(*each[:3]) for each in texts], axis=-1)
-    answers = conv2d(image[None], filters)[0]
-    return Scene(image, filters, np.array([each[3] for each in texts], float), answers)
-
-
-def react(images, name, controls):
-    """Keeps the controls in line: what is edited with the filter shown, sliders with the image."""
-    shown, preset, seed = controls["shown"], controls["preset"], controls["seed"]
-    slices, bias, kept = [controls[each] for each in CHANNELS], controls["bias"], controls["kept"]
-    height, width = images[controls["picture"].value].shape[:2]
-    for slider, size in ((controls["row"], height), (controls["column"], width)):
-        slider.max = output_size(size, SIDE) - 1  # ipywidgets moves the value along
-    shown.max = controls["count"].value
-    held = json.loads(kept.value)
-    if held["edited"] != shown.value:
-        held["edited"] = shown.value
-        *words, bias.value = held["filters"][shown.value - 1]
-        for control, text in zip(slices, words, strict=True):
-            control.value = text
-    elif name in ("preset", "seed"):
-        if name == "seed" or preset.value == RANDOM:
-            words = random_filter(seed.value, shown.value)
-        else:  # "your own" begins with what is there
-            words = PRESETS.get(preset.value, [control.value for control in slices])
-        for control, text in zip(slices, words, strict=True):
-            control.value = text
-    words = tuple(control.value for control in slices)
-    read_slices(*words)
-    held["filters"][shown.value - 1] = [*words, bias.value]
-    kept.value = json.dumps(held)
-    if name != "preset":
-        preset.value = _name_of(words, seed.value, shown.value)
+def read_scene(image, texts):
+    """What is drawn, from the image and the texts and biases of the filters."""
+    image = image.astype(float)
+    filters = np.stack([read_slices(*slices) for *slices, _ in texts], axis=-1)
+    biases = np.array([bias for *_, bias in texts], float)
+    return Scene(image, filters, biases, conv2d(image[None], filters)[0])
 
 
 def _name_of(words, seed, number):
     """What the choice of filters calls these slices."""
     if seed >= 0 and words == random_filter(seed, number):
         return RANDOM
-    return next((name for name, each in PRESETS.items() if each == words), OWN)
-
-
-def point(images, x, y, **state):
-    """The window round a pixel of the image or a channel, or the one behind a pixel of a map."""
-    seen = scene(images, **state)
-    last = np.array(seen.answers.shape[:2]) - 1
-    for left, top, side, number in _panels(seen.answers.shape[2], state["shown"]):
-        cell = side / seen.longer
-        place = np.array([(y - top) // cell, (x - left) // cell]).astype(int)
-        if (place < 0).any() or (place >= (seen.image.shape[:2] if not number else last + 1)).any():
-            continue
-        if not number:
-            place = np.clip(place - SIDE // 2, 0, last)
-        found = {"row": int(place[0]), "column": int(place[1])}
-        return found | ({"shown": number} if number else {})
-    return {}
-
-
-def _panels(count, shown):
-    """What can be pointed at: left, top, longer side, and of which filter it is the map, or 0."""
-    yield from ((LEFT, TOP + PITCH * channel, CHANNEL, 0) for channel in range(3))
-    yield ADDITION, MAP_TOP, MAP, shown
-    yield LEFT, BELOW, SMALL, 0
-    yield from ((_left_of(number), BELOW, SMALL, number) for number in range(1, count + 1))
+    return next((name for name, slices in PRESETS.items() if slices == words), OWN)
 
 
 def _left_of(number):
@@ -269,52 +266,47 @@ def _left_of(number):
     return LEFT + SMALL + 32 + (number - 1) * (SMALL + GAP)
 
 
-def render(images, notes, picture, count, shown, seed, row, column, kept, **_):
-    """The picture: three channels and slices, three sums, one number, one map; then all maps."""
-    seen = scene(images, picture, count, kept)
-    window = seen.image[row : row + SIDE, column : column + SIDE]
-    weights, bias = seen.filters[..., shown - 1], seen.biases[shown - 1]
-    # Each slice as a filter of its own, on its channel alone: that is what `groups` does.
-    sums = conv2d(window[None], weights[:, :, None], groups=3).ravel()
-    total = seen.answers[row, column, shown - 1] + bias
-    height, width = seen.answers.shape[:2]
-    shape, parameters = (height, width, count), conv_parameters(3, count, SIDE)
-
-    drawing = Drawing(760, BELOW + SMALL + 102)
-    _draw_channels(drawing, seen, window, weights, sums, row, column)
-    _draw_addition(drawing, sums, bias, total)
-    _draw_map(drawing, seen, shown, row, column)
-    names = [
-        _name_of(tuple(each[:3]), seed, number)
-        for number, each in enumerate(json.loads(kept)["filters"][:count], start=1)
-    ]
-    _draw_all(drawing, seen, names, shown, row, column)
-    _draw_sizes(drawing, shape, parameters)
-    rounded = "" if (seen.filters == np.round(seen.filters)).all() else "The sums are rounded."
-    drawing.note = " ".join(filter(None, [notes.get(picture, ""), rounded]))
-    parts = ", ".join(f"{name} {written(each)}" for name, each in zip(CHANNELS, sums, strict=True))
-    drawing.alt = (
-        f"Filter {shown} of {count}, row {row}, column {column}: the sums of products {parts} and "
-        f"the bias {written(bias)} add up to {written(total)}, one number of one map. "
-        f"{_maps(count).capitalize()}, shape {shape}, {parameters} weights."
-    )
-    return drawing
-
-
 def _maps(count):
     return "1 filter gives 1 map" if count == 1 else f"{count} filters give {count} maps"
 
 
-def _picture(drawing, left, top, side, longer, pixels, role):
-    """An image or map, framed in the colour of its role; gives back the side of a pixel."""
-    cell = side / longer
-    size = cell * pixels.shape[1], cell * pixels.shape[0]
-    drawing.image(left, top, *size, pixels)
-    drawing.rect(left, top, *size, "none", PALETTE[role], 2)
-    return cell
+def _draw_image(drawing, scene, left, top, side, channel, row, column):
+    """The image or a channel of it, with the window, which goes where somebody points."""
+    pixels = scene.image[..., channel].astype(np.uint8)
+    grid, last = Grid.fit(left, top, side, pixels.shape), np.array(scene.answers.shape[:2]) - 1
+    drawing.pixels(grid, pixels, "input")
+    drawing.frame(*grid.part(row, column, SIDE, SIDE), PALETTE["kernel"], 2)
+
+    def lay_window(*place):
+        corner = np.clip(np.array(place) - SIDE // 2, 0, last)
+        return {"row": int(corner[0]), "column": int(corner[1])}
+
+    drawing.on(grid, lay_window)
+    return grid
 
 
-def _draw_channels(drawing, seen, window, weights, sums, row, column):
+def _draw_answers(drawing, scene, left, top, side, number, place=None):
+    """The map of a filter, with a frame round a place, as grid and as the words for its ends.
+
+    The frame is never so small that it hides the pixel.
+    """
+    answers = scene.answers[..., number - 1]
+    reach = np.abs(answers).max() or 1.0
+    limits = (-reach, reach) if answers.min() < 0 else (0, reach)
+    # The bias makes it brighter or darker.
+    shades = as_bytes(answers + scene.biases[number - 1], limits)
+    cell = side / max(scene.image.shape[:2])
+    grid = Grid.fit(left, top, cell * max(shades.shape), shades.shape)
+    drawing.pixels(grid, shades, "output")
+    if place:
+        x, y = grid.corner(place[0] + 0.5, place[1] + 0.5)
+        frame = max(cell, 7)
+        drawing.frame(x - frame / 2, y - frame / 2, frame, frame, PALETTE["kernel"], 1.5)
+    drawing.on(grid, lambda row, column: {"row": row, "column": column, "shown": number})
+    return grid, "black {}, white {}".format(*map(compact, limits))
+
+
+def _draw_channels(drawing, scene, window, weights, sums, row, column):
     """For each channel: itself, its pixels in the window, its slice, and their sum of products."""
     grey = PALETTE["neutral"]
     heads = ((LEFT, "image", "3 channels"), (WINDOW, "window", "3×3×3 pixels"))
@@ -325,17 +317,14 @@ def _draw_channels(drawing, seen, window, weights, sums, row, column):
     for index, name in enumerate(CHANNELS):
         top = TOP + PITCH * index
         drawing.text(LEFT, top - 7, f"{name} channel", 11)
-        pixels = seen.image[..., index].astype(np.uint8)
-        cell = _picture(drawing, LEFT, top, CHANNEL, seen.longer, pixels, "input")
-        corner, side = (LEFT + cell * column, top + cell * row), cell * SIDE
-        drawing.frame(*corner, side, side, PALETTE["kernel"], 2)
+        _draw_image(drawing, scene, LEFT, top, CHANNEL, index, row, column)
         drawing.text(WINDOW, top - 7, f"its {name}", 11)
         _table(drawing, WINDOW, top, window[..., index], "input")
         drawing.text((WINDOW + 3 * CELL + SLICE) / 2, top + 48, "×", 16, "middle")
         drawing.text(SLICE, top - 7, f"{name} slice", 11)
         _table(drawing, SLICE, top, weights[..., index], "kernel")
         drawing.text(SLICE + 3 * CELL + 12, top + 48, "=", 16, "middle")
-        words = written(sums[index])
+        words = compact(sums[index])
         drawing.text(SUMS, top + 48, words, 15 if len(words) < 7 else 11, "end", bold=True)
 
 
@@ -348,7 +337,7 @@ def _table(drawing, left, top, numbers, role):
         drawing.rect(*corner, CELL, LINE, "none", "#bbbbbb", 0.7)
         dark = role == "input" and number < 118
         place = corner[0] + CELL / 2, corner[1] + 18
-        words = written(number)
+        words = compact(number)
         size = {5: 9, 6: 8}.get(len(words), 11 if len(words) < 5 else 7)
         drawing.text(*place, words, size, "middle", colour="white" if dark else "black")
     drawing.rect(left, top, 3 * CELL, 3 * LINE, "none", PALETTE[role], 2.5)
@@ -362,7 +351,7 @@ def _draw_addition(drawing, sums, bias, total):
     for index, (name, number) in enumerate(zip((*CHANNELS, "bias"), (*sums, bias), strict=True)):
         place = 74 + 21 * index
         drawing.text(ADDITION, place, f"{'+ ' if index else '   '}{name}", 13)
-        drawing.text(right, place, written(number), 13, "end")
+        drawing.text(right, place, compact(number), 13, "end")
         if index < 3:
             start = SUMS + 8, TOP + PITCH * index + 43
             turn = SUMS + 24 + 10 * index
@@ -371,58 +360,34 @@ def _draw_addition(drawing, sums, bias, total):
     drawing.rect(right - 56, 74 + 21 * 3 - 14, 62, 19, "none", PALETTE["kernel"], 2)
     drawing.line([(ADDITION, 148), (right, 148)], "black", 1.2)
     drawing.text(ADDITION, 172, "one number", 14, bold=True)
-    words = written(total)
+    words = compact(total)
     drawing.text(right, 173, words, 20 if len(words) < 7 else 15, "end", bold=True)
 
 
-def _draw_map(drawing, seen, shown, row, column):
+def _draw_map(drawing, scene, shown, row, column):
     """The map of the filter that is shown, with the place of the number."""
-    height, width = seen.answers.shape[:2]
+    height, width = scene.answers.shape[:2]
+    place = ADDITION, MAP_TOP, MAP, shown, (row, column)
+    grid, ends = _draw_answers(drawing, scene, *place)
     drawing.text(ADDITION, MAP_TOP - 26, f"one map of {height}×{width}", 14, bold=True)
-    shades, ends = _shades(seen, shown)
     drawing.text(ADDITION, MAP_TOP - 10, ends, 11, colour=PALETTE["neutral"])
-    cell = _picture(drawing, ADDITION, MAP_TOP, MAP, seen.longer, shades, "output")
-    _mark(drawing, ADDITION, MAP_TOP, cell, row, column)
-    right, level = ADDITION + MAP + 14, MAP_TOP + cell * (row + 0.5)
+    x, level = grid.corner(row + 0.5, column + 0.5)
+    right = ADDITION + MAP + 14
     points = [(right - 10, 167), (right, 167), (right, level)]
-    end = ADDITION + cell * (column + 0.5) + max(cell, 7) / 2 + 4
-    drawing.line([*points, (end, level)], "black", 1.2, (3, 3))
+    drawing.line([*points, (x + max(grid.cell[0], 7) / 2 + 4, level)], "black", 1.2, (3, 3))
 
 
-def _mark(drawing, left, top, cell, row, column):
-    """A frame round one pixel of a map, never so small that it hides the pixel."""
-    side = max(cell, 7)
-    corner = (at + cell * (place + 0.5) - side / 2 for at, place in ((left, column), (top, row)))
-    drawing.frame(*corner, side, side, PALETTE["kernel"], 1.5)
-
-
-def _shades(seen, number):
-    """A map as grey values, and what black and white are; the bias makes it brighter or darker."""
-    answers = seen.answers[..., number - 1]
-    reach = np.abs(answers).max() or 1.0
-    limits = (-reach, reach) if answers.min() < 0 else (0, reach)
-    ends = f"black {written(limits[0])}, white {written(limits[1])}"
-    return shell.as_bytes(answers + seen.biases[number - 1], limits), ends
-
-
-def _draw_all(drawing, seen, names, shown, row, column):
+def _draw_all(drawing, scene, names, shown, row, column):
     """The image, and beside it the map of every filter."""
     grey = PALETTE["neutral"]
     drawing.text(LEFT, BELOW - 28, _maps(len(names)), 14, bold=True)
-    right = drawing.width - LEFT
-    for role, words, size in (
-        ("output", "output", 44),
-        ("kernel", "filter, its window", 104),
-        ("input", "input", 36),
-    ):
-        drawing.text(right - size, BELOW - 28, words, 11)
-        drawing.rect(right - size - 16, BELOW - 38, 11, 11, "none", PALETTE[role], 2.5)
-        right -= size + 34
+    symbols = [("none", PALETTE[role], 2.5) for role in ("input", "kernel", "output")]
+    entries = zip(symbols, ("input", "filter, its window", "output"), strict=True)
+    drawing.legend(482, BELOW - 28, entries)
     drawing.text(LEFT, BELOW - 8, "the image", 11)
-    cell = _picture(drawing, LEFT, BELOW, SMALL, seen.longer, seen.image.astype(np.uint8), "input")
-    corner, side = (LEFT + cell * column, BELOW + cell * row), cell * SIDE
-    drawing.frame(*corner, side, side, PALETTE["kernel"], 2)
-    height, width = (cell * size for size in seen.answers.shape[:2])
+    _draw_image(drawing, scene, LEFT, BELOW, SMALL, slice(None), row, column)
+    cell = SMALL / max(scene.image.shape[:2])
+    height, width = (cell * size for size in scene.answers.shape[:2])
     drawing.text(LEFT + SMALL + 16, BELOW + height / 2 + 6, "→", 18, "middle")
     for number in range(1, MOST + 1):
         left = _left_of(number)
@@ -434,10 +399,8 @@ def _draw_all(drawing, seen, names, shown, row, column):
             continue
         title = f"map {number}" + (", shown above" if number == shown else "")
         drawing.text(left, BELOW - 8, title, 11, bold=number == shown)
-        shades, ends = _shades(seen, number)
-        _picture(drawing, left, BELOW, SMALL, seen.longer, shades, "output")
-        if number == shown:
-            _mark(drawing, left, BELOW, cell, row, column)
+        place = (row, column) if number == shown else None
+        _, ends = _draw_answers(drawing, scene, left, BELOW, SMALL, number, place)
         drawing.text(left, BELOW + height + 16, names[number - 1], 11)
         size = 10 if len(ends) < 25 else 8
         drawing.text(left, BELOW + height + 30, ends, size, colour=grey)
