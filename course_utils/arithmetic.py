@@ -353,6 +353,7 @@ def grow(field, kernel, stride=1, dilation=1):
     stride = whole_number(stride, "stride", 1)
     if not isinstance(field, Field):
         raise ValueError(f"field must be a Field(size, jump), not {field!r}")
+    field = Field(*(whole_number(number, "field", 1) for number in field))
     return Field(field.size + (span(kernel, dilation) - 1) * field.jump, field.jump * stride)
 
 

@@ -13,14 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arithmetic import (
-    output_size,
-    padding_amounts,
-    padding_by_axis,
-    pair,
-    span,
-    whole_number,
-)
+from .arithmetic import output_size, padding_amounts, padding_by_axis, pair, span, whole_number
 
 MOST_NUMBERS = 2**32  # of padded images: 16 GB
 

@@ -23,7 +23,7 @@ class Call(NamedTuple):
     outputs: list
 
     def run(self, tensors, function):
-        """Calls `function` with what the layer gets; `tensors[source]` has the values."""
+        """Calls `function` with what the layer gets but `training`; `tensors[source]` has it."""
         import keras
 
         values = iter([tensors[source] for source in self.sources])
@@ -31,6 +31,7 @@ class Call(NamedTuple):
             lambda part: next(values) if isinstance(part, keras.KerasTensor) else part,
             (self.arguments.args, self.arguments.kwargs),
         )
+        options.pop("training", None)  # that was true when the graph was built
         return function(*args, **options)
 
 

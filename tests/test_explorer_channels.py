@@ -1,6 +1,5 @@
 """The explorer `channels` without a browser: its sums against NumPy, its controls, refusals."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +88,7 @@ def test_the_picture_holds_channels_windows_and_maps():
         window = RED_CAR[row : row + 3, column : column + 3, channel]
         assert np.array_equal(drawn[2 * channel + 1], window)
     assert np.array_equal(drawn[7], RED_CAR)
-    held = json.loads(state(explorer, "kept"))["filters"]
+    held = explorer.kept
     maps = [drawn[6], *drawn[8:]]
     assert len(maps) == 4  # one of them twice
     for number, shades in zip((1, 1, 2, 3), maps, strict=True):

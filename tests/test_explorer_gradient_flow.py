@@ -24,7 +24,6 @@ from course_utils.convolution import average_pool2d, conv2d, conv2d_gradients
 from course_utils.explorers import gradient_flow
 from course_utils.explorers._gradient_flow import (
     ACTIVATIONS,
-    INITIALISATIONS,
     Setting,
     flow,
     photographs,
@@ -214,13 +213,6 @@ def test_the_axis_has_three_numbers_at_least(own):
     assert len(set(ticks)) == len(ticks) >= 3
 
 
-@pytest.mark.parametrize("initialisation", INITIALISATIONS)
-def test_words_can_be_read_back(initialisation):
-    for ticks in ((False, False), (True, False), (False, True), (True, True)):
-        setting = Setting(17, "tanh", initialisation, *ticks)
-        assert Setting.read(setting.words) == setting
-
-
 def drawn_heights(explorer, colour):
     """Where the corners of the line of this colour lie, from layer 1 on."""
     root = ElementTree.fromstring(explorer.drawing.svg())
@@ -260,7 +252,7 @@ def test_before_and_kept_curves():
     for depth in (5, 6, 7, 8, 8):
         set_to(explorer, depth=depth)
         explorer.controls["keep"].click()
-    assert explorer.controls["kept"].value.count("layers") == 3
+    assert len(explorer.kept) == 3
     assert texts(explorer).count("kept") == 3
     assert "5 layers, ReLU, Glorot" not in texts(explorer), "the oldest went"
     assert scientific(share(6, "ReLU", "Glorot", False, False)) in texts(explorer)

@@ -400,6 +400,58 @@ def test_layers_inside_a_shortcut_have_a_grad_cam():
     assert np.allclose(cam, np.maximum(found @ weights, 0), atol=1e-6)
 
 
+def test_a_network_inside_a_network_is_looked_through():
+    """The same layers, flat and as a trunk that is called: the same pictures in every view."""
+    image = NUMBERS.integers(0, 256, (12, 20, 3), dtype=np.uint8)
+    flat = keras.Sequential(
+        [
+            keras.Input((12, 20, 3)),
+            layers.Conv2D(5, 3, activation="relu", name="conv"),
+            layers.BatchNormalization(name="norm"),
+            layers.MaxPooling2D(2, name="pool"),
+            layers.GlobalAveragePooling2D(name="mean"),
+            layers.Dense(4, name="logits"),
+        ]
+    )
+    trunk = keras.Model(flat.inputs, flat.get_layer("pool").output, name="trunk")
+    trunk.trainable = False
+    inputs = keras.Input((12, 20, 3))
+    maps = layers.RandomFlip(name="flip")(inputs)
+    maps = keras.Sequential([trunk], name="outer")(maps, training=False)
+    scores = flat.get_layer("logits")(flat.get_layer("mean")(maps))
+    for end in (scores, layers.Softmax(name="end")(scores)):
+        one, other = inside(flat, image), inside(keras.Model(inputs, end), image)
+        assert other.problem == ""
+        assert list(one.subject.shapes) == [
+            name for name in other.subject.shapes if name not in ("flip", "end")
+        ]
+        for view in VIEWS:
+            for layer in ("conv",) if view == "filters" else ("conv", "pool"):
+                state = {"view": view, "layer": layer, "label": 2, "row": 4, "column": 7}
+                assert set_to(one, **state) == set_to(other, **state)
+        cams = [explorer.subject.grad_cams("yours", 2)["pool"] for explorer in (one, other)]
+        np.testing.assert_allclose(*cams, atol=1e-6)
+        assert cams[0].max() > 0
+
+
+def test_one_output_in_a_dict_is_an_output():
+    network = small_network()
+    named = keras.Model(network.inputs, {"kind": network.outputs[0]})
+    image = NUMBERS.random((12, 20, 3))
+    assert inside(named, image).drawing.svg() == inside(network, image).drawing.svg()
+
+
+@pytest.mark.parametrize("names", [["$a_1$", "<b>x</b> & y", "猫\n犬", "😺"]])
+def test_class_names_are_shown_as_they_are(names):
+    explorer = inside(small_network(), NUMBERS.random((12, 20, 3)), class_names=names)
+    for view in VIEWS:
+        set_to(explorer, view=view, label=2)
+        shown = "\n".join(texts(explorer))
+        assert all(name.replace("\n", " ") in shown for name in names)
+        Image.open(io.BytesIO(explorer.drawing.png())).load()
+    assert [label for label, _ in explorer.controls["label"].options[1:]] == names
+
+
 def broken_network():
     network = small_network()
     network.set_weights([np.full_like(each, np.nan) for each in network.get_weights()])
@@ -425,11 +477,6 @@ class Written(keras.Model):
 
     def call(self, images):
         return self.maps(images)[:, 0, 0]
-
-
-def nested():
-    image = keras.Input((12, 20, 3))
-    return keras.Model(image, layers.Activation("softmax")(small_network()(image)))
 
 
 CHANNELS_FIRST = keras.Sequential([keras.Input((3, 8, 9)), layers.Flatten(), layers.Dense(3)])

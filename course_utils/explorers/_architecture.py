@@ -387,24 +387,15 @@ class Layout:
             yield row
 
     @property
-    def block(self):
-        """The height of the highest block."""
-        return max(16, min(60, 1.3 * self.pitch))
-
-    @property
-    def arch(self):
-        """The room for arcs above a row."""
-        return max(7, min(24, 0.75 * self.pitch))
-
-    @property
-    def words(self):
-        """The room for words below a row."""
-        return 42 if self.detail == "stages" else 11
+    def heights(self):
+        """From the top of a row: the room for arcs, the highest block, the words below."""
+        words = 42 if self.detail == "stages" else 11
+        return max(7, min(24, 0.75 * self.pitch)), max(16, min(60, 1.3 * self.pitch)), words
 
     @property
     def row_height(self):
         """From one row to the next."""
-        return self.arch + self.block + self.words + 3
+        return sum(self.heights) + 3
 
     @property
     def below(self):
@@ -415,13 +406,14 @@ class Layout:
         """Width and height of a part's block: as high as its maps are, on a scale of roots."""
         width = self.pitch * 0.8 if self.pitch > 6 else self.pitch - 1
         share = part.shape[0] / self.network.input_shape[0] if len(part.shape) == 3 else 0
-        return width, self.block * (0.45 + 0.55 * min(1, math.sqrt(share)))
+        return width, self.heights[1] * (0.45 + 0.55 * min(1, math.sqrt(share)))
 
     def box(self, index):
         """A part's block: left, top, width, height; all of a row share the middle."""
         x, y = self.places[index]
         width, height = self.size(self.plan.parts[index])
-        return x, y + self.arch + (self.block - height) / 2, width, height
+        arch, block, _ = self.heights
+        return x, y + arch + (block - height) / 2, width, height
 
     def bar(self, index):
         """Left end and width of a part's bar."""
@@ -455,11 +447,6 @@ class Layout:
 @lru_cache(maxsize=64)
 def _layout(network, detail, left, width):
     return Layout(network, detail, left, width)
-
-
-# ---------------------------------------------------------------------------------------------
-# The picture
-# ---------------------------------------------------------------------------------------------
 
 
 def _exact(layout):
@@ -546,7 +533,7 @@ def _draw_block(drawing, x, y, width, height, kind, letters, name=""):
 def _draw_stage_words(drawing, layout, index):
     part = layout.plan.parts[index]
     x, y = layout.places[index]
-    y += layout.row_height - layout.words
+    y += layout.row_height - layout.heights[2]
     maps = len(part.shape) == 3
     words = _extent(part.shape[:2] if maps else part.shape)
     drawing.text(x, y + 6, words, 10 if len(words) < 7 else 9, bold=True)
@@ -567,7 +554,7 @@ def _draw_inside(drawing, layout, index):
     """A small arc over a block that has ways round something inside, and how many."""
     part = layout.plan.parts[index]
     x, y, width, height = layout.box(index)
-    points = arc(x + width * 0.1, x + width * 0.9, y, layout.arch * 0.7)
+    points = arc(x + width * 0.1, x + width * 0.9, y, layout.heights[0] * 0.7)
     drawing.line(points, PALETTE["lost"], 1.6)
     if part.inside > 1 and layout.pitch > 20:
         drawing.text(x + width / 2, y - 4, f"{part.inside}×", 10, "middle", True)
@@ -580,23 +567,23 @@ def _draw_skips(drawing, layout):
         ends = []
         for index, side in ((source, 0.75), (target, 0.25)):
             if index < 0:
-                ends.append((layout.left - 6, TOP + layout.arch, 0))
+                ends.append((layout.left - 6, TOP + layout.heights[0], 0))
             else:
                 x, y, width, _ = layout.box(index)
                 ends.append((x + width * side, y, layout.row_of[index]))
         (x, y, row), (u, v, last) = ends
-        height = layout.arch * reach * 0.95
+        height = layout.heights[0] * reach * 0.95
         if row == last:
-            base = TOP + layout.row_height * row + layout.arch
+            base = TOP + layout.row_height * row + layout.heights[0]
             points = [(x, y), *arc(x, u, base, height), (u, v)]
             drawing.line(points, PALETTE["lost"], 1.4)
         elif source + 1 == layout.rows[last][0]:  # it comes in with everything else
-            base = TOP + layout.row_height * last + layout.arch
+            base = TOP + layout.row_height * last + layout.heights[0]
             drawing.line([*arc(layout.left - 7, u, base, height), (u, v)], PALETTE["lost"], 1.4)
         else:
             edge = layout.left + layout.width
             for start, end, at in ((x, edge, row), (layout.left, u, last)):
-                base = TOP + layout.row_height * at + layout.arch
+                base = TOP + layout.row_height * at + layout.heights[0]
                 drawing.line(
                     [(start, base), (start, base - height), (end, base - height), (end, base)],
                     PALETTE["lost"],

@@ -1,5 +1,6 @@
 """Sixteen draws of one image: what augmentation does to it, and how many versions there are."""
 
+import textwrap
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -287,78 +288,45 @@ def _different(content, shape, fill, shift, flip):
     return len(images)
 
 
-# ---------------------------------------------------------------------------------------------
-# What was done, in words
-# ---------------------------------------------------------------------------------------------
-
-
-def _signed(number):
-    return ("+" if number > 0 else "") + compact(number)
+def _told(draw, colour):
+    """What was done to a draw: in words, and in signs, those of the same step in one."""
+    shifts, signs = [], []
+    for step, words, arrows in ((draw.right, "left right", "←→"), (draw.down, "up down", "↑↓")):
+        if step:
+            shifts.append(f"{abs(step)} {words.split()[step > 0]}")
+            signs.append(f"{arrows[step > 0]}{abs(step)}")
+    if shifts:
+        yield f"moved {', '.join(shifts)}", signs
+    if draw.flipped:
+        yield "then mirrored" if shifts else "mirrored", ["flipped"]
+    if draw.angle:
+        way = "anticlockwise" if draw.angle > 0 else "clockwise"
+        sign = "+" if round(draw.angle) > 0 else ""
+        yield f"turned {abs(draw.angle):.0f}° {way}", [f"{sign}{compact(round(draw.angle))}°"]
+    if draw.zoom != 1:
+        yield f"zoomed ×{draw.zoom:.2f}", [f"×{draw.zoom:.2f}"]
+    if draw.contrast != 1:
+        yield f"contrast ×{draw.contrast:.2f}", ["light"]
+    if draw.brightness:
+        way = "brighter" if draw.brightness > 0 else "darker"
+        signs = ["light"] if draw.contrast == 1 else []
+        yield f"{way} by {abs(draw.brightness) / 2.55:.0f} %", signs
+    if draw.colours != (1, 1, 1) and colour:
+        yield "red ×{:.2f}, green ×{:.2f}, blue ×{:.2f}".format(*draw.colours), ["colour"]
+    if draw.square[2]:
+        yield "a square of {0}×{0} erased".format(draw.square[2]), ["square"]
 
 
 def in_words(draw, colour=True):
     """What was done to a draw, one thing in each line."""
-    lines = []
-    steps = [(draw.right, "right", "left"), (draw.down, "down", "up")]
-    shifts = [f"{abs(step)} {more if step > 0 else less}" for step, more, less in steps if step]
-    if shifts:
-        lines.append(f"moved {', '.join(shifts)}")
-    if draw.flipped:
-        lines.append("then mirrored" if shifts else "mirrored")
-    if draw.angle:
-        way = "anticlockwise" if draw.angle > 0 else "clockwise"
-        lines.append(f"turned {abs(draw.angle):.0f}° {way}")
-    if draw.zoom != 1:
-        lines.append(f"zoomed ×{draw.zoom:.2f}")
-    if draw.contrast != 1:
-        lines.append(f"contrast ×{draw.contrast:.2f}")
-    if draw.brightness:
-        way = "brighter" if draw.brightness > 0 else "darker"
-        lines.append(f"{way} by {abs(draw.brightness) / 2.55:.0f} %")
-    if draw.colours != (1, 1, 1) and colour:
-        lines.append("red ×{:.2f}, green ×{:.2f}, blue ×{:.2f}".format(*draw.colours))
-    if draw.square[2]:
-        side = draw.square[2]
-        lines.append(f"a square of {side}×{side} erased")
-    return lines or ["left as it is"]
+    return [words for words, _ in _told(draw, colour)] or ["left as it is"]
 
 
 def in_short(draw, colour=True):
-    """The same in signs, for the caption of a small picture: two short lines at most."""
-    pieces = []
-    for step, more, less in ((draw.right, "→", "←"), (draw.down, "↓", "↑")):
-        if step:
-            pieces.append(f"{more if step > 0 else less}{abs(step)}")
-    if draw.flipped:
-        pieces.append("flipped")
-    if draw.angle:
-        pieces.append(f"{_signed(round(draw.angle))}°")
-    if draw.zoom != 1:
-        pieces.append(f"×{draw.zoom:.2f}")
-    if draw.contrast != 1 or draw.brightness:
-        pieces.append("light")
-    if draw.colours != (1, 1, 1) and colour:
-        pieces.append("colour")
-    if draw.square[2]:
-        pieces.append("square")
-    lines = [""]
-    for piece in pieces:
-        longer = f"{lines[-1]} {piece}".strip()
-        if len(longer) <= 14:
-            lines[-1] = longer
-        elif len(lines) == 1:
-            lines.append(piece)
-        else:
-            if len(lines[-1]) > 12:
-                lines[-1] = lines[-1].rpartition(" ")[0]
-            lines[-1] += " …"
-            break
-    return lines
-
-
-# ---------------------------------------------------------------------------------------------
-# The picture
-# ---------------------------------------------------------------------------------------------
+    """The same in signs, for the caption of a small picture: two lines of 14 letters at most."""
+    signs = " ".join(sign for _, signs in _told(draw, colour) for sign in signs)
+    lines = textwrap.wrap(signs, 14, max_lines=2, placeholder=" …", break_long_words=False)
+    return lines or [""]
 
 
 def _notes(picture, state, number, different):

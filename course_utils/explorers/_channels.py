@@ -1,6 +1,5 @@
 """A filter on a colour image: three slices, three sums, one number; n filters, n maps."""
 
-import json
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from ..arithmetic import conv_parameters, output_size
 from ..convolution import conv2d
 from ..plots import PALETTE
 from ._convolution import as_text, read_kernel
-from .controls import choice, hidden, number_box, play, slider, text_box
+from .controls import choice, number_box, play, slider, text_box
 from .drawing import Drawing, Grid, as_bytes, compact
 from .frame import Explorer
 from .images import as_image, real_numbers
@@ -61,9 +60,11 @@ class Channels(Explorer):
     def __init__(self, image=None, filters=None):
         self.images, self.notes = _offered(image)
         given = [] if filters is None else _as_texts(filters)
-        kept = given + [(*PRESETS[name], 0) for name in list(PRESETS)[: MOST - len(given)]]
+        presets = list(PRESETS.values())[: MOST - len(given)]
+        # The texts and the bias of every filter, and which of them is edited.
+        self.kept, self.edited = given + [(*slices, 0) for slices in presets], 1
         first = next(iter(self.images))
-        row, column = _strongest(self.images[first], kept[0])
+        row, column = _strongest(self.images[first], self.kept[0])
         height, width = self.images[first].shape[:2]
         across = slider("column", 0, width - SIDE, column)
         controls = {
@@ -74,14 +75,12 @@ class Channels(Explorer):
             "seed": number_box("seed", 0),
             "bias": slider("bias", -BIASES, BIASES, 0),
         }
-        for name, words in zip(CHANNELS, kept[0], strict=False):
+        for name, words in zip(CHANNELS, self.kept[0], strict=False):
             controls[name] = text_box(f"{name} slice", words, rows=3, width="230px")
         controls |= {
             "row": slider("row", 0, height - SIDE, row),
             "column": across,
             "play": play(across),
-            # The texts and the bias of every filter, and which of them is edited.
-            "kept": hidden(json.dumps({"edited": 1, "filters": kept})),
         }
         super().__init__(controls)
 
@@ -90,15 +89,14 @@ class Channels(Explorer):
         controls = self.controls
         shown, preset, seed = controls["shown"], controls["preset"], controls["seed"]
         slices, bias = [controls[channel] for channel in CHANNELS], controls["bias"]
-        kept, shape = controls["kept"], self.images[controls["picture"].value].shape
+        shape = self.images[controls["picture"].value].shape
         for control, size in zip(("row", "column"), shape, strict=False):
             controls[control].max = output_size(size, SIDE) - 1  # ipywidgets moves the value along
         shown.max = controls["count"].value
-        held = json.loads(kept.value)
         words = [control.value for control in slices]
-        if held["edited"] != shown.value:
-            held["edited"] = shown.value
-            *words, bias.value = held["filters"][shown.value - 1]
+        if self.edited != shown.value:
+            self.edited = shown.value
+            *words, bias.value = self.kept[shown.value - 1]
         elif name == "seed" or name == "preset" and preset.value == RANDOM:
             words = random_filter(seed.value, shown.value)
         elif name == "preset":  # "your own" begins with what is there
@@ -106,14 +104,13 @@ class Channels(Explorer):
         for control, numbers in zip(slices, words, strict=True):
             control.value = numbers
         read_slices(*words)
-        held["filters"][shown.value - 1] = [*words, bias.value]
-        kept.value = json.dumps(held)
+        self.kept[shown.value - 1] = (*words, bias.value)
         if name != "preset":
             preset.value = _name_of(tuple(words), seed.value, shown.value)
 
-    def draw(self, picture, count, shown, seed, row, column, kept, **_):
+    def draw(self, picture, count, shown, seed, row, column, **_):
         """The picture: three channels and slices, three sums, one number, one map; all maps."""
-        texts = json.loads(kept)["filters"][:count]
+        texts = self.kept[:count]
         scene = read_scene(self.images[picture], texts)
         window = scene.image[row : row + SIDE, column : column + SIDE]
         weights, bias = scene.filters[..., shown - 1], scene.biases[shown - 1]
@@ -314,33 +311,20 @@ def _draw_channels(drawing, scene, window, weights, sums, row, column):
     for left, title, below in heads:
         drawing.text(left, 26, title, 14, bold=True)
         drawing.text(left, 42, below, 11, colour=grey)
+    size = SIDE * CELL, SIDE * LINE
     for index, name in enumerate(CHANNELS):
         top = TOP + PITCH * index
         drawing.text(LEFT, top - 7, f"{name} channel", 11)
         _draw_image(drawing, scene, LEFT, top, CHANNEL, index, row, column)
         drawing.text(WINDOW, top - 7, f"its {name}", 11)
-        _table(drawing, WINDOW, top, window[..., index], "input")
+        pixels, grid = window[..., index].astype(np.uint8), Grid(WINDOW, top, *size, SIDE, SIDE)
+        drawing.table(grid, pixels, "input", pixels)
         drawing.text((WINDOW + 3 * CELL + SLICE) / 2, top + 48, "×", 16, "middle")
         drawing.text(SLICE, top - 7, f"{name} slice", 11)
-        _table(drawing, SLICE, top, weights[..., index], "kernel")
+        drawing.table(grid._replace(left=SLICE), weights[..., index], "kernel")
         drawing.text(SLICE + 3 * CELL + 12, top + 48, "=", 16, "middle")
         words = compact(sums[index])
         drawing.text(SUMS, top + 48, words, 15 if len(words) < 7 else 11, "end", bold=True)
-
-
-def _table(drawing, left, top, numbers, role):
-    """Nine numbers; pixels on their own grey."""
-    if role == "input":
-        drawing.image(left, top, 3 * CELL, 3 * LINE, numbers.astype(np.uint8))
-    for (row, column), number in np.ndenumerate(numbers):
-        corner = left + CELL * column, top + LINE * row
-        drawing.rect(*corner, CELL, LINE, "none", "#bbbbbb", 0.7)
-        dark = role == "input" and number < 118
-        place = corner[0] + CELL / 2, corner[1] + 18
-        words = compact(number)
-        size = {5: 9, 6: 8}.get(len(words), 11 if len(words) < 5 else 7)
-        drawing.text(*place, words, size, "middle", colour="white" if dark else "black")
-    drawing.rect(left, top, 3 * CELL, 3 * LINE, "none", PALETTE[role], 2.5)
 
 
 def _draw_addition(drawing, sums, bias, total):
@@ -383,7 +367,7 @@ def _draw_all(drawing, scene, names, shown, row, column):
     drawing.text(LEFT, BELOW - 28, _maps(len(names)), 14, bold=True)
     symbols = [("none", PALETTE[role], 2.5) for role in ("input", "kernel", "output")]
     entries = zip(symbols, ("input", "filter, its window", "output"), strict=True)
-    drawing.legend(482, BELOW - 28, entries)
+    drawing.legend(466, BELOW - 28, entries)
     drawing.text(LEFT, BELOW - 8, "the image", 11)
     _draw_image(drawing, scene, LEFT, BELOW, SMALL, slice(None), row, column)
     cell = SMALL / max(scene.image.shape[:2])

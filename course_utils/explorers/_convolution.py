@@ -279,10 +279,7 @@ def _draw_input(drawing, scene):
     corner = whole.corner(rows.before, columns.before)
     grid = Grid.fit(*corner, cell * max(scene.image.shape), scene.image.shape)
     drawing.numbers(grid, scene.image, limits, "input", largest=12)
-    for index in rows.unread:
-        drawing.hatch(*grid.part(index, 0, 1, columns.size), PALETTE["lost"])
-    for index in columns.unread:
-        drawing.hatch(*grid.part(0, index, rows.size, 1), PALETTE["lost"])
+    drawing.unread(grid, rows.unread, columns.unread)
     drawing.on(whole, scene.position_near)
 
 
@@ -321,15 +318,9 @@ def _draw_products(drawing, window, kernel, top):
     width, left = min(46, 230 / window.shape[1]), LEFT
     for name, table, role in tables:
         drawing.text(left, top - 8, name, 12, bold=True)
-        for (row, column), number in np.ndenumerate(table):
-            corner = left + width * column, top + BESIDE * row
-            drawing.rect(*corner, width, BESIDE, "none", "#bbbbbb", 0.7)
-            words = compact(number)
-            size = 11 if len(words) * 7 < width else 8
-            drawing.text(corner[0] + width / 2, corner[1] + 17, words, size, "middle")
-        rows, columns = table.shape
-        drawing.rect(left, top, width * columns, BESIDE * rows, "none", PALETTE[role], 2)
-        left += width * columns + 20
+        size = width * table.shape[1], BESIDE * table.shape[0]
+        drawing.table(Grid(left, top, *size, *table.shape), table, role)
+        left += size[0] + 20
 
 
 def _draw_sums(drawing, products, scene, stride, dilation, top):

@@ -11,7 +11,7 @@ from ..arithmetic import whole_number
 from ..convolution import average_pool2d
 from ..plots import PALETTE
 from .chart import Chart, draw_curve, draw_marker, log_ticks, near
-from .controls import button, checkbox, choice, hidden, slider
+from .controls import button, checkbox, choice, slider
 from .drawing import Drawing, Grid
 from .frame import Explorer
 
@@ -72,12 +72,11 @@ class GradientFlow(Explorer):
             "layer": slider("layer", 1, max(depth, len(self.yours)), 1),
             "batch_norm": checkbox("batch norm", bool(batch_norm)),
             "shortcuts": checkbox("shortcuts", bool(shortcuts)),
-            "before": hidden(),  # the setting before the control that moves now began to move
-            "kept": hidden(),
             "keep": button("keep this curve"),
             "forget": button("forget kept curves"),
         }
-        self._mover = self._last = None
+        # The setting before the control that moves now began to move, and those that are pinned.
+        self.before, self.kept, self._mover, self._last = None, [], None, None
         super().__init__(controls)
 
     @property
@@ -87,35 +86,34 @@ class GradientFlow(Explorer):
 
     def keep(self):
         """Pins the present curve; of more than three the oldest goes."""
-        words, kept = self.setting.words, self.controls["kept"]
-        others = [other for other in kept.value.split("; ") if other not in ("", words)]
-        kept.value = "; ".join([*others, words][-MOST_KEPT:])
+        others = [other for other in self.kept if other != self.setting]
+        self.kept = [*others, self.setting][-MOST_KEPT:]
+        self.redraw()
 
     def forget(self):
         """Unpins all curves."""
-        self.controls["kept"].value = ""
+        self.kept = []
+        self.redraw()
 
     def react(self, name):
         """Notes which network there was before the control that moves now began to move."""
         if self.setting != self._last:
             if self._last and name != self._mover:
-                self.controls["before"].value = self._last.words
+                self.before = self._last
             self._mover, self._last = name, self.setting
-        others = self.controls["before"].value, self.controls["kept"].value
-        # ipywidgets moves the value along
-        self.controls["layer"].max = self._deepest(self.setting.depth, *others)
+        self.controls["layer"].max = self.deepest  # ipywidgets moves the value along
 
-    def _deepest(self, depth, before, kept):
+    @property
+    def deepest(self):
         """How many layers the picture has room for."""
-        others = [words for words in (before, *kept.split("; ")) if words]
-        depths = (Setting.read(words).depth for words in others)
-        return max([depth, len(self.yours), *depths])
+        shown = filter(None, [self.setting, self.before, *self.kept])
+        return max(len(self.yours), *(setting.depth for setting in shown))
 
-    def draw(self, layer, before, kept, **state):
+    def draw(self, layer, **state):
         """The picture: one line for each network, and the verdict on the present one."""
         setting = Setting(**state)
-        shown = curves(self.yours, setting, before, kept)
-        chart = _chart(shown, self._deepest(setting.depth, before, kept))
+        shown = curves(self.yours, setting, self.before, self.kept)
+        chart = _chart(shown, self.deepest)
         drawing = Drawing(WIDTH, HEIGHT)
         _draw_axes(drawing, chart)
         for curve in reversed(shown):
@@ -169,16 +167,9 @@ class Setting(NamedTuple):
 
     @property
     def words(self):
-        """All of it in words, which `read` understands."""
+        """All of it in words."""
         ticked = ["batch norm"] * self.batch_norm + ["shortcuts"] * self.shortcuts
         return ", ".join([f"{self.depth} layers", self.activation, self.initialisation, *ticked])
-
-    @classmethod
-    def read(cls, words):
-        """The setting that these words describe."""
-        depth, activation, initialisation, *ticked = words.split(", ")
-        ticks = "batch norm" in ticked, "shortcuts" in ticked
-        return cls(int(depth.split()[0]), activation, initialisation, *ticks)
 
     def carried(self, layer):
         """The layer whose maps a shortcut adds to this one's, None if none ends here.
@@ -244,11 +235,6 @@ def flow(setting):
     return np.array([np.linalg.norm(gradient) for gradient in tape.gradient(loss, outputs)])
 
 
-# ---------------------------------------------------------------------------------------------
-# The picture
-# ---------------------------------------------------------------------------------------------
-
-
 class Curve(NamedTuple):
     """One line of the picture, and how it looks."""
 
@@ -269,13 +255,11 @@ class Curve(NamedTuple):
 def curves(yours, setting, before, kept):
     """What is drawn, the present network first."""
     shown = [Curve("now", setting.words, flow(setting), PALETTE["gradient"], 3, None, "disc")]
-    if before and before != setting.words and before not in kept.split("; "):
-        norms = flow(Setting.read(before))
-        shown.append(Curve("before", before, norms, "#9a9a9a", 2, (7, 4), ""))
+    if before and before != setting and before not in kept:
+        shown.append(Curve("before", before.words, flow(before), "#9a9a9a", 2, (7, 4), ""))
     looks = zip(((9, 3), (2, 3), (5, 2)), ("square", "diamond", "cross"), strict=True)
-    for words, (dash, marker) in zip(filter(None, kept.split("; ")), looks, strict=False):
-        norms = flow(Setting.read(words))
-        shown.append(Curve("kept", words, norms, "black", 1.4, dash, marker))
+    for pinned, (dash, marker) in zip(kept, looks, strict=False):
+        shown.append(Curve("kept", pinned.words, flow(pinned), "black", 1.4, dash, marker))
     if len(yours):
         words = f"{len(yours)} layers of your own"
         shown.append(Curve("yours", words, yours, PALETTE["output"], 2, None, "triangle"))

@@ -127,11 +127,6 @@ class Inside(Explorer):
         return drawing
 
 
-# ---------------------------------------------------------------------------------------------
-# The picture
-# ---------------------------------------------------------------------------------------------
-
-
 def _at(row, column):
     """A pixel of the image as values of the controls."""
     return {"row": row, "column": column}
@@ -415,6 +410,7 @@ def _draw_occlusion(drawing, subject, picture, layer, number, about, size, place
     image, whole = subject.pictures[picture], subject.forward(picture)[1]
     covered = subject.occlusion(picture, size)
     falls = whole[about] - covered.scores[..., about]
+    falls[np.abs(falls) < 1e-6 * max(1, np.abs(whole).max())] = 0  # what rounding leaves
     down, across = covered.nearest(*place)
     top, left = down * covered.stride, across * covered.stride
     numbers = image.numbers.copy()

@@ -235,10 +235,7 @@ def _draw_input(drawing, scene, shift, row, column):
     low, high = map(compact, _limits(scene))
     drawing.text(LEFT, 46, f"black {low}, white {high}", 11, colour=PALETTE["neutral"])
     drawing.numbers(grid, scene.shifted, _limits(scene), "input")
-    for index in unread(height, scene.rows):
-        drawing.hatch(*grid.part(index, 0, 1, width), PALETTE["lost"])
-    for index in unread(width, scene.columns):
-        drawing.hatch(*grid.part(0, index, height, 1), PALETTE["lost"])
+    drawing.unread(grid, unread(height, scene.rows), unread(width, scene.columns))
     for down, across in ((row + 1, column), (row, column + 1)):
         if down < len(scene.rows) and across < len(scene.columns):
             drawing.rect(*scene.window(down, across), "none", "white", 2.5)

@@ -43,12 +43,19 @@ class ReceptiveField(Explorer):
     """
 
     def __init__(self, network=None, image=None):
-        self.offer = offer = Offer(network, image)
-        first = OWN if offer.own else network if isinstance(network, str) else FIRST
-        choices = [OWN] * bool(offer.own) + [FIRST, *BUILDERS]
+        self.image, self.note, self.own = None, "", None
+        if image is not None:
+            image, self.note = as_image(image, largest=512)
+            self.image = as_bytes(image)
+        if isinstance(network, (list, tuple)):
+            self.own = self._read_stack(network)
+        elif network is not None and not isinstance(network, str):
+            self.own = read(network).without_resizing()
+        first = OWN if self.own else network if isinstance(network, str) else FIRST
+        choices = [OWN] * bool(self.own) + [FIRST, *BUILDERS]
         if first not in choices:
             raise ValueError(f"network: there is no {first!r}, choose one of {', '.join(choices)}")
-        layers = _layers_to_choose(offer.network(first))
+        layers = _layers_to_choose(self.network(first))
         controls = {
             "network": choice("network", choices, first),
             "layer": choice("layer", layers, layers[min(3, len(layers) - 1)][1]),
@@ -56,60 +63,6 @@ class ReceptiveField(Explorer):
             "column": slider("column of the unit", 0, 0, 0, width="320px"),
         }
         super().__init__(controls)
-
-    def react(self, name):
-        """Keeps the layers to choose and the ranges in line with the network."""
-        controls, network = self.controls, self.offer.network(self.controls["network"].value)
-        axes = [controls["row"], controls["column"]]
-        shares = [(axis.value + 0.5) / (axis.max + 1) for axis in axes]
-        if name == "network":
-            layers = _layers_to_choose(network)
-            controls["layer"].options = layers
-            controls["layer"].value = layers[min(3, len(layers) - 1)][1]
-        # One value for each unit of the layer's map, at about the same place of the image.
-        extents = network.rows[controls["layer"].value].output_shape[:2]
-        for axis, extent, share in zip(axes, extents, shares, strict=True):
-            if axis.max != extent - 1:
-                axis.max = extent - 1
-                axis.value = int(share * extent)
-            axis.disabled = extent == 1
-
-    def draw(self, network, layer, row, column):
-        """The picture: the image with the region, the map with the unit, and the arithmetic."""
-        scene = Scene(self.offer.network(network), layer, row, column)
-        picture, note = self.offer.picture(*scene.network.input_shape)
-        lines = len(scene.steps) * (1 if scene.alike else 2)
-        drawing = Drawing(760, scene.below + LINE * lines + 24)
-        _draw_image(drawing, scene, picture)
-        _draw_map(drawing, scene)
-        _draw_legend(drawing, scene)
-        _draw_table(drawing, scene)
-        drawing.note = " ".join(filter(None, [note, scene.network.note, *_notes(scene)]))
-        drawing.alt = (
-            f"{network}, {scene.row.name}: the unit in row {row}, column {column} of "
-            f"{_extent(scene.row.output_shape)} sees {_sizes(scene)} pixels of an image of "
-            f"{_extent(scene.size)}: {_places(scene)}. Neighbouring units lie "
-            f"{_jumps(scene)} apart in the image."
-        )
-        return drawing
-
-
-class Offer:
-    """The networks to choose from, and the picture that each one gets."""
-
-    def __init__(self, network=None, image=None):
-        self.image, self.note = None, ""
-        if image is not None:
-            image, self.note = as_image(image, largest=512)
-            self.image = as_bytes(image)
-        self.own = None
-        if isinstance(network, (list, tuple)):
-            self.own = self._read_stack(network)
-        elif network is not None and not isinstance(network, str):
-            self.own = read(network).without_resizing()
-        if self.own:
-            _layers_to_choose(self.own)
-        self.picture = cache(self._picture)
 
     def _read_stack(self, stack):
         if self.image is not None:
@@ -128,15 +81,51 @@ class Offer:
             return self.own
         return _lenet() if name == FIRST else named(name)
 
-    def _picture(self, height, width, channels=3):
+    def picture(self, height, width, channels=3):
         """An image of this size, and what was done to it."""
         image, note = self.image, self.note
         if image is None:
-            return _fitted(_sample(height, channels), height, width), ""
+            return _fitted_sample(height, width, channels), ""
         if image.shape[:2] != (height, width):
             size = "×".join(map(str, image.shape[:2]))
             note = f"{note} image: cut and scaled from {size} to the network's {height}×{width}."
         return _fitted(image, height, width), note.strip()
+
+    def react(self, name):
+        """Keeps the layers to choose and the ranges in line with the network."""
+        controls, network = self.controls, self.network(self.controls["network"].value)
+        axes = [controls["row"], controls["column"]]
+        shares = [(axis.value + 0.5) / (axis.max + 1) for axis in axes]
+        if name == "network":
+            layers = _layers_to_choose(network)
+            controls["layer"].options = layers
+            controls["layer"].value = layers[min(3, len(layers) - 1)][1]
+        # One value for each unit of the layer's map, at about the same place of the image.
+        extents = network.rows[controls["layer"].value].output_shape[:2]
+        for axis, extent, share in zip(axes, extents, shares, strict=True):
+            if axis.max != extent - 1:
+                axis.max = extent - 1
+                axis.value = int(share * extent)
+            axis.disabled = extent == 1
+
+    def draw(self, network, layer, row, column):
+        """The picture: the image with the region, the map with the unit, and the arithmetic."""
+        scene = Scene(self.network(network), layer, row, column)
+        picture, note = self.picture(*scene.network.input_shape)
+        lines = len(scene.steps) * (1 if scene.alike else 2)
+        drawing = Drawing(760, scene.below + LINE * lines + 24)
+        _draw_image(drawing, scene, picture)
+        _draw_map(drawing, scene)
+        _draw_legend(drawing, scene)
+        _draw_table(drawing, scene)
+        drawing.note = " ".join(filter(None, [note, scene.network.note, *_notes(scene)]))
+        drawing.alt = (
+            f"{network}, {scene.row.name}: the unit in row {row}, column {column} of "
+            f"{_extent(scene.row.output_shape)} sees {_sizes(scene)} pixels of an image of "
+            f"{_extent(scene.size)}: {_places(scene)}. Neighbouring units lie "
+            f"{_jumps(scene)} apart in the image."
+        )
+        return drawing
 
 
 @cache
@@ -145,15 +134,17 @@ def _lenet():
 
 
 @cache
-def _sample(height, channels):
+def _fitted_sample(height, width, channels):
     """A picture of the course such as a network takes."""
     from .. import data
 
     if height > 32:
-        return data.photo("cat")[:, 80:380]
-    if channels == 3:
-        return data.load("cifar10", "test").images[7]
-    return np.pad(data.load("mnist", "test").images[7, ..., 0], 2)
+        image = data.photo("cat")[:, 80:380]
+    elif channels == 3:
+        image = data.load("cifar10", "test").images[7]
+    else:
+        image = np.pad(data.load("mnist", "test").images[7, ..., 0], 2)
+    return _fitted(image, height, width)
 
 
 def _fitted(image, height, width):
@@ -347,11 +338,6 @@ def _read_by(units, window, size):
     taps = window.dilation * np.arange(window.kernel) + window.first
     places = np.unique(np.add.outer(window.stride * units, taps))
     return places[(places >= 0) & (places < size)]
-
-
-# ---------------------------------------------------------------------------------------------
-# The picture
-# ---------------------------------------------------------------------------------------------
 
 
 def _extent(shape):

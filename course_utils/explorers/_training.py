@@ -297,11 +297,6 @@ def _callback(watched, epochs):
     return Callback()
 
 
-# ---------------------------------------------------------------------------------------------
-# The picture
-# ---------------------------------------------------------------------------------------------
-
-
 def draw_record(record):
     """The picture of a `Record`."""
     drawing = Drawing(WIDTH, HEIGHT)

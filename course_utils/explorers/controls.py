@@ -48,13 +48,6 @@ def text_box(label, value, rows=1, width="240px"):
     return _made(widgets.Textarea, width, label, value=value, rows=rows)
 
 
-def hidden(value=""):
-    """A text that the picture needs and nobody types."""
-    control = text_box("", value)
-    control.layout.display = "none"
-    return control
-
-
 def checkbox(label, value=False):
     """A box to be ticked."""
     return _made(widgets.Checkbox, "auto", label, value=value, indent=False)

@@ -151,6 +151,21 @@ class Drawing:
             colour = "white" if np.mean(shades[row, column]) < 118 else "black"
             self.text(x, y + size / 3, text, size, "middle", colour=colour)
 
+    def table(self, grid, numbers, role, shades=None):
+        """Numbers in cells with thin lines, on their own greys if there are `shades`."""
+        width, height = grid.cell
+        if shades is not None:
+            self.image(*grid[:4], shades)
+        for (row, column), number in np.ndenumerate(numbers):
+            left, top, *_ = grid.part(row, column)
+            self.rect(left, top, width, height, "none", "#bbbbbb", 0.7)
+            words = compact(number)
+            size = min(11, int(1.5 * width / len(words)))
+            dark = shades is not None and shades[row, column] < 118
+            place = left + width / 2, top + height / 2 + 4
+            self.text(*place, words, size, "middle", colour="white" if dark else "black")
+        self.rect(*grid[:4], "none", PALETTE[role], 2.5)
+
     def legend(self, x, y, entries, step=None, size=11):
         """Symbols and what they mean, below each other `step` apart, or beside each other.
 
@@ -179,6 +194,13 @@ class Drawing:
             end = (x + min(offset, width), y + max(0, offset - width))
             strokes.append((start, end))
         self._shapes.append(("strokes", strokes, stroke, line))
+
+    def unread(self, grid, rows, columns):
+        """Hatches the rows and columns of an input that no window reads."""
+        for row in rows:
+            self.hatch(*grid.part(row, 0, 1, grid.columns), PALETTE["lost"])
+        for column in columns:
+            self.hatch(*grid.part(0, column, grid.rows, 1), PALETTE["lost"])
 
     def svg(self):
         """The picture as a string of SVG that carries its alt text."""
@@ -363,17 +385,16 @@ def _font_with(letter, bold):
     """The file of a font that has a letter, None if there is none here.
 
     It is the one that matplotlib brings along, so that every machine draws the same; letters that
-    it lacks, Chinese ones say, come from whatever else is installed.
+    it lacks, Chinese ones say, come from whatever else is installed, and at last from the font
+    that says which script is missing.
     """
     import matplotlib
     from matplotlib import font_manager, ft2font
 
     own = f"fonts/ttf/DejaVuSans{'-Bold' if bold else ''}.ttf"
-    others = (font for font in font_manager.fontManager.ttflist if font.weight == 400)
-    files = [
-        str(Path(matplotlib.get_data_path(), own)),
-        *sorted({font.fname for font in others})[:200],
-    ]
+    others = {font.fname for font in font_manager.fontManager.ttflist if font.weight == 400}
+    others = sorted(others, key=lambda file: ("LastResort" in file, file))
+    files = [str(Path(matplotlib.get_data_path(), own)), *others[:200], *others[-1:]]
     for file in files:
         try:
             if ft2font.FT2Font(file).get_char_index(ord(letter)) and _font(file, 10):
