@@ -10,7 +10,7 @@ import math
 import sys
 from typing import NamedTuple
 
-from .arithmetic import Field, grow, padding_amounts, padding_by_axis, pair
+from .arithmetic import Field, grow, padding_amounts, padding_by_axis, window_of
 from .graph import IMAGE, calls_of, has_graph, without_weights
 
 BYTES = 4  # of a float32
@@ -249,16 +249,12 @@ def windows_of(layer, extents):
         return tuple(Window(first=before) for before, _ in edges)
     if type(layer).__name__ == "ZeroPadding2D":
         return tuple(Window(first=-before) for before, _ in layer.padding)
-    taps = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
-    if taps is None:
+    if not hasattr(layer, "kernel_size") and not hasattr(layer, "pool_size"):
         return Window(), Window()
-    taps = pair(taps)
-    strides = getattr(layer, "strides", None)
-    strides = pair(strides if strides is not None else taps if hasattr(layer, "pool_size") else 1)
-    dilation = pair(getattr(layer, "dilation_rate", 1))
+    kernel, strides, dilation = window_of(layer)
     paddings = padding_by_axis(getattr(layer, "padding", "valid"))
-    ends = map(padding_amounts, extents, taps, strides, paddings, dilation)
-    return tuple(map(Window, taps, strides, dilation, (-before for before, _ in ends)))
+    ends = map(padding_amounts, extents, kernel, strides, paddings, dilation)
+    return tuple(map(Window, kernel, strides, dilation, (-before for before, _ in ends)))
 
 
 def _seen(layer, shape, output_shape, before):

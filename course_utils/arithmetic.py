@@ -357,21 +357,21 @@ def grow(field, kernel, stride=1, dilation=1):
     return Field(field.size + (span(kernel, dilation) - 1) * field.jump, field.jump * stride)
 
 
-def _window_of(layer):
-    """`(kernel, stride, dilation)` of a layer, each as a (vertical, horizontal) pair."""
-    if isinstance(layer, Conv):
-        return (
-            pair(layer.kernel_size, "kernel_size"),
-            pair(layer.strides, "strides"),
-            pair(layer.dilation_rate, "dilation_rate"),
-        )
-    if not isinstance(layer, Pool):
+def window_of(layer):
+    """`(kernel, stride, dilation)` of a layer, Keras' too; each is (vertical, horizontal)."""
+    name = "kernel_size" if hasattr(layer, "kernel_size") else "pool_size"
+    if not hasattr(layer, name):
         raise ValueError(
             f"{layer!r} is no layer: use Conv(...), Pool(...), GlobalPool(), Dense(...)"
         )
-    pool_size = pair(layer.pool_size, "pool_size")
-    strides = pool_size if layer.strides is None else pair(layer.strides, "strides")
-    return pool_size, strides, (1, 1)
+    kernel, strides = pair(getattr(layer, name), name), getattr(layer, "strides", None)
+    if strides is None:
+        strides = kernel if name == "pool_size" else 1
+    return (
+        kernel,
+        pair(strides, "strides"),
+        pair(getattr(layer, "dilation_rate", 1), "dilation_rate"),
+    )
 
 
 def receptive_field(layers):
@@ -392,7 +392,7 @@ def receptive_field(layers):
     for layer in _listed(layers):
         if isinstance(layer, (Dense, GlobalPool)):
             raise ValueError(f"{layer} sees its whole input: stop the list before it")
-        fields = tuple(map(grow, fields, *_window_of(layer)))
+        fields = tuple(map(grow, fields, *window_of(layer)))
     return tuple(field.size for field in fields)
 
 
@@ -444,15 +444,15 @@ def _read(layer, shape, fields, input_shape):
     if isinstance(layer, GlobalPool):
         return Reading(layer, (channels,), 0, 0, input_shape[:2]), fields
 
-    kernel, strides, dilation = _window_of(layer)
+    kernel, strides, dilation = window_of(layer)
     extents = map(
         output_size, (height, width), kernel, strides, padding_by_axis(layer.padding), dilation
     )
     fields = tuple(map(grow, fields, kernel, strides, dilation))
-    seen = tuple(field.size for field in fields)
+    region = tuple(field.size for field in fields)
     if isinstance(layer, Pool):
-        return Reading(layer, (*extents, channels), 0, 0, seen), fields
+        return Reading(layer, (*extents, channels), 0, 0, region), fields
     parameters = conv_parameters(channels, layer.filters, kernel, layer.groups, layer.use_bias)
     output_shape = (*extents, int(layer.filters))
     multiply_adds = conv_multiply_adds(output_shape, channels, kernel, layer.groups)
-    return Reading(layer, output_shape, parameters, multiply_adds, seen), fields
+    return Reading(layer, output_shape, parameters, multiply_adds, region), fields

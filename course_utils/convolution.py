@@ -238,7 +238,7 @@ class _Plan(NamedTuple):
 
     def pixels_under(self, tap):
         """The padded pixels that lie under one tap of the kernel, window by window."""
-        starts = [each * rate for each, rate in zip(tap, self.dilation, strict=True)]
+        starts = [place * rate for place, rate in zip(tap, self.dilation, strict=True)]
         return tuple(
             slice(start, start + (count - 1) * stride + 1, stride)
             for start, count, stride in zip(starts, self.output_size, self.strides, strict=True)

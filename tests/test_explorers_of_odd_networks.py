@@ -22,7 +22,7 @@ REFUSED = {
     "inside": (
         *("channels first", "two", "one logit", "one probability", "a dict of outputs"),
         *("a class for each pixel", "maps for an end", "no weights", "no convolution"),
-        *("rows one after the other", "a layer for each row", *CLASSES),
+        *("rows one after the other", "a layer for each row", "one of one's own inside", *CLASSES),
     ),
 }
 REFUSED["architecture"] = REFUSED["anatomy"]

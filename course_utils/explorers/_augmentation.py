@@ -130,11 +130,6 @@ def _offered(image):
     return {"yours": Picture(pixels, GREY if pixels.ndim == 3 else 0), **offered}, note
 
 
-# ---------------------------------------------------------------------------------------------
-# The draws
-# ---------------------------------------------------------------------------------------------
-
-
 class Draw(NamedTuple):
     """What is done to an image, in this order; a window is cut out, then its bytes change."""
 

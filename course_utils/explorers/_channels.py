@@ -367,7 +367,7 @@ def _draw_all(drawing, scene, names, shown, row, column):
     drawing.text(LEFT, BELOW - 28, _maps(len(names)), 14, bold=True)
     symbols = [("none", PALETTE[role], 2.5) for role in ("input", "kernel", "output")]
     entries = zip(symbols, ("input", "filter, its window", "output"), strict=True)
-    drawing.legend(466, BELOW - 28, entries)
+    drawing.legend(452, BELOW - 28, entries)
     drawing.text(LEFT, BELOW - 8, "the image", 11)
     _draw_image(drawing, scene, LEFT, BELOW, SMALL, slice(None), row, column)
     cell = SMALL / max(scene.image.shape[:2])

@@ -174,11 +174,6 @@ def _layers_to_choose(network):
     return layers
 
 
-# ---------------------------------------------------------------------------------------------
-# What a unit sees
-# ---------------------------------------------------------------------------------------------
-
-
 class Step(NamedTuple):
     """A line of the table: layers in a row that do the same, mostly one; `name` is the last's."""
 

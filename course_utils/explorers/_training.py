@@ -117,6 +117,7 @@ class Watched(Explorer):
     """
 
     def __init__(self, network=None, train=None, test=None, start=False):
+        self._shared = train is None
         network, train, test = _brought(network, train, test)
         self.network, self._batches, self._test = network, train, test
         self._first = network.get_weights()
@@ -204,6 +205,8 @@ class Watched(Explorer):
         """The training, in a thread of its own."""
         from .. import training as course_training
 
+        if self._shared:  # all share it, and begin with its first order
+            self._batches.epoch.assign(-(-len(self._losses) // self._per_epoch))
         self._planned = len(self._losses) + epochs * self._per_epoch
         self._words = f"Training: epoch 1 of {epochs}."
         watch = _callback(self, epochs)

@@ -178,7 +178,7 @@ class Drawing:
             else:
                 self.rect(x, y - 10, 14, 11, *symbol)
             self.text(x + 20, y, words, size)
-            x, y = (x, y + step) if step else (x + 34 + 0.58 * size * len(words), y)
+            x, y = (x, y + step) if step else (x + 38 + 0.58 * size * len(words), y)
         return x, y
 
     def frame(self, x, y, width, height, colour, line=2.5):

@@ -1,9 +1,10 @@
 """The frame that all explorers share: controls above, a message in place, the picture below.
 
-To make an explorer, write a subclass of `Explorer` and a function that returns one, decorated
-with `message_in_place`. `__init__` keeps what is shown and passes the controls on; `draw` takes
-the value of each control by its name and gives a `Drawing`, on which `drawing.on(grid, answer)`
-says what a click does; `react` keeps controls in line; a button calls the method of its name.
+An explorer is a subclass of `Explorer`, and a line `name = message_in_place(Subclass)` in
+`__init__.py`. Its `__init__` keeps what is shown and passes the controls on; `draw` takes the
+value of each control by its name and gives a `Drawing`, on which `drawing.on(grid, answer)` says
+where it is drawn what a click does; `react` keeps controls in line; a button calls the method of
+its name.
 
 What is wrong with an input is said above the picture, which stays as it was. Only ipywidgets' own
 controls are used, and of them what versions 7.7.1 and 8 have in common.

@@ -122,11 +122,6 @@ class Network:
         return Network(self.name, row.output_shape, rows, note)
 
 
-# ---------------------------------------------------------------------------------------------
-# Reading
-# ---------------------------------------------------------------------------------------------
-
-
 def read(network, argument="network"):
     """Reads a network that somebody brings.
 
@@ -164,8 +159,8 @@ def named(name):
     from .. import models
 
     function, options = BUILDERS[name]
-    made = read(lambda: getattr(models, function)(**options))
-    return Network(name, made.input_shape, made.rows)
+    network = read(lambda: getattr(models, function)(**options))
+    return Network(name, network.input_shape, network.rows)
 
 
 def read_stack(name, input_shape, stack):

@@ -81,7 +81,10 @@ def _network(network):
     if first:
         raise ValueError(f"network: {first.name} has its channels first, and must have them last")
     if not any("Conv" in type(call.layer).__name__ or has_filters(call) for call in calls):
-        raise ValueError("network: it has no convolution, so there are no filters and no maps")
+        raise ValueError(
+            "network: it has no convolution that can be looked at, so there are no filters and no "
+            "maps; a class of your own hides those that it calls"
+        )
     if len(scores) != 2 or (scores[-1] or 0) < 2:
         raise ValueError(
             f"network: its output must be (batch, classes) with two classes or more, not {scores}"
