@@ -142,13 +142,13 @@ class Drawing:
 
     def values(self, grid, numbers, shades, largest=14, known=None, words=None):
         """Numbers written over an image, black on bright pixels and white on dark ones."""
-        cell = min(grid.cell)
+        cell, bright = min(grid.cell), shades if shades.ndim == 2 else shades.mean(axis=-1)
         for index, number in enumerate(numbers.ravel()[:known]):
             row, column = divmod(index, grid.columns)
             text = (words or compact)(number)
             size = round(min(largest, cell / 3, 1.5 * cell / len(text)))
             x, y = grid.corner(row + 0.5, column + 0.5)
-            colour = "white" if np.mean(shades[row, column]) < 118 else "black"
+            colour = "white" if bright[row, column] < 118 else "black"
             self.text(x, y + size / 3, text, size, "middle", colour=colour)
 
     def table(self, grid, numbers, role, shades=None):
