@@ -1,16 +1,17 @@
 """Any Keras network as a table: what each layer gives, and what it costs.
 
 `anatomy(network)` reads shapes, parameters, multiply-adds, activation memory and receptive
-fields from the network itself, in the order in which data flows, through branches too. Given a
-function that builds a network instead of a network, it reads all this without making the
-weights, so that a network of a gigabyte is read in a few megabytes.
+fields from the network itself, in the order in which data flows, through branches and through
+models inside it. Given a function that builds a network instead of a network, it reads all this
+without making the weights, so that a network of a gigabyte is read in a few megabytes.
 """
 
 import math
-import threading
+import sys
 from typing import NamedTuple
 
-from .arithmetic import Field, grow, pair
+from .arithmetic import Field, grow, padding_amounts, padding_by_axis, window_of
+from .graph import IMAGE, calls_of, has_graph, without_weights
 
 BYTES = 4  # of a float32
 UNKNOWN = "?"
@@ -20,10 +21,34 @@ WINDOWS = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "MaxPooling2D", "Aver
 # Layers that look at one place at a time, or move numbers without looking at their neighbours.
 PLACES = {
     *("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax", "BatchNormalization"),
-    *("Dropout", "SpatialDropout2D", "GaussianNoise", "Rescaling", "Identity", "Flatten"),
+    *("Dropout", "SpatialDropout2D", "GaussianNoise", "Rescaling", "Normalization", "Identity"),
     *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"),
-    *("ZeroPadding2D", "Cropping2D"),
+    *("ZeroPadding2D", "Cropping2D", "Flatten"),
+    # What changes images at random changes nothing but while the network is trained.
+    *("RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomShear"),
+    *("RandomBrightness", "RandomContrast", "RandomColorJitter", "RandomHue", "RandomSaturation"),
 }
+# In front of all windows: what follows is counted in pixels of the image that they give.
+SIZES = {"Resizing", "CenterCrop", "RandomCrop"}
+# What a layer is: that with the first word in the name of its class, or of one it comes from.
+ROLES = {
+    "other": ("Shortcut", "Padding"),
+    "convolution": ("Conv",),
+    "pooling": ("Pool", "Subsampling"),
+    "dense": ("Dense", "RadialOutput"),
+    "normalisation": ("Normalization",),
+    "activation": ("Activation", "LU", "Softmax"),
+    "joining": ("Add", "Concatenate", "Multiply", "Subtract", "Average", "Maximum", "Minimum"),
+}
+
+
+class Window(NamedTuple):
+    """What a layer reads along one axis; `first` is where its first window begins."""
+
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    first: int = 0
 
 
 class Row(NamedTuple):
@@ -31,7 +56,9 @@ class Row(NamedTuple):
 
     `multiply_adds` is None for a layer whose arithmetic is not known here. `receptive_field` is
     `(height, width)` in input pixels, None where a unit sees the whole image, and `UNKNOWN` from
-    the first layer on whose window is not known here.
+    the first layer on whose window is not known here. `inputs` are the numbers of the rows that
+    it reads, `IMAGE` or from 0 up; `windows` are vertical and horizontal, None where it reads
+    everything or nobody knows what. `kind` is the name of its class, `role` one of `ROLES`.
     """
 
     name: str
@@ -41,6 +68,14 @@ class Row(NamedTuple):
     multiply_adds: int | None
     activation_bytes: int
     receptive_field: tuple | None
+    role: str = "other"
+    inputs: tuple = ()
+    windows: tuple | None = None
+
+    @property
+    def changes(self):
+        """Whether its units see more than those before, or lie farther apart."""
+        return any(window.kernel > 1 or window.stride > 1 for window in self.windows or ())
 
 
 class Anatomy:
@@ -48,14 +83,16 @@ class Anatomy:
 
     Attributes:
         name: of the network.
+        input_shape: of one image.
         rows: a list of `Row`.
         parameters: trainable numbers, in all.
         multiply_adds: of one image, in all; a lower bound if there is a layer where it is None.
         activation_bytes: of all layers' outputs for one image, in float32.
     """
 
-    def __init__(self, name, rows, parameters):
+    def __init__(self, name, rows, parameters, input_shape=()):
         self.name, self.rows, self.parameters = name, rows, parameters
+        self.input_shape = tuple(input_shape)
         self.multiply_adds = sum(row.multiply_adds or 0 for row in rows)
         self.activation_bytes = sum(row.activation_bytes for row in rows)
 
@@ -66,7 +103,7 @@ class Anatomy:
         for row in self.rows:
             unknown = row.multiply_adds is None
             yield (
-                row.name,
+                " ".join(row.name.split()),
                 row.kind,
                 "×".join(map(str, row.output_shape)),
                 f"{row.parameters:,}",
@@ -89,10 +126,13 @@ class Anatomy:
             for row in table
         ]
         rule = "-" * max(map(len, lines))
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        text = "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        console = getattr(sys.stdout, "encoding", None) or "utf-8"
+        if "≥".encode(console, "ignore"):
+            return text.encode(console, "replace").decode(console)  # a name has any letters
+        return text.replace("≥ ", ">=").encode(console, "replace").decode(console)
 
-    def __repr__(self):
-        return str(self)
+    __repr__ = __str__
 
     def _repr_html_(self):
         import html
@@ -107,7 +147,8 @@ class Anatomy:
 
         *layers, total = self.cells()
         return (
-            f"<table><caption>{html.escape(self.name)}, for one image</caption>"
+            f'<table class="mathjax_ignore tex2jax_ignore"><caption>'
+            f"{html.escape(self.name)}, for one image</caption>"
             f"<thead>{row(self.HEADER, 'th')}</thead>"
             f"<tbody>{''.join(row(cells, 'td') for cells in layers)}</tbody>"
             f"<tfoot>{row(total, 'th')}</tfoot></table>"
@@ -120,7 +161,7 @@ def anatomy(network):
     Args:
         network: a built functional or sequential Keras model, or a function without arguments
             that builds one (`models.lenet5`, or `lambda: models.vgg("D")`): its weights are then
-            never allocated.
+            never allocated. Models inside it are read with it.
 
     Returns:
         An `Anatomy`.
@@ -128,41 +169,16 @@ def anatomy(network):
     Raises:
         TypeError: it is neither.
         ValueError: the model has more than one input or one without a size, has not been built,
-            is made by writing a class, has a model inside, computes something outside a layer, or
-            has its channels first.
+            is made by writing a class, calls a layer twice, computes something outside a layer,
+            or has its channels first.
     """
     import keras
 
     if isinstance(network, keras.Model):
         return _read(network)
     if callable(network) and not isinstance(network, keras.layers.Layer):
-        return _without_weights(lambda: _read(network()))
+        return without_weights(lambda: _read(network()))
     raise TypeError(f"anatomy reads a Keras model or a function that builds one, not {network!r}")
-
-
-def _without_weights(build):
-    """Calls `build` where Keras knows the shapes of variables but does not make them.
-
-    Keras would make them later, at the end of some other scope, from a list that each thread
-    keeps for itself. A thread of our own takes that list with it when it ends.
-    """
-    import keras
-
-    answer = []
-
-    def work():
-        try:
-            with keras.StatelessScope(initialize_variables=False):
-                answer.append(build())
-        except BaseException as error:  # handed over to the caller's thread below
-            answer.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if isinstance(answer[0], BaseException):
-        raise answer[0]
-    return answer[0]
 
 
 def _read(model):
@@ -170,88 +186,97 @@ def _read(model):
 
     if not isinstance(model, keras.Model):
         raise TypeError(f"the function must build a Keras model, but it gives {model!r}")
-    if not model.built or len(getattr(model, "inputs", None) or ()) != 1:
+    if not has_graph(model) or len(model.inputs) != 1:
         raise ValueError(
             f"{model.name} must be a functional or sequential model, built and with one input, "
-            "to be read"
+            "to be read: begin it with keras.Input((32, 32, 3)), say"
         )
     if None in model.inputs[0].shape[1:]:
         raise ValueError(f"{model.name} takes images of any size: give its input a size to read it")
-    fields = {id(model.inputs[0]): (Field(), Field())}
-    rows = []
-    for layer in _in_order(model):
-        inputs, output = layer.input, layer.output
-        inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
-        if getattr(layer, "data_format", None) == "channels_first":
-            raise ValueError(f"{layer.name} has its channels first: this table reads NHWC only")
-        if any(id(each) not in fields for each in inputs):
-            raise _broken_off(model)
-        before = [fields[id(each)] for each in inputs]
-        fields[id(output)] = after = _fields_after(layer, before)
-        shape = tuple(output.shape[1:])
+    calls, _ = calls_of(model)
+    if len({id(call.layer) for call in calls}) < len(calls) or not all(
+        isinstance(call.layer, keras.layers.Layer) for call in calls
+    ):
+        raise ValueError(
+            f"the layers of {model.name} do not lead from its input to its output: call each layer "
+            "once, and write additions and the like as layers (keras.layers.Add)"
+        )
+    rows, fields = [], {IMAGE: (Field(), Field())}
+    tensors = {(IMAGE, 0): model.inputs[0]}
+    for number, call in enumerate(calls):
+        if getattr(call.layer, "data_format", None) == "channels_first":
+            raise ValueError(f"{call.name} has its channels first: this table reads NHWC only")
+        outputs = call.outputs
+        if any(None in output.shape[1:] for output in outputs):  # in a model that takes any size
+            outputs = keras.tree.flatten(call.run(tensors, call.layer.compute_output_spec))
+        tensors |= {(number, which): output for which, output in enumerate(outputs)}
+        inputs = tuple(dict.fromkeys(source for source, _ in call.sources))
+        shapes = tensors[call.sources[0]].shape, outputs[0].shape
+        after, windows = _seen(call.layer, *shapes, [fields[other] for other in inputs])
+        fields[number] = after
         rows.append(
             Row(
-                name=layer.name,
-                kind=type(layer).__name__,
-                output_shape=shape,
-                parameters=_count(layer.trainable_weights),
-                multiply_adds=_multiply_adds(layer, output.shape),
-                activation_bytes=BYTES * math.prod(shape),
-                receptive_field=after
-                if after in (None, UNKNOWN)
-                else tuple(axis.size for axis in after),
+                name=call.name,
+                kind=type(call.layer).__name__,
+                output_shape=tuple(outputs[0].shape[1:]),
+                parameters=_count(call.layer.trainable_weights),
+                multiply_adds=_multiply_adds(call.layer, outputs[0].shape),
+                activation_bytes=BYTES * sum(math.prod(output.shape[1:]) for output in outputs),
+                receptive_field=tuple(axis.size for axis in fields[number])
+                if windows
+                else fields[number],
+                role=role_of(*(cls.__name__ for cls in type(call.layer).__mro__)),
+                inputs=inputs,
+                windows=windows,
             )
         )
-    if any(id(output) not in fields for output in model.outputs):
-        raise _broken_off(model)
-    return Anatomy(model.name, rows, _count(model.trainable_weights))
+    return Anatomy(model.name, rows, _count(model.trainable_weights), model.inputs[0].shape[1:])
 
 
-def _broken_off(model):
-    return ValueError(
-        f"the layers of {model.name} do not lead from its input to its output: call each layer "
-        "once, for one model, and write additions and the like as layers (keras.layers.Add)"
-    )
-
-
-def _in_order(model):
-    """The layers in the order in which data flows, without the input."""
-    import keras
-
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.InputLayer):
-            continue
-        if isinstance(layer, keras.Model):
-            raise ValueError(f"{layer.name} is a model inside {model.name}: read it by itself")
-        yield layer
+def role_of(*names):
+    """What a layer is, `ROLES`, by the names of its class and those that it comes from."""
+    roles = (role for name in names for role in ROLES if any(word in name for word in ROLES[role]))
+    return next(roles, "other")
 
 
 def _count(weights):
     return sum(math.prod(weight.shape) for weight in weights)
 
 
-def _fields_after(layer, before):
-    """The receptive fields along both axes; None for the whole image, or UNKNOWN."""
+def windows_of(layer, extents):
+    """What a layer of Keras or `arithmetic` reads of a map with these extents, down and across."""
+    if edges := getattr(layer, "cropping", None):
+        return tuple(Window(first=before) for before, _ in edges)
+    if type(layer).__name__ == "ZeroPadding2D":
+        return tuple(Window(first=-before) for before, _ in layer.padding)
+    if not hasattr(layer, "kernel_size") and not hasattr(layer, "pool_size"):
+        return Window(), Window()
+    kernel, strides, dilation = window_of(layer)
+    paddings = padding_by_axis(getattr(layer, "padding", "valid"))
+    ends = map(padding_amounts, extents, kernel, strides, paddings, dilation)
+    return tuple(map(Window, kernel, strides, dilation, (-before for before, _ in ends)))
+
+
+def _seen(layer, shape, output_shape, before):
+    """The receptive fields along both axes, None for the whole image or UNKNOWN; the windows."""
     kind = type(layer).__name__
-    if kind.startswith("Global") or (kind == "Dense" and len(layer.output.shape) == 2):
-        return None  # pooled over the whole map, or connected to all of it
-    if None in before:
-        return None
+    if kind.startswith("Global") or (kind == "Dense" and len(output_shape) == 2) or None in before:
+        return None, None  # pooled over the whole map, or connected to all of it
+    known = WINDOWS | PLACES | {"Dense"}
+    if all(fields == (Field(), Field()) for fields in before):
+        known = known | SIZES
     # The course's own layers say their window as Keras' do, and count for themselves.
-    own = hasattr(layer, "multiply_adds")
-    if UNKNOWN in before or not (own or kind in WINDOWS | PLACES | {"Dense"}):
-        return UNKNOWN
+    if UNKNOWN in before or not (hasattr(layer, "multiply_adds") or kind in known):
+        return UNKNOWN, None
+    windows = windows_of(layer, shape[1:3]) if len(shape) == 4 else (Window(), Window())
     # Where branches meet, a unit sees what any of them sees.
-    widest = tuple(
+    widest = (
         Field(max(axis.size for axis in axes), max(axis.jump for axis in axes))
         for axes in zip(*before, strict=True)
     )
-    kernel = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
-    if kernel is None:
-        return widest
-    strides = getattr(layer, "strides", None) or 1
-    dilation = getattr(layer, "dilation_rate", 1)
-    return tuple(map(grow, widest, pair(kernel), pair(strides), pair(dilation)))
+    return tuple(
+        grow(field, *window[:3]) for field, window in zip(widest, windows, strict=True)
+    ), windows
 
 
 def _multiply_adds(layer, output_shape):
@@ -262,6 +287,6 @@ def _multiply_adds(layer, output_shape):
     if kind in ("Conv1D", "Conv2D", "DepthwiseConv2D", "Dense"):
         # Each weight is used once at every place of the output.
         return math.prod(output_shape[1:-1]) * math.prod(layer.kernel.shape)
-    if kind in PLACES or "Pooling" in kind:
+    if kind in PLACES | SIZES or "Pooling" in kind:
         return 0  # comparisons and element-by-element work are not counted, as is usual
     return None

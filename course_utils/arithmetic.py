@@ -13,6 +13,8 @@ import operator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+MOST_PLACES = 10**7  # that are listed one by one
+
 # ---------------------------------------------------------------------------------------------
 # One axis
 # ---------------------------------------------------------------------------------------------
@@ -179,6 +181,8 @@ def windows(size, kernel, stride=1, padding=0, dilation=1):
     """
     outputs = output_size(size, kernel, stride, padding, dilation)
     before, _ = padding_amounts(size, kernel, stride, padding, dilation)
+    if outputs * kernel > MOST_PLACES:
+        raise ValueError(f"{outputs} windows of {kernel} pixels are too many to be listed")
     stride, dilation = int(stride), int(dilation)  # a NumPy uint8 would overflow below
     starts = [index * stride - before for index in range(outputs)]
     return [tuple(start + tap * dilation for tap in range(kernel)) for start in starts]
@@ -187,10 +191,18 @@ def windows(size, kernel, stride=1, padding=0, dilation=1):
 def unread(size, reads):
     """The pixels along an axis that no window reads; `reads` is what `windows` gives.
 
+    Raises:
+        ValueError: it is something else, or `size` is no whole number from 1 up.
+
     >>> unread(7, windows(7, kernel=2, stride=2))
     [6]
     """
-    return sorted(set(range(size)) - {place for each in reads for place in each})
+    if whole_number(size, "size", 1) > MOST_PLACES:
+        raise ValueError(f"{size} pixels are too many to be listed")
+    try:
+        return sorted(set(range(size)) - {place for window in reads for place in window})
+    except TypeError:
+        raise ValueError(f"reads must be what `windows` gives, not {reads!r}") from None
 
 
 # ---------------------------------------------------------------------------------------------
@@ -207,7 +219,7 @@ def pair(value, name="value", smallest=1):
     if isinstance(value, (tuple, list)):
         if len(value) != 2:
             raise ValueError(f"{name} must be one number or two, not {value!r}")
-        return tuple(whole_number(each, name, smallest) for each in value)
+        return tuple(whole_number(number, name, smallest) for number in value)
     return (whole_number(value, name, smallest),) * 2
 
 
@@ -266,7 +278,9 @@ def conv_multiply_adds(output_shape, channels, kernel_size, groups=1):
     >>> conv_multiply_adds((32, 32, 32), channels=3, kernel_size=3)
     884736
     """
-    height, width, filters = (whole_number(each, "output_shape", 1) for each in output_shape)
+    if not isinstance(output_shape, (tuple, list)) or len(output_shape) != 3:
+        raise ValueError(f"output_shape must be (height, width, filters), not {output_shape!r}")
+    height, width, filters = (whole_number(size, "output_shape", 1) for size in output_shape)
     weights = conv_parameters(channels, filters, kernel_size, groups, use_bias=False)
     return height * width * weights
 
@@ -353,24 +367,27 @@ def grow(field, kernel, stride=1, dilation=1):
     Field(size=3, jump=2)
     """
     stride = whole_number(stride, "stride", 1)
+    if not isinstance(field, Field):
+        raise ValueError(f"field must be a Field(size, jump), not {field!r}")
+    field = Field(*(whole_number(number, "field", 1) for number in field))
     return Field(field.size + (span(kernel, dilation) - 1) * field.jump, field.jump * stride)
 
 
-def _window_of(layer):
-    """`(kernel, stride, dilation)` of a layer, each as a (vertical, horizontal) pair."""
-    if isinstance(layer, Conv):
-        return (
-            pair(layer.kernel_size, "kernel_size"),
-            pair(layer.strides, "strides"),
-            pair(layer.dilation_rate, "dilation_rate"),
-        )
-    if not isinstance(layer, Pool):
+def window_of(layer):
+    """`(kernel, stride, dilation)` of a layer, Keras' too; each is (vertical, horizontal)."""
+    name = "kernel_size" if hasattr(layer, "kernel_size") else "pool_size"
+    if not hasattr(layer, name):
         raise ValueError(
             f"{layer!r} is no layer: use Conv(...), Pool(...), GlobalPool(), Dense(...)"
         )
-    pool_size = pair(layer.pool_size, "pool_size")
-    strides = pool_size if layer.strides is None else pair(layer.strides, "strides")
-    return pool_size, strides, (1, 1)
+    kernel, strides = pair(getattr(layer, name), name), getattr(layer, "strides", None)
+    if strides is None:
+        strides = kernel if name == "pool_size" else 1
+    return (
+        kernel,
+        pair(strides, "strides"),
+        pair(getattr(layer, "dilation_rate", 1), "dilation_rate"),
+    )
 
 
 def receptive_field(layers):
@@ -388,11 +405,18 @@ def receptive_field(layers):
     (5, 5)
     """
     fields = Field(), Field()
-    for layer in layers:
+    for layer in _listed(layers):
         if isinstance(layer, (Dense, GlobalPool)):
             raise ValueError(f"{layer} sees its whole input: stop the list before it")
-        fields = tuple(map(grow, fields, *_window_of(layer)))
+        fields = tuple(map(grow, fields, *window_of(layer)))
     return tuple(field.size for field in fields)
+
+
+def _listed(layers):
+    try:
+        return list(layers)
+    except TypeError:
+        raise ValueError(f"layers must be a list, [Conv(8, 3)] say, not {layers!r}") from None
 
 
 def read_stack(input_shape, layers):
@@ -408,7 +432,9 @@ def read_stack(input_shape, layers):
     >>> [row.output_shape for row in read_stack((28, 28, 1), [Conv(6, 5), Pool(), Dense(10)])]
     [(24, 24, 6), (12, 12, 6), (10,)]
     """
-    readings = []
+    readings, layers = [], _listed(layers)
+    if not isinstance(input_shape, (tuple, list)):
+        raise ValueError(f"input_shape must be (height, width, channels), not {input_shape!r}")
     input_shape = tuple(whole_number(extent, "input_shape", 1) for extent in input_shape)
     shape, fields = input_shape, (Field(), Field())
     for number, layer in enumerate(layers, start=1):
@@ -434,15 +460,15 @@ def _read(layer, shape, fields, input_shape):
     if isinstance(layer, GlobalPool):
         return Reading(layer, (channels,), 0, 0, input_shape[:2]), fields
 
-    kernel, strides, dilation = _window_of(layer)
+    kernel, strides, dilation = window_of(layer)
     extents = map(
         output_size, (height, width), kernel, strides, padding_by_axis(layer.padding), dilation
     )
     fields = tuple(map(grow, fields, kernel, strides, dilation))
-    seen = tuple(field.size for field in fields)
+    region = tuple(field.size for field in fields)
     if isinstance(layer, Pool):
-        return Reading(layer, (*extents, channels), 0, 0, seen), fields
+        return Reading(layer, (*extents, channels), 0, 0, region), fields
     parameters = conv_parameters(channels, layer.filters, kernel, layer.groups, layer.use_bias)
     output_shape = (*extents, int(layer.filters))
     multiply_adds = conv_multiply_adds(output_shape, channels, kernel, layer.groups)
-    return Reading(layer, output_shape, parameters, multiply_adds, seen), fields
+    return Reading(layer, output_shape, parameters, multiply_adds, region), fields

@@ -8,18 +8,14 @@ Each function exists to be read. `conv2d_loops` is the definition; `conv2d` is t
 the loops handed to NumPy; the gradients follow from the definition by the chain rule.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from .arithmetic import (
-    output_size,
-    padding_amounts,
-    padding_by_axis,
-    pair,
-    span,
-    whole_number,
-)
+from .arithmetic import output_size, padding_amounts, padding_by_axis, pair, span, whole_number
+
+MOST_NUMBERS = 2**32  # of padded images: 16 GB
 
 # ---------------------------------------------------------------------------------------------
 # The definition
@@ -186,7 +182,7 @@ def max_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, padd
     images, plan = _checked_pool(images, pool_size, strides, padding)
     columns = _window_columns(_pad_with(images, plan, -np.inf), plan)
     taps = columns.shape[3] * columns.shape[4]
-    winners = columns.reshape(*columns.shape[:3], taps, -1).argmax(axis=3)
+    winners = columns.reshape(*columns.shape[:3], taps, columns.shape[-1]).argmax(axis=3)
     output_gradient = _checked_gradient(output_gradient, winners.shape, images.dtype)
     pixel_gradient = np.zeros_like(_pad_with(images, plan, 0))
     for number, tap in enumerate(np.ndindex(plan.kernel)):
@@ -242,7 +238,7 @@ class _Plan(NamedTuple):
 
     def pixels_under(self, tap):
         """The padded pixels that lie under one tap of the kernel, window by window."""
-        starts = [each * rate for each, rate in zip(tap, self.dilation, strict=True)]
+        starts = [place * rate for place, rate in zip(tap, self.dilation, strict=True)]
         return tuple(
             slice(start, start + (count - 1) * stride + 1, stride)
             for start, count, stride in zip(starts, self.output_size, self.strides, strict=True)
@@ -252,7 +248,10 @@ class _Plan(NamedTuple):
 def _plan(shape, kernel, strides, padding, dilation_rate):
     strides, dilation = pair(strides, "strides"), pair(dilation_rate, "dilation_rate")
     axes = list(zip(shape[1:3], kernel, strides, padding_by_axis(padding), dilation, strict=True))
-    amounts = (padding_amounts(*axis) for axis in axes)
+    amounts = [padding_amounts(*axis) for axis in axes]
+    padded = [size + sum(ends) for size, ends in zip(shape[1:3], amounts, strict=True)]
+    if math.prod((*padded, shape[0], shape[3])) > MOST_NUMBERS:
+        raise ValueError(f"padding {padding} makes images of {padded[0]}×{padded[1]}: pad by less")
     return _Plan(
         kernel=tuple(kernel),
         span=tuple(span(taps, rate) for taps, rate in zip(kernel, dilation, strict=True)),
@@ -308,25 +307,31 @@ def _pixels_in_window(images, plan):
 
 
 def _checked_images(images):
-    images = np.asarray(images)
+    images = _checked_numbers(images, "images")
     if images.ndim != 4:
         hint = {2: ": try images[None, ..., None]", 3: ": try images[None] or images[..., None]"}
         raise ValueError(
             "images must be (batch, height, width, channels), "
             f"not of shape {images.shape}{hint.get(images.ndim, '')}"
         )
-    return _checked_numbers(images, "images")
+    return images
 
 
 def _checked_numbers(array, name):
-    """The array in a float type; a ValueError where it is no array of real numbers."""
+    """An array in a float type; a ValueError where it is no array of real numbers."""
+    try:
+        array = np.asarray(array)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be numbers, with as many in each row") from None
+    if array.dtype.name == "bfloat16":  # what a layer gives that computes in 16 bits
+        array = array.astype(np.float32)
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must be real numbers, not of type {array.dtype}")
     return array.astype(np.result_type(array, np.float32), copy=False)
 
 
 def _checked(images, kernels, groups):
-    images, kernels = _checked_images(images), np.asarray(kernels)
+    images, kernels = _checked_images(images), _checked_numbers(kernels, "kernels")
     if kernels.ndim != 4:
         raise ValueError(
             f"kernels must be (height, width, channels, filters), not of shape {kernels.shape}"
@@ -335,7 +340,6 @@ def _checked(images, kernels, groups):
         raise ValueError(
             f"nothing to convolve: images of shape {images.shape}, kernels of shape {kernels.shape}"
         )
-    kernels = _checked_numbers(kernels, "kernels")
     channels, (depth, filters) = images.shape[-1], kernels.shape[2:]
     groups = whole_number(groups, "groups", 1)
     if depth * groups != channels:
@@ -363,7 +367,7 @@ def _checked_pool(images, pool_size, strides, padding):
 
 
 def _checked_bias(bias, filters, dtype):
-    bias = np.asarray(bias, dtype=dtype)
+    bias = _checked_numbers(bias, "bias").astype(dtype, copy=False)
     if bias.shape != (filters,):
         raise ValueError(
             f"bias must have one number for each of the {filters} filters, not shape {bias.shape}"
@@ -372,7 +376,7 @@ def _checked_bias(bias, filters, dtype):
 
 
 def _checked_gradient(output_gradient, shape, dtype):
-    output_gradient = np.asarray(output_gradient, dtype=dtype)
+    output_gradient = _checked_numbers(output_gradient, "output_gradient").astype(dtype, copy=False)
     if output_gradient.shape != tuple(shape):
         raise ValueError(
             f"output_gradient must have the output's shape {tuple(shape)}, "

@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import io
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import tensorflow as tf
 from keras import layers
 
 from course_utils import arithmetic, models
-from course_utils.anatomy import Anatomy, Row, anatomy
+from course_utils.anatomy import Anatomy, Row, Window, anatomy
 
 ROOT = Path(__file__).parents[1]
 
@@ -361,11 +362,6 @@ def outside_a_layer():
     return keras.Model(image, layers.ReLU()(summed), name="mistake")
 
 
-def a_model_inside():
-    inner = keras.Sequential([keras.Input((4,)), layers.Dense(3)], name="inner")
-    return keras.Sequential([keras.Input((4,)), inner], name="mistake")
-
-
 def any_size():
     return keras.Sequential([keras.Input((None, None, 3)), layers.Conv2D(3, 3)], name="mistake")
 
@@ -379,7 +375,6 @@ def any_size():
         (two_inputs, "one input"),
         (a_layer_twice, "call each layer once"),
         (outside_a_layer, "additions and the like as layers"),
-        (a_model_inside, "inner is a model inside"),
         (any_size, "give its input a size"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
@@ -388,6 +383,104 @@ def test_a_network_that_cannot_be_read_is_refused_by_name(build, message):
     with pytest.raises(ValueError, match=message) as refused:
         anatomy(build())
     assert "mistake" in str(refused.value)
+
+
+# ---------------------------------------------------------------------------------------------
+# Networks as people build them
+# ---------------------------------------------------------------------------------------------
+
+
+def test_models_inside_are_read_with_the_network():
+    def trunk(size):
+        maps = [layers.Conv2D(4, 3, name="a"), layers.MaxPooling2D(2, name="b")]
+        return keras.Sequential([keras.Input((size, size, 3)), *maps], name="trunk")
+
+    head = [layers.Conv2D(5, 3, name="c"), layers.Flatten(name="d"), layers.Dense(2, name="e")]
+    flat = keras.Sequential([*trunk(16).layers, *head])
+    inputs = keras.Input((16, 16, 3))
+    maps = keras.Sequential([layers.Rescaling(1.0, name="s"), trunk(None)])(inputs)
+    for layer in (type(layer).from_config(layer.get_config()) for layer in head):
+        maps = layer(maps)
+    nested = keras.Model(inputs, maps)
+    expected, table = anatomy(keras.Sequential([keras.Input((16, 16, 3)), flat])), anatomy(nested)
+    assert [row.name for row in table.rows] == ["s", *(row.name for row in expected.rows)]
+    for row, other in zip(table.rows[1:], expected.rows, strict=True):
+        assert row._replace(inputs=()) == other._replace(inputs=())
+        assert row.inputs == (other.inputs[0] + 1,)
+    assert table.parameters == expected.parameters == anatomy(flat).parameters
+    assert table.multiply_adds == anatomy(flat).multiply_adds
+
+
+def test_a_model_called_twice_is_refused():
+    block = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(3, 3, padding="same")])
+    inputs = keras.Input((8, 8, 3))
+    with pytest.raises(ValueError, match="call each layer once"):
+        anatomy(keras.Model(inputs, block(block(inputs))))
+
+
+def test_layers_of_another_network_are_read_where_they_now_stand():
+    first = keras.Sequential([keras.Input((9, 9, 1)), layers.Conv2D(2, 3), layers.Conv2D(2, 3)])
+    inputs = keras.Input((17, 17, 1))
+    maps = first.layers[1](layers.MaxPooling2D(2)(layers.Conv2D(2, 2)(inputs)))
+    rows = anatomy(keras.Model(inputs, maps)).rows
+    assert rows[-1].output_shape == (6, 6, 2) and rows[-1].receptive_field == (7, 7)
+
+
+PREPARING = [
+    (layers.Rescaling(1 / 255), (5, 5)),
+    (layers.Normalization(mean=[0.0] * 3, variance=[1.0] * 3), (5, 5)),
+    (layers.RandomFlip(), (5, 5)),
+    (layers.RandomZoom(0.1), (5, 5)),
+    (layers.RandomRotation(0.1), (5, 5)),
+    (layers.Resizing(20, 24), (5, 5)),
+    (layers.CenterCrop(8, 8), (5, 5)),
+]
+
+
+@pytest.mark.parametrize("layer, field", PREPARING, ids=lambda value: type(value).__name__)
+def test_what_prepares_images_hides_no_convolution(layer, field):
+    network = keras.Sequential([keras.Input((12, 12, 3)), layer, layers.Conv2D(4, 5)])
+    rows = anatomy(network).rows
+    assert [row.receptive_field for row in rows] == [(1, 1), field]
+    assert rows[0].multiply_adds == 0
+
+
+def test_a_resizing_behind_a_window_is_not_guessed():
+    network = keras.Sequential(
+        [keras.Input((12, 12, 3)), layers.Conv2D(4, 5), layers.Resizing(4, 4), layers.Conv2D(2, 3)]
+    )
+    assert [row.receptive_field for row in anatomy(network).rows] == [(5, 5), "?", "?"]
+
+
+def test_a_row_says_what_it_reads_and_what_it_is():
+    rows = rows_of(with_a_skip_and_a_dilation())
+    names = list(rows)
+    assert [row.role for row in rows.values()] == ["convolution"] * 3 + ["joining"]
+    assert rows[names[0]].inputs == (-1,) and rows["last"].inputs == (0, 2)
+    assert rows[names[1]].windows == (Window(3, 1, 2, -2), Window(5, 1, 2, -4))
+
+    class Wide(layers.Conv2D):
+        pass
+
+    own = keras.Sequential([keras.Input((8, 8, 3)), Wide(2, 3), layers.PReLU(), layers.Flatten()])
+    assert [row.role for row in anatomy(own).rows] == ["convolution", "activation", "other"]
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
+def test_it_can_be_printed_on_any_console(encoding, monkeypatch):
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 6)),
+            layers.SeparableConv2D(4, 3),
+            layers.Conv2D(2, 3, name="输出\n😺"),
+        ]
+    )
+    console = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", console)
+    print(anatomy(network), file=console, flush=True)
+    lines = console.buffer.getvalue().decode(encoding).splitlines()
+    assert ("≥ 1,152" if encoding == "utf-8" else ">=1,152") in lines[-1]
+    assert len(lines) == 6 and lines[3].startswith("输出 😺" if encoding == "utf-8" else "?? ?")
 
 
 # ---------------------------------------------------------------------------------------------

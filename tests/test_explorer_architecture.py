@@ -18,7 +18,7 @@ from PIL import Image
 from course_utils import models
 from course_utils.anatomy import anatomy
 from course_utils.explorers import architecture, networks
-from course_utils.explorers.architecture import BARS, COSTS, DETAILS, TOP, Layout, in_order, plan
+from course_utils.explorers._architecture import BARS, COSTS, DETAILS, TOP, Layout, in_order, plan
 
 ROOT = Path(__file__).parents[1]
 SPACE = "{http://www.w3.org/2000/svg}"
@@ -63,7 +63,7 @@ def test_every_layer_is_in_one_part_and_the_sums_are_those_of_anatomy(name):
     else:
         function, options = networks.BUILDERS[name]
         table = anatomy(lambda: getattr(models, function)(**options))
-    assert [layer.row for layer in network.layers] == table.rows
+    assert network.rows == table.rows
     expected = (table.parameters, table.multiply_adds, table.activation_bytes)
     for detail in DETAILS:
         read_plan = plan(network, detail)
@@ -80,7 +80,7 @@ def test_every_layer_is_in_one_part_and_the_sums_are_those_of_anatomy(name):
 def test_data_flows_to_the_right(name):
     network = read(name)
     place = {number: index for index, number in enumerate(in_order(network))}
-    for number, layer in enumerate(network.layers):
+    for number, layer in enumerate(network.rows):
         assert all(source == -1 or place[source] < place[number] for source in layer.inputs)
     for detail in DETAILS:
         assert all(source < target - 1 for source, target in plan(network, detail).skips)
@@ -254,7 +254,7 @@ def test_nothing_is_drawn_outside_and_no_two_parts_overlap(name):
             for index, (x, y, w, h) in enumerate(boxes):
                 assert 20 <= x and x + w <= 20 + width + 1e-6
                 assert y >= TOP and y + h <= layout.below and w >= 3
-                assert layout.part_at(x + w / 2, y + h / 2) == index
+                assert layout.part_in(*layout.grid.at(x + w / 2, y + h / 2)) == index
             assert layout.below < 420
 
 

@@ -1,6 +1,5 @@
 """The explorer `channels` without a browser: its sums against NumPy, its controls, refusals."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from drawn import SVG, parsed, pictures, point, texts
 
 from course_utils import data, plots
 from course_utils.explorers import channels
-from course_utils.explorers.channels import (
+from course_utils.explorers._channels import (
     ADDITION,
     BELOW,
     CHANNEL,
@@ -27,7 +26,7 @@ from course_utils.explorers.channels import (
     random_filter,
     read_slices,
 )
-from course_utils.explorers.drawing import written
+from course_utils.explorers.drawing import compact
 
 ROOT = Path(__file__).parents[1]
 RED_CAR = data.load("cifar10", "test").images[91]
@@ -59,13 +58,13 @@ def assert_numbers(explorer, image):
     found, parts = by_hand(image, weights_of(explorer), bias)
     shown = texts(explorer)
     place = shown.index("one number")
-    assert shown[place + 1] == written(found[row, column])
+    assert shown[place + 1] == compact(found[row, column])
     for name, part in zip(CHANNELS, parts[row, column], strict=True):
         words = f"   {name}" if name == "red" else f"+ {name}"
-        assert shown[shown.index(words) + 1] == written(part)
-        assert f"{name} {written(part)}" in explorer.drawing.alt
-    assert shown[shown.index("+ bias") + 1] == written(bias)
-    assert f"add up to {written(found[row, column])}," in explorer.drawing.alt
+        assert shown[shown.index(words) + 1] == compact(part)
+        assert f"{name} {compact(part)}" in explorer.drawing.alt
+    assert shown[shown.index("+ bias") + 1] == compact(bias)
+    assert f"add up to {compact(found[row, column])}," in explorer.drawing.alt
 
 
 def test_the_default_shows_three_sums_one_number_and_three_maps():
@@ -89,7 +88,7 @@ def test_the_picture_holds_channels_windows_and_maps():
         window = RED_CAR[row : row + 3, column : column + 3, channel]
         assert np.array_equal(drawn[2 * channel + 1], window)
     assert np.array_equal(drawn[7], RED_CAR)
-    held = json.loads(state(explorer, "kept"))["filters"]
+    held = explorer.kept
     maps = [drawn[6], *drawn[8:]]
     assert len(maps) == 4  # one of them twice
     for number, shades in zip((1, 1, 2, 3), maps, strict=True):
@@ -99,7 +98,7 @@ def test_the_picture_holds_channels_windows_and_maps():
         assert np.abs(shades - expected).max() <= 1
 
 
-def test_every_number_of_window_and_slice_is_written():
+def test_every_number_of_window_and_slice_is_compact():
     explorer = channels()
     row, column = state(explorer, "row", "column")
     shown = texts(explorer)
@@ -109,7 +108,7 @@ def test_every_number_of_window_and_slice_is_written():
         assert shown[place : place + 9] == [str(pixel) for pixel in window]
         place = shown.index(f"{name} slice") + 1
         weights = weights_of(explorer)[..., channel].ravel()
-        assert shown[place : place + 9] == [written(weight) for weight in weights]
+        assert shown[place : place + 9] == [compact(weight) for weight in weights]
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -11,7 +11,7 @@ from PIL import Image
 from course_utils import data
 from course_utils.convolution import conv2d_loops
 from course_utils.explorers import convolution
-from course_utils.explorers.convolution import LEFT, RIGHT, TOP, read_kernel
+from course_utils.explorers._convolution import LEFT, RIGHT, TOP, read_kernel
 
 PATCH = np.arange(36).reshape(6, 6) ** 2 % 97
 

@@ -4,7 +4,6 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import importlib
 import io
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -18,10 +17,10 @@ from keras import layers
 from PIL import Image
 
 from course_utils import data, runs
-from course_utils.explorers.inside import inside
+from course_utils.explorers import _inside as module
+from course_utils.explorers import inside
 
 ROOT = Path(__file__).parents[1]
-module = importlib.import_module("course_utils.explorers.inside")  # not the function
 NUMBERS = np.random.default_rng(0)
 VIEWS = ("feature maps", "filters", "occlusion", "Grad-CAM")
 
@@ -99,7 +98,7 @@ def test_grad_cam_of_a_network_that_sees_one_corner(softmax):
     # is 4/64, and what is left of map 0 after the ReLU is what is positive in the image.
     expected = np.maximum(4 / 64 * image, 0)
     set_to(explorer, view="Grad-CAM", label=0)
-    subject = explorer._render.args[0]
+    subject = explorer.subject
     assert np.allclose(subject.grad_cams("yours", 0)["maps"], expected, atol=1e-6)
     row, column = np.unravel_index(expected.argmax(), (8, 8))
     alt = set_to(explorer, row=int(row), column=int(column))
@@ -113,20 +112,20 @@ def test_grad_cam_of_a_network_that_sees_one_corner(softmax):
 
 def test_the_same_as_written_out_in_notebook_09(recorded, test_set):
     open_book = of_notebook()
-    subject = inside(recorded, test_set.images[:3])._render.args[0]
+    subject = inside(recorded, test_set.images[:3]).subject
     images = data.scale(test_set.images[:3], low=-2.0, high=2.0)
     for label in (0, 5):
         cam = open_book["grad_cam"](recorded, images[[1]], [label])
         assert np.allclose(subject.grad_cams("image 1", label)["relu3_2"], cam[0], atol=1e-5)
         falls = open_book["occlusion"](recorded, images[2], label)
-        found = subject.falls("image 2", 8)
-        ours = subject.passed("image 2")[1][label] - found.scores[..., label]
+        found = subject.occlusion("image 2", 8)
+        ours = subject.forward("image 2")[1][label] - found.scores[..., label]
         assert ours.shape == (13, 13)
         # The notebook's map has the fall of the square that is centred there.
         assert np.allclose(falls[3:29:2, 3:29:2], ours, atol=1e-4)
         assert np.isnan(falls[2]).all() and np.isnan(falls[:, 29]).all()
     maps = open_book["output_of"](recorded, "relu2_2", images[:1])
-    assert np.allclose(subject.passed("image 0")[0]["relu2_2"], maps[0], atol=1e-5)
+    assert np.allclose(subject.forward("image 0")[0]["relu2_2"], maps[0], atol=1e-5)
     pictures = open_book["filter_pictures"](recorded)
     drawn = module._round_grey(np.moveaxis(subject.kernel("conv1_1"), -1, 0)[7])
     assert np.abs(drawn - 255 * pictures[7]).max() <= 1
@@ -149,7 +148,7 @@ def test_bars_are_the_softmax_of_the_logits(recorded, test_set):
     seen = texts(explorer)
     for number in best:
         assert f"{100 * shares[number]:.1f} %" in seen
-        assert module.written(logits[number]) in seen
+        assert module.compact(logits[number]) in seen
     assert [f"▸ {test_set.class_names[best[0]]}"] == [each for each in seen if each[:2] == "▸ "][1:]
     # A class that is not among the five takes the place of the fifth.
     last = int(np.argmin(logits))
@@ -189,17 +188,14 @@ def test_a_map_and_its_value(recorded, test_set):
 
 def test_what_was_run_once_is_not_run_again(recorded, monkeypatch):
     explorer, runs = inside(recorded), []
-    for name in ("_reader", "_scorer"):
-        subject = explorer._render.args[0]
-        network = getattr(subject, name)
-        monkeypatch.setattr(
-            subject,
-            name,
-            lambda *given, network=network, **options: (
-                runs.append(len(given[0])),
-                network(*given, **options),
-            )[1],
-        )
+    subject = explorer.subject
+    run = subject.run
+
+    def counted(images, *more):
+        runs.append(len(images))
+        return run(images, *more)
+
+    monkeypatch.setattr(subject, "run", counted)
     set_to(explorer, number=3, layer="relu3_2", row=4, column=30)
     assert runs == [], "the first image was passed through when the explorer was made"
     set_to(explorer, view="occlusion", square=6)
@@ -263,7 +259,7 @@ def test_pointing_chooses_map_class_and_place():
     assert (state["row"].value, state["column"].value) == (3, 10)
     point_at(explorer, 20 + 170 * 30.5 / 32, 50 + 170 * 6.5 / 32)  # the small image
     assert (state["row"].value, state["column"].value) == (6, 30)
-    best = np.argsort(-explorer._render.args[0].passed("horse")[1])
+    best = np.argsort(-explorer.subject.forward("horse")[1])
     point_at(explorer, 400, 66 + 2 * 31 + 8)
     assert state["label"].value == best[2]
     set_to(explorer, view="occlusion")
@@ -315,7 +311,7 @@ def test_images_are_scaled_as_the_network_needs():
 
     def taken(**options):
         explorer = inside(network, **options)
-        picture = explorer._render.args[0].pictures["yours"]
+        picture = explorer.subject.pictures["yours"]
         return picture.numbers[..., 0], picture.grey, explorer.drawing.note
 
     numbers, grey, note = taken(image=image)
@@ -336,7 +332,7 @@ def test_images_are_scaled_as_the_network_needs():
 def test_lenet5_sees_its_digits_in_a_frame():
     explorer = inside("lenet5")
     digits, labels, _ = data.load("mnist", "test")
-    picture = explorer._render.args[0].pictures["digit 3"]
+    picture = explorer.subject.pictures["digit 3"]
     expected = data.scale(digits[labels == 3][:1], low=-0.1, high=1.175, border=2)[0]
     assert np.array_equal(picture.numbers, expected)
     set_to(explorer, picture="digit 3")
@@ -361,7 +357,7 @@ def test_any_image_is_made_to_fit_and_that_is_said(image, said):
 def test_the_middle_is_cut_out_and_averaged():
     image = np.zeros((8, 24, 3))
     image[:, 8:16] = NUMBERS.random((8, 8, 3))
-    picture = inside(small_network((4, 4, 3)), image)._render.args[0].pictures["yours"]
+    picture = inside(small_network((4, 4, 3)), image).subject.pictures["yours"]
     expected = image[:, 8:16].reshape(4, 2, 4, 2, 3).mean(axis=(1, 3))
     assert np.allclose(picture.numbers, expected, atol=1e-6)
 
@@ -369,7 +365,7 @@ def test_the_middle_is_cut_out_and_averaged():
 def test_colours_become_grey_for_a_grey_network():
     image = NUMBERS.random((8, 8, 3))
     explorer = inside(small_network((8, 8, 1)), image)
-    picture = explorer._render.args[0].pictures["yours"]
+    picture = explorer.subject.pictures["yours"]
     assert np.allclose(picture.numbers[..., 0], image.mean(axis=-1), atol=1e-6)
     assert "became grey" in explorer.drawing.note
 
@@ -384,8 +380,8 @@ def test_networks_of_any_size_and_of_other_convolutions():
     set_to(explorer, view="filters", layer="deep", number=5)
     # The last filter sees the last colour alone.
     kernel = network.get_layer("deep").kernel.numpy()
-    assert np.array_equal(explorer._render.args[0].kernel("deep")[:, :, 0, 5], kernel[:, :, 2, 1])
-    assert module.written(kernel[1, 1, 2, 1]) in texts(explorer) or np.abs(kernel).min() < 0.1
+    assert np.array_equal(explorer.subject.kernel("deep")[:, :, 0, 5], kernel[:, :, 2, 1])
+    assert module.compact(kernel[1, 1, 2, 1]) in texts(explorer) or np.abs(kernel).min() < 0.1
     for view in ("feature maps", "occlusion", "Grad-CAM"):
         set_to(explorer, view=view, label=2)
         assert "▸ cow" in texts(explorer)
@@ -398,10 +394,62 @@ def test_layers_inside_a_shortcut_have_a_grad_cam():
     maps = layers.Add()([first, second])
     network = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(maps)))
     picture = NUMBERS.normal(size=(6, 6)).astype("float32")
-    cam = inside(network, picture)._render.args[0].grad_cams("yours", 1)["second"]
+    cam = inside(network, picture).subject.grad_cams("yours", 1)["second"]
     found = keras.Model(image, second)(picture[None, ..., None])[0].numpy()
     weights = network.layers[-1].kernel.numpy()[:, 1] / 36  # the mean over 6×6 places, by hand
     assert np.allclose(cam, np.maximum(found @ weights, 0), atol=1e-6)
+
+
+def test_a_network_inside_a_network_is_looked_through():
+    """The same layers, flat and as a trunk that is called: the same pictures in every view."""
+    image = NUMBERS.integers(0, 256, (12, 20, 3), dtype=np.uint8)
+    flat = keras.Sequential(
+        [
+            keras.Input((12, 20, 3)),
+            layers.Conv2D(5, 3, activation="relu", name="conv"),
+            layers.BatchNormalization(name="norm"),
+            layers.MaxPooling2D(2, name="pool"),
+            layers.GlobalAveragePooling2D(name="mean"),
+            layers.Dense(4, name="logits"),
+        ]
+    )
+    trunk = keras.Model(flat.inputs, flat.get_layer("pool").output, name="trunk")
+    trunk.trainable = False
+    inputs = keras.Input((12, 20, 3))
+    maps = layers.RandomFlip(name="flip")(inputs)
+    maps = keras.Sequential([trunk], name="outer")(maps, training=False)
+    scores = flat.get_layer("logits")(flat.get_layer("mean")(maps))
+    for end in (scores, layers.Softmax(name="end")(scores)):
+        one, other = inside(flat, image), inside(keras.Model(inputs, end), image)
+        assert other.problem == ""
+        assert list(one.subject.shapes) == [
+            name for name in other.subject.shapes if name not in ("flip", "end")
+        ]
+        for view in VIEWS:
+            for layer in ("conv",) if view == "filters" else ("conv", "pool"):
+                state = {"view": view, "layer": layer, "label": 2, "row": 4, "column": 7}
+                assert set_to(one, **state) == set_to(other, **state)
+        cams = [explorer.subject.grad_cams("yours", 2)["pool"] for explorer in (one, other)]
+        np.testing.assert_allclose(*cams, atol=1e-6)
+        assert cams[0].max() > 0
+
+
+def test_one_output_in_a_dict_is_an_output():
+    network = small_network()
+    named = keras.Model(network.inputs, {"kind": network.outputs[0]})
+    image = NUMBERS.random((12, 20, 3))
+    assert inside(named, image).drawing.svg() == inside(network, image).drawing.svg()
+
+
+@pytest.mark.parametrize("names", [["$a_1$", "<b>x</b> & y", "猫\n犬", "😺"]])
+def test_class_names_are_shown_as_they_are(names):
+    explorer = inside(small_network(), NUMBERS.random((12, 20, 3)), class_names=names)
+    for view in VIEWS:
+        set_to(explorer, view=view, label=2)
+        shown = "\n".join(texts(explorer))
+        assert all(name.replace("\n", " ") in shown for name in names)
+        Image.open(io.BytesIO(explorer.drawing.png())).load()
+    assert [label for label, _ in explorer.controls["label"].options[1:]] == names
 
 
 def broken_network():
@@ -431,11 +479,6 @@ class Written(keras.Model):
         return self.maps(images)[:, 0, 0]
 
 
-def nested():
-    image = keras.Input((12, 20, 3))
-    return keras.Model(image, layers.Activation("softmax")(small_network()(image)))
-
-
 CHANNELS_FIRST = keras.Sequential([keras.Input((3, 8, 9)), layers.Flatten(), layers.Dense(3)])
 
 
@@ -451,7 +494,6 @@ CHANNELS_FIRST = keras.Sequential([keras.Input((3, 8, 9)), layers.Flatten(), lay
         (lambda: inside(CHANNELS_FIRST), "channels last, not (None, 3, 8, 9)"),
         (lambda: inside(small_network(classes=1)), "two classes or more, not (None, 1)"),
         (lambda: inside(small_network((8, 8, 2))), "1 or 3"),
-        (lambda: inside(nested()), "give that model"),
         (lambda: inside(broken_network()), "not finite"),
         (lambda: inside(image=np.zeros((0, 5))), "image: it is empty"),
         (lambda: inside(image=np.zeros((0, 5, 5, 3))), "image: there is none"),
@@ -477,8 +519,8 @@ def test_what_makes_no_sense_is_said_in_place(make, said):
 def test_the_last_picture_stays_when_a_network_fails_later(recorded):
     explorer = inside(recorded)
     kept = explorer.drawing.svg()
-    subject = explorer._render.args[0]
-    subject._reader = lambda *given, **options: 1 / 0
+    subject = explorer.subject
+    subject.run = lambda *given, **options: 1 / 0
     explorer.controls["picture"].value = "ship"
     assert "network: it cannot take an image of 32×32×3" in explorer.problem
     assert explorer.drawing.svg() == kept

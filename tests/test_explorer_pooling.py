@@ -11,8 +11,8 @@ from PIL import Image
 from course_utils import data, plots
 from course_utils.convolution import conv2d
 from course_utils.explorers import pooling
-from course_utils.explorers.drawing import written
-from course_utils.explorers.pooling import KINDS, LEFT, RIGHT, SIDE, SMALL_MAP, TOP
+from course_utils.explorers._pooling import KINDS, LEFT, RIGHT, SIDE, SMALL_MAP, TOP
+from course_utils.explorers.drawing import compact
 
 ROOT = Path(__file__).parents[1]
 DIGIT = "the edges of a digit"
@@ -59,7 +59,7 @@ def assert_numbers(explorer, image):
     assert explorer.controls["position"].max == after.size - 1
     assert f"{kind}: {after.shape[0]}×{after.shape[1]}" in shown
     row, column = divmod(position, after.shape[1])
-    result = written(after[row, column])
+    result = compact(after[row, column])
     assert f"row {row}, column {column} gives {result}" in explorer.drawing.alt
     assert any(text.endswith(f" = {result}") for text in shown)
     place = shown.index("pooled map")

@@ -21,13 +21,13 @@ from course_utils import arithmetic, models
 from course_utils.anatomy import anatomy
 from course_utils.arithmetic import Conv, Dense, GlobalPool, Pool
 from course_utils.explorers import networks, receptive_field
-from course_utils.explorers.receptive_field import LEFT, LINE, MAP, RIGHT, TOP, Scene, pixels_read
+from course_utils.explorers._receptive_field import LEFT, LINE, MAP, RIGHT, TOP, Scene, pixels_read
 
 ROOT = Path(__file__).parents[1]
 
 
 def numbers_of(network):
-    return {layer.row.name: number for number, layer in enumerate(network.layers)}
+    return {layer.name: number for number, layer in enumerate(network.rows)}
 
 
 def choose(explorer, name):
@@ -123,15 +123,15 @@ def test_the_pixels_are_those_that_change_a_unit(name):
     images = np.eye(height * width, dtype="float32").reshape(-1, height, width, 1)
     images = np.repeat(images, channels, axis=-1)
     read, tried = networks.read(network), 0
-    for number, layer in enumerate(read.layers):
-        outputs = network.get_layer(layer.row.name).output
+    for number, layer in enumerate(read.rows):
+        outputs = network.get_layer(layer.name).output
         answers = np.asarray(keras.Model(network.inputs[0], outputs)(images)).any(axis=-1)
-        answers = answers.reshape(height, width, *layer.row.output_shape[:2])
-        for unit in np.ndindex(*layer.row.output_shape[:2]):
+        answers = answers.reshape(height, width, *layer.output_shape[:2])
+        for unit in np.ndindex(*layer.output_shape[:2]):
             seen = answers[:, :, unit[0], unit[1]]
             expected = [np.flatnonzero(seen.any(axis=axis)).tolist() for axis in (1, 0)]
             found = [axis.tolist() for axis in pixels_read(read, number, unit)]
-            assert found == expected, (layer.row.name, unit)
+            assert found == expected, (layer.name, unit)
             tried += 1
     assert tried > 80
 
@@ -141,9 +141,9 @@ def test_the_pixels_are_those_with_a_gradient(name):
     network = with_ones(keras.models.clone_model(RESIDUAL[name](), clone_function=averaging))
     read, tried = networks.read(network), 0
     image = tf.Variable(np.ones((1, *read.input_shape), "float32"))
-    chosen = [n for n, layer in enumerate(read.layers) if layer.changes and n > 8]
+    chosen = [n for n, layer in enumerate(read.rows) if layer.changes and n > 8]
     for number in chosen[:: 1 + len(chosen) // 4]:
-        row = read.layers[number].row
+        row = read.rows[number]
         part = keras.Model(network.inputs[0], network.get_layer(row.name).output)
         rows, columns = row.output_shape[:2]
         for unit in ((0, 0), (rows // 2, columns // 3), (rows - 1, 0)):
@@ -164,8 +164,8 @@ BUILT = {**LINEAR, **RESIDUAL}
 def test_the_frame_goes_round_the_pixels(name):
     """Where no pixel is lost, a unit depends on all of its region that is in the image."""
     read = networks.read(BUILT[name])
-    last = max(number for number, layer in enumerate(read.layers) if layer.changes)
-    rows, columns = read.layers[last].row.output_shape[:2]
+    last = max(number for number, layer in enumerate(read.rows) if layer.changes)
+    rows, columns = read.rows[last].output_shape[:2]
     for unit in ((0, 0), (rows // 2, columns // 2), (rows - 1, columns - 1)):
         seen = Scene(read, last, *unit)
         for (first, end), size, pixels in zip(seen.regions, seen.size, seen.pixels, strict=True):
@@ -184,14 +184,14 @@ def test_the_frame_goes_round_the_pixels(name):
 )
 def test_sizes_are_those_of_anatomy(build):
     read, rows = networks.read(build), anatomy(build).rows
-    assert [layer.row for layer in read.layers] == rows
+    assert read.rows == rows
     known = 0
     for number, row in enumerate(rows):
         if isinstance(row.receptive_field, tuple):
-            assert tuple(axis.size for axis in read.seen[number]) == row.receptive_field, row.name
+            assert tuple(axis.size for axis in read.fields[number]) == row.receptive_field, row.name
             known += 1
         else:
-            assert read.seen[number] is None
+            assert read.fields[number] is None
     assert known > 2
 
 
@@ -200,20 +200,20 @@ def test_a_stack_is_read_as_arithmetic_reads_it():
     shape = (40, 32, 4)
     readings = arithmetic.read_stack(shape, stack)
     read = networks.read_stack("mine", shape, [*stack, GlobalPool(), Dense(7)])
-    assert [layer.row.name for layer in read.layers] == [
+    assert [layer.name for layer in read.rows] == [
         *("conv1", "pool1", "conv2", "globalpool1", "dense1")
     ]
     for number, reading in enumerate(readings):
-        row = read.layers[number].row
+        row = read.rows[number]
         assert row.output_shape == reading.output_shape
         assert row.parameters == reading.parameters
         assert row.multiply_adds == reading.multiply_adds
         assert row.activation_bytes == 4 * np.prod(reading.output_shape)
-        assert tuple(axis.size for axis in read.seen[number]) == reading.receptive_field
-    assert read.seen[3] is None and read.seen[4] is None
+        assert tuple(axis.size for axis in read.fields[number]) == reading.receptive_field
+    assert read.fields[3] is None and read.fields[4] is None
     # and where the units look, against the windows themselves
     first = arithmetic.windows(40, 3, 2, "same")
-    assert [read.seen[0][0].by(unit) for unit in range(20)] == [(w[0], w[-1]) for w in first]
+    assert [read.fields[0][0].region(unit) for unit in range(20)] == [(w[0], w[-1]) for w in first]
 
 
 # ---------------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 """Training, watched, without a browser: what is kept, what goes on, what is refused."""
 
+import gc
 import io
 import re
 import subprocess
 import sys
 import time
+import weakref
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from PIL import Image
 
 from course_utils import data
 from course_utils.explorers import training
-from course_utils.explorers.training import Record, draw, smoothed
+from course_utils.explorers._training import Record, draw_record, smoothed
 
 ROOT = Path(__file__).parents[1]
 LONG = 600  # seconds that nothing here should take
@@ -269,12 +271,43 @@ def test_the_picture_bears_any_numbers():
     for losses in ((), (np.nan, 1), (np.inf, 2), (1e9, 2.0), tuple(np.linspace(3, 0, 5000))):
         errors = tuple(50.0 for _ in losses)
         lost = np.full_like(kernels, losses[0] if losses else np.nan)
-        drawing = draw(Record(losses, errors, ((1, 0.0),), kernels, lost, "words", 10))
+        drawing = draw_record(Record(losses, errors, ((1, 0.0),), kernels, lost, "words", 10))
         assert drawing.alt and ElementTree.fromstring(drawing.svg()).get("role") == "img"
         places = re.findall(r'points="([^"]*)"', drawing.svg())
         assert places and not any("nan" in each or "inf" in each for each in places)
         assert len(drawing.svg()) < 60_000
         assert Image.open(io.BytesIO(drawing.png())).width == 1520
+
+
+def test_ten_trainings_leave_nothing_behind():
+    made_once = training()  # the images of MNIST are read once, and kept
+    explorers, batches_of = [], set()
+    for _ in range(10):
+        explorer = training()
+        batches_of.add(id(explorer._batches))
+        explorers.append(weakref.ref(explorer))
+        explorers.append(weakref.ref(explorer.view))
+        del explorer
+    gc.collect()
+    assert [reference for reference in explorers if reference() is not None] == []
+    assert batches_of == {id(made_once._batches)}
+
+
+def test_a_training_that_nobody_names_ends_by_itself():
+    explorer = made(start=True)
+    explorer, thread = weakref.ref(explorer), explorer._thread
+    thread.join(LONG)
+    gc.collect()
+    assert explorer() is None
+
+
+def test_closing_stops_the_training():
+    explorer = made()
+    explorer.controls["epochs"].value = 20
+    explorer.train()
+    until(lambda: len(explorer._losses) > 3)
+    explorer.close()
+    assert explorer.wait(LONG) and len(explorer._losses) < 160
 
 
 def test_python_ends_while_it_trains():

@@ -216,7 +216,7 @@ def test_inside(live):
     def after(layer, image=horse):
         return keras.Model(network.input, network.get_layer(layer).output)(image)[0].numpy()
 
-    def written(number):
+    def compact(number):
         return f"{number:.2f}".replace("-", "−")
 
     assert "answers 'horse'" in live.alt()
@@ -225,7 +225,7 @@ def test_inside(live):
     with live.changes():
         live.point(410 + 330 * 9.5 / 32, 336 + 330 * 19.5 / 32)  # the large map
     value = after("relu1_2")[19, 9, 2]
-    assert f"Map 2 of relu1_2 gives {written(value) if value else 0} at row 19" in live.alt()
+    assert f"Map 2 of relu1_2 gives {compact(value) if value else 0} at row 19" in live.alt()
     with live.changes():
         live.point(20 + 330 * 3.5 / 6, 336 + 330 * 1.5 / 6)  # a tile of the mosaic
     assert "Map 9 of relu1_2" in live.alt()
@@ -288,7 +288,7 @@ def test_inside(live):
     covered = horse.copy()
     covered[0, top : top + size, left : left + size] = 0
     whole, rest = after("logits")[7], after("logits", covered)[7]
-    assert found[5] == f"{written(whole)} → {written(rest)}"
+    assert found[5] == f"{compact(whole)} → {compact(rest)}"
     assert found[3] == ("falls" if rest < whole else "rises")
 
 
@@ -352,7 +352,7 @@ def test_receptive_field(live):
 
 
 def test_gradient_flow(live):
-    from course_utils.explorers.gradient_flow import Setting, photographs, weights
+    from course_utils.explorers._gradient_flow import Setting, photographs, weights
 
     def share(*setting):
         """The first layer's gradient over the last one's, back through the stack by hand."""

@@ -306,8 +306,8 @@ def bench_explorer(presses=30):
 
     for name in explorers.__all__:
         explorer = getattr(explorers, name)()
-        explorer._render(**explorer.state).svg()
-        draw = (lambda shown: lambda: shown._render(**shown.state).svg())(explorer)
+        explorer.draw(**explorer.state).svg()
+        draw = (lambda shown: lambda: shown.draw(**shown.state).svg())(explorer)
         (times,) = times_of(draw, rounds=5)
         yield Row(f"explorer.{name}.render_ms", 1000 * statistics.median(times), "at most 10")
     chromium = lab.find_chromium()

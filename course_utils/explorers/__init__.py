@@ -12,18 +12,20 @@
 | `receptive_field` | which pixels a unit sees, and how its region grows layer by layer |
 | `training` | loss, error and filters while a network trains, stoppable at any step |
 
-Each works on a picture or a network of your own. Where nothing runs, the last picture stays.
+Each returns an `Explorer`, which the last line of a cell shows; it works on a picture or a
+network of your own. Where nothing runs, the last picture stays.
 """
 
-from .architecture import architecture
-from .augmentation import augmentation
-from .channels import channels
-from .convolution import convolution
-from .gradient_flow import gradient_flow
-from .inside import inside
-from .pooling import pooling
-from .receptive_field import receptive_field
-from .training import training
+from ._architecture import Architecture
+from ._augmentation import Augmentation
+from ._channels import Channels
+from ._convolution import Convolution
+from ._gradient_flow import GradientFlow
+from ._inside import Inside
+from ._pooling import Pooling
+from ._receptive_field import ReceptiveField
+from ._training import Watched
+from .frame import message_in_place
 
 __all__ = [
     "architecture",
@@ -36,3 +38,13 @@ __all__ = [
     "receptive_field",
     "training",
 ]
+
+architecture = message_in_place(Architecture)
+augmentation = message_in_place(Augmentation)
+channels = message_in_place(Channels)
+convolution = message_in_place(Convolution)
+gradient_flow = message_in_place(GradientFlow)
+inside = message_in_place(Inside)
+pooling = message_in_place(Pooling)
+receptive_field = message_in_place(ReceptiveField)
+training = message_in_place(Watched)

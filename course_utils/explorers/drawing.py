@@ -2,7 +2,8 @@
 
 An explorer draws into a `Drawing` with `rect`, `line`, `circle`, `text`, `image` and `hatch`. The
 live page gets it as SVG, which is a string and therefore fast. Where nothing runs it is shown as
-PNG: a notebook that nobody has run yet may not show SVG, and paper cannot.
+PNG: a notebook that nobody has run yet may not show SVG, and paper cannot. What is laid out in
+rows and columns has a `Grid`; `on` says there and then what a click on it does.
 
 Positions and sizes are in pixels of the picture, from the upper left corner: x to the right, y
 down.
@@ -10,10 +11,13 @@ down.
 
 import base64
 import io
+import math
 import re
 from functools import cache
 from html import escape
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
@@ -22,6 +26,43 @@ from ..plots import PALETTE
 
 FONTS = "'DejaVu Sans', Verdana, sans-serif"
 SHARPER = 2  # the PNG has this many pixels for each unit, in both directions
+
+
+class Grid(NamedTuple):
+    """Rows and columns of equal cells somewhere in the picture; `grid[:4]` is its rectangle."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    rows: int
+    columns: int
+
+    @classmethod
+    def fit(cls, left, top, side, shape):
+        """The grid of an image of `shape` whose longer side is `side`."""
+        rows, columns = shape[:2]
+        cell = side / max(rows, columns)
+        return cls(left, top, cell * columns, cell * rows, rows, columns)
+
+    @property
+    def cell(self):
+        """The width and the height of a cell."""
+        return self.width / self.columns, self.height / self.rows
+
+    def at(self, x, y):
+        """The `(row, column)` at a place of the picture, None outside."""
+        row = math.floor((y - self.top) / self.height * self.rows)
+        column = math.floor((x - self.left) / self.width * self.columns)
+        return (row, column) if 0 <= row < self.rows and 0 <= column < self.columns else None
+
+    def corner(self, row, column):
+        """Where a cell begins, `(x, y)`."""
+        return self.left + column * self.cell[0], self.top + row * self.cell[1]
+
+    def part(self, row, column, rows=1, columns=1):
+        """The rectangle of some cells: left, top, width, height."""
+        return *self.corner(row, column), columns * self.cell[0], rows * self.cell[1]
 
 
 class Drawing:
@@ -35,7 +76,20 @@ class Drawing:
 
     def __init__(self, width, height, alt="", note=""):
         self.width, self.height, self.alt, self.note = width, height, alt, note
-        self._shapes = []
+        self._shapes, self._answers = [], []
+
+    def on(self, grid, answer):
+        """What a click does: `answer(row, column)` gives new values of controls, by name."""
+        self._answers.append((grid, answer))
+
+    def answer(self, x, y):
+        """What a click at a place of the picture does, `{control: value}`."""
+        for grid, answer in self._answers:
+            place = grid.at(x, y)
+            values = place and answer(*place)
+            if values:
+                return values
+        return {}
 
     def rect(self, x, y, width, height, fill="none", stroke="none", line=1, dash=None, name=""):
         """A rectangle. `dash` is `(drawn, left out)`; `name` is its tooltip."""
@@ -52,7 +106,7 @@ class Drawing:
 
     def text(self, x, y, words, size=12, anchor="start", bold=False, colour="black"):
         """A line of text; `y` is where the letters stand. `anchor` is start, middle or end."""
-        self._shapes.append(("text", x, y, str(words), size, anchor, bold, colour))
+        self._shapes.append(("text", x, y, plain(words), size, anchor, bold, colour))
 
     def image(self, x, y, width, height, pixels, smooth=False):
         """An image, uint8 `(rows, columns)` or `(rows, columns, 3)`; its pixels stay squares.
@@ -60,6 +114,72 @@ class Drawing:
         With `smooth` they are blended, as a photograph's should be.
         """
         self._shapes.append(("image", x, y, width, height, np.asarray(pixels, np.uint8), smooth))
+
+    def handlers(self, script):
+        """The attributes of HTML that run a script where somebody points, if that does anything."""
+        if not self._answers:
+            return ""
+        moved = f"if (event.buttons) {{ {script} }}"
+        return f' style="cursor:crosshair" onpointerdown="{script}" onpointermove="{moved}"'
+
+    def pixels(self, grid, pixels, role, line=2, smooth=False):
+        """An image on a grid, with a frame in the colour of its role."""
+        self.image(*grid[:4], pixels, smooth)
+        self.rect(*grid[:4], "none", PALETTE[role], line)
+
+    def numbers(self, grid, numbers, limits, role, largest=14, known=None):
+        """Numbers as an image in a frame, written out where there is room.
+
+        `limits` are black and white; only so many as are `known` are shown, row by row.
+        """
+        shades = as_bytes(numbers, limits)
+        known = numbers.size if known is None else known
+        shades.ravel()[known:] = 255
+        self.image(*grid[:4], shades)
+        if grid.cell[0] >= 22:
+            self.values(grid, numbers, shades, largest, known)
+        self.rect(*grid[:4], "none", PALETTE[role], 2)
+
+    def values(self, grid, numbers, shades, largest=14, known=None, words=None):
+        """Numbers written over an image, black on bright pixels and white on dark ones."""
+        cell, bright = min(grid.cell), shades if shades.ndim == 2 else shades.mean(axis=-1)
+        for index, number in enumerate(numbers.ravel()[:known]):
+            row, column = divmod(index, grid.columns)
+            text = (words or compact)(number)
+            size = round(min(largest, cell / 3, 1.5 * cell / len(text)))
+            x, y = grid.corner(row + 0.5, column + 0.5)
+            colour = "white" if bright[row, column] < 118 else "black"
+            self.text(x, y + size / 3, text, size, "middle", colour=colour)
+
+    def table(self, grid, numbers, role, shades=None):
+        """Numbers in cells with thin lines, on their own greys if there are `shades`."""
+        width, height = grid.cell
+        if shades is not None:
+            self.image(*grid[:4], shades)
+        for (row, column), number in np.ndenumerate(numbers):
+            left, top, *_ = grid.part(row, column)
+            self.rect(left, top, width, height, "none", "#bbbbbb", 0.7)
+            words = compact(number)
+            size = min(11, int(1.5 * width / len(words)))
+            dark = shades is not None and shades[row, column] < 118
+            place = left + width / 2, top + height / 2 + 4
+            self.text(*place, words, size, "middle", colour="white" if dark else "black")
+        self.rect(*grid[:4], "none", PALETTE[role], 2.5)
+
+    def legend(self, x, y, entries, step=None, size=11):
+        """Symbols and what they mean, below each other `step` apart, or beside each other.
+
+        A symbol is `(fill, stroke, line, dash)` of a rectangle, or a function that draws it into
+        14×12 pixels, `symbol(x, y)`. Gives back where the next one would stand.
+        """
+        for symbol, words in entries:
+            if callable(symbol):
+                symbol(x, y - 10)
+            else:
+                self.rect(x, y - 10, 14, 11, *symbol)
+            self.text(x + 20, y, words, size)
+            x, y = (x, y + step) if step else (x + 38 + 0.58 * size * len(words), y)
+        return x, y
 
     def frame(self, x, y, width, height, colour, line=2.5):
         """A frame between two black lines: seen on any ground."""
@@ -75,11 +195,19 @@ class Drawing:
             strokes.append((start, end))
         self._shapes.append(("strokes", strokes, stroke, line))
 
+    def unread(self, grid, rows, columns):
+        """Hatches the rows and columns of an input that no window reads."""
+        for row in rows:
+            self.hatch(*grid.part(row, 0, 1, grid.columns), PALETTE["lost"])
+        for column in columns:
+            self.hatch(*grid.part(0, column, grid.rows, 1), PALETTE["lost"])
+
     def svg(self):
         """The picture as a string of SVG that carries its alt text."""
         body = "".join(_SVG[shape[0]](*shape[1:]) for shape in self._shapes)
+        alt = escape(plain(self.alt))
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(self.alt)}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{alt}" '
             f'viewBox="0 0 {self.width:g} {self.height:g}" '
             f'style="width:100%;max-width:{self.width:g}px;height:auto;display:block" '
             f'font-family="{FONTS}"><rect width="100%" height="100%" fill="white"/>{body}</svg>'
@@ -98,9 +226,9 @@ class Drawing:
 
     def _few_colours(self, canvas):
         """The same picture in 256 colours; those of the shapes stay what they are."""
-        found = {each for shape in self._shapes for each in shape if isinstance(each, str)}
-        found |= {"#000000", "#ffffff"}
-        named = sorted(each for each in found if re.fullmatch("#[0-9a-fA-F]{6}", each))[:64]
+        words = {"#000000", "#ffffff"}
+        words |= {word for shape in self._shapes for word in shape if isinstance(word, str)}
+        named = sorted(word for word in words if re.fullmatch("#[0-9a-fA-F]{6}", word))[:64]
         free = 256 - len(named)
         few = canvas.quantize(free, dither=Image.Dither.NONE)
         if canvas.getcolors(free) is not None:
@@ -116,7 +244,22 @@ class Drawing:
         return few
 
 
-def written(number):
+def as_bytes(numbers, limits=None):
+    """Numbers as grey values or colours from 0 to 255; `limits` are the darkest and brightest."""
+    numbers = np.asarray(numbers)
+    if numbers.dtype == np.uint8 and limits is None:
+        return numbers
+    low, high = (numbers.min(), numbers.max()) if limits is None else limits
+    span = (high - low) or 1.0
+    return np.clip(255 * (numbers.astype(float) - low) / span, 0, 255).astype(np.uint8)
+
+
+def plain(words):
+    """Words in one line: what is no letter, a line's end say, becomes a space."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]", " ", str(words))
+
+
+def compact(number):
     """A number in few characters, with a real minus sign."""
     number = float(number)
     if abs(number) >= 1e5:
@@ -136,7 +279,7 @@ def written(number):
 def _svg_path(points, fill, stroke, line, dash, name):
     places = " ".join(f"{x:.2f},{y:.2f}" for x, y in points)
     dashes = f' stroke-dasharray="{dash[0]} {dash[1]}"' if dash else ""
-    title = f"<title>{escape(name)}</title>" if name else ""
+    title = f"<title>{escape(plain(name))}</title>" if name else ""
     return (
         f'<polyline points="{places}" fill="{fill}" stroke="{stroke}" stroke-width="{line}"'
         f"{dashes}>{title}</polyline>"
@@ -222,18 +365,42 @@ def _png_circle(canvas, pen, x, y, radius, fill, stroke, line):
 
 
 def _png_text(canvas, pen, x, y, words, size, anchor, bold, colour):
-    anchor = {"start": "ls", "middle": "ms", "end": "rs"}[anchor]
-    pen.text(*_scaled([(x, y)]), words, fill=colour, font=_font(size, bold), anchor=anchor)
+    words = "".join(letter if _font_with(letter, bold) else "□" for letter in words)
+    runs = groupby(words, lambda letter: _font_with(letter, bold))
+    runs = [(_font(path, size), "".join(letters)) for path, letters in runs]
+    (left, level), width = *_scaled([(x, y)]), sum(font.getlength(part) for font, part in runs)
+    left -= {"start": 0, "middle": 0.5, "end": 1}[anchor] * width
+    for font, part in runs:
+        pen.text((left, level), part, fill=colour, font=font, anchor="ls")
+        left += font.getlength(part)
 
 
 @cache
-def _font(size, bold):
-    """The font that matplotlib brings along, so that every machine draws the same."""
-    import matplotlib
+def _font(path, size):
+    return ImageFont.truetype(path, size * SHARPER)
 
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(folder / name), size * SHARPER)
+
+@cache
+def _font_with(letter, bold):
+    """The file of a font that has a letter, None if there is none here.
+
+    It is the one that matplotlib brings along, so that every machine draws the same; letters that
+    it lacks, Chinese ones say, come from whatever else is installed, and at last from the font
+    that says which script is missing.
+    """
+    import matplotlib
+    from matplotlib import font_manager, ft2font
+
+    own = f"fonts/ttf/DejaVuSans{'-Bold' if bold else ''}.ttf"
+    others = {font.fname for font in font_manager.fontManager.ttflist if font.weight == 400}
+    others = sorted(others, key=lambda file: ("LastResort" in file, file))
+    files = [str(Path(matplotlib.get_data_path(), own)), *others[:200], *others[-1:]]
+    for file in files:
+        try:
+            if ft2font.FT2Font(file).get_char_index(ord(letter)) and _font(file, 10):
+                return file
+        except (OSError, RuntimeError):  # damaged, or of pictures in one size
+            continue
 
 
 def _png_image(canvas, pen, x, y, width, height, pixels, smooth):

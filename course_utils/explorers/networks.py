@@ -1,18 +1,18 @@
-"""Networks as the explorers read them: each layer's numbers, its window, and where it reads.
+"""Networks as the explorers read them: the rows of `anatomy`, and what their units see.
 
 The networks of the course are read when they are first asked for, once, and never with weights.
 Importing this module imports neither TensorFlow nor Keras.
 """
 
 import math
+from collections import Counter
 from functools import cache, cached_property
 from typing import NamedTuple
 
-from ..anatomy import BYTES, Row, anatomy
-from ..arithmetic import Conv, Field, Pool, grow, padding_amounts, padding_by_axis, pair
+from ..anatomy import BYTES, SIZES, Row, anatomy, role_of, windows_of
+from ..arithmetic import Conv, Field, Pool, grow
 from ..arithmetic import read_stack as read_layers
-
-IMAGE = -1  # the number of the image, where the layers are counted from 0
+from ..graph import IMAGE
 
 # A name for each network of the course, and how it is built.
 BUILDERS = {
@@ -35,42 +35,7 @@ BUILDERS = {
 }
 
 
-class Window(NamedTuple):
-    """What a layer reads along one axis; `first` is where its first window begins."""
-
-    kernel: int = 1
-    stride: int = 1
-    dilation: int = 1
-    first: int = 0
-
-    @property
-    def changes(self):
-        """Whether a unit sees more through it, or lies farther from the next one."""
-        return self.kernel > 1 or self.stride > 1
-
-    def middle(self, unit):
-        """The place in the middle of what a unit reads, the first of two if there are two."""
-        return self.first + self.stride * unit + self.dilation * ((self.kernel - 1) // 2)
-
-
-class Layer(NamedTuple):
-    """One layer.
-
-    `inputs` are the numbers of the layers whose output it reads, `windows` are vertical and
-    horizontal. They are None where the layer reads everything, or nobody knows what.
-    """
-
-    row: Row
-    inputs: tuple
-    windows: tuple | None
-
-    @property
-    def changes(self):
-        """Whether its units see more than those before, or lie farther apart."""
-        return self.windows is not None and any(window.changes for window in self.windows)
-
-
-class Seen(NamedTuple):
+class Fields(NamedTuple):
     """What the units of a map see along one axis: unit u sees `size` pixels from `start + u·jump`.
 
     Positions below 0 are in the padding.
@@ -80,7 +45,7 @@ class Seen(NamedTuple):
     size: int = 1
     jump: int = 1
 
-    def by(self, unit):
+    def region(self, unit):
         """The first and the last pixel that a unit sees."""
         first = self.start + unit * self.jump
         return first, first + self.size - 1
@@ -89,6 +54,12 @@ class Seen(NamedTuple):
         """The unit in the middle of whose region a place lies."""
         return round((place - self.start - (self.size - 1) / 2) / self.jump)
 
+    def after(self, window):
+        """What the units of the next layer see, which look through this window."""
+        field = Field(self.size, self.jump)
+        field = grow(field, window.kernel, window.stride, window.dilation)
+        return Fields(self.start + window.first * self.jump, *field)
+
 
 class Network:
     """A network that has been read.
@@ -96,56 +67,59 @@ class Network:
     Attributes:
         name: to be shown.
         input_shape: of one image.
-        layers: a list of `Layer`, in the order in which data flows.
+        rows: the rows of its anatomy, in the order in which data flows.
+        note: what must be known of it, or nothing.
     """
 
-    def __init__(self, name, input_shape, layers):
-        self.name, self.input_shape, self.layers = name, tuple(input_shape), layers
+    def __init__(self, name, input_shape, rows, note=""):
+        self.name, self.input_shape, self.rows, self.note = name, tuple(input_shape), rows, note
 
     @cached_property
-    def seen(self):
-        """For each layer what its units see, down and across; None where they see everything.
+    def fields(self):
+        """For each layer its `Fields` down and across; None where a unit sees everything.
 
         Where branches meet, it is what the widest one sees.
         """
-        known = {IMAGE: (Seen(), Seen())}
-        for number, layer in enumerate(self.layers):
+        known = {IMAGE: (Fields(), Fields())}
+        for number, row in enumerate(self.rows):
             before = known[self.widest_input(number, known)]
-            if before is None or layer.windows is None:
+            if before is None or row.windows is None or not isinstance(row.receptive_field, tuple):
                 known[number] = None
                 continue
-            known[number] = tuple(map(_seen_after, before, layer.windows))
+            known[number] = tuple(map(Fields.after, before, row.windows))
         return known
 
     def widest_input(self, number, known=None):
         """The input of a layer whose units see most."""
-        known = self.seen if known is None else known
+        known = self.fields if known is None else known
 
         def width(source):
-            return (
-                float("inf") if known[source] is None else sum(axis.size for axis in known[source])
-            )
+            axes = known[source]
+            return float("inf") if axes is None else sum(axis.size for axis in axes)
 
-        return max(self.layers[number].inputs, key=width)
+        return max(self.rows[number].inputs, key=width)
 
     def way_to(self, number):
         """The layers on the widest way from the image that change what a unit sees."""
         way = []
         while number != IMAGE:
-            if self.layers[number].changes:
+            if self.rows[number].changes:
                 way.append(number)
             number = self.widest_input(number)
         return way[::-1]
 
-
-def _seen_after(before, window):
-    field = grow(Field(before.size, before.jump), window.kernel, window.stride, window.dilation)
-    return Seen(before.start + window.first * before.jump, *field)
-
-
-# ---------------------------------------------------------------------------------------------
-# Reading
-# ---------------------------------------------------------------------------------------------
+    def without_resizing(self):
+        """The same network, as it looks at the images that its `Resizing` gives."""
+        sized = [n for n, row in enumerate(self.rows) if row.kind in SIZES and row.windows]
+        if not sized:
+            return self
+        row, start = self.rows[sized[-1]], sized[-1] + 1
+        rows = [
+            row._replace(inputs=tuple(max(IMAGE, source - start) for source in row.inputs))
+            for row in self.rows[start:]
+        ]
+        note = f"Its pixels are those of the image that {row.name} gives."
+        return Network(self.name, row.output_shape, rows, note)
 
 
 def read(network, argument="network"):
@@ -172,17 +146,11 @@ def read(network, argument="network"):
     wanted = f"{argument}: a Keras model or a function without arguments that builds one is needed"
     if not callable(network):
         raise ValueError(f"{wanted}, not a {type(network).__name__}")
-    kept = [network]
-
-    def build():
-        kept[0] = network()
-        return kept[0]
-
     try:
-        table = anatomy(network if hasattr(network, "layers") else build)
+        table = anatomy(network)
     except (TypeError, ValueError) as problem:
         raise ValueError(f"{wanted} ({problem})") from None
-    return Network(table.name, kept[0].inputs[0].shape[1:], list(_layers_of(kept[0], table.rows)))
+    return Network(table.name, table.input_shape, table.rows)
 
 
 @cache
@@ -191,8 +159,8 @@ def named(name):
     from .. import models
 
     function, options = BUILDERS[name]
-    made = read(lambda: getattr(models, function)(**options))
-    return Network(name, made.input_shape, made.layers)
+    network = read(lambda: getattr(models, function)(**options))
+    return Network(name, network.input_shape, network.rows)
 
 
 def read_stack(name, input_shape, stack):
@@ -201,61 +169,28 @@ def read_stack(name, input_shape, stack):
     Raises:
         ValueError: something in the list is no layer, or does not fit the image.
     """
-    layers, shape, counts = [], tuple(input_shape), {}
+    rows, shape, counts = [], tuple(input_shape), Counter()
     for number, reading in enumerate(read_layers(input_shape, stack)):
-        kind = type(reading.layer).__name__
-        counts[kind] = counts.get(kind, 0) + 1
-        windows = None
+        kind, windows = type(reading.layer).__name__, None
+        counts[kind] += 1
         if isinstance(reading.layer, (Conv, Pool)):
             windows = windows_of(reading.layer, shape[:2])
-        field = None if windows is None else reading.receptive_field
-        row = Row(
-            f"{kind.lower()}{counts[kind]}",
-            kind,
-            reading.output_shape,
-            reading.parameters,
-            reading.multiply_adds,
-            BYTES * math.prod(reading.output_shape),
-            field,
-        )
-        layers.append(Layer(row, (number - 1,), windows))
         shape = reading.output_shape
-    return Network(name, input_shape, layers)
-
-
-def _layers_of(model, rows):
-    """The graph of a Keras model, beside the rows of its anatomy."""
-    numbers = {id(model.inputs[0]): IMAGE}
-    shapes = {IMAGE: tuple(model.inputs[0].shape[1:])}
-    kept = [layer for layer in model.layers if type(layer).__name__ != "InputLayer"]
-    for number, (layer, row) in enumerate(zip(kept, rows, strict=True)):
-        inputs = layer.input if isinstance(layer.input, (list, tuple)) else [layer.input]
-        sources = tuple(numbers[id(each)] for each in inputs)
-        numbers[id(layer.output)], shapes[number] = number, row.output_shape
-        shape, windows = shapes[sources[0]], None
-        if len(shape) == 3 and isinstance(row.receptive_field, tuple):
-            windows = windows_of(layer, shape[:2])
-        yield Layer(row, sources, windows)
-
-
-def windows_of(layer, extents):
-    """What a layer of Keras or `arithmetic` reads of a map with these extents, down and across."""
-    kind = type(layer).__name__
-    if kind in ("ZeroPadding2D", "Cropping2D"):
-        edges = layer.padding if kind == "ZeroPadding2D" else layer.cropping
-        sign = -1 if kind == "ZeroPadding2D" else 1
-        return tuple(Window(first=sign * before) for before, _ in edges)
-    taps = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
-    if taps is None:
-        return Window(), Window()
-    taps = pair(taps)
-    strides = getattr(layer, "strides", None)
-    strides = pair(strides if strides is not None else taps if hasattr(layer, "pool_size") else 1)
-    dilation = pair(getattr(layer, "dilation_rate", 1))
-    paddings = padding_by_axis(getattr(layer, "padding", "valid"))
-    ends = map(padding_amounts, extents, taps, strides, paddings, dilation)
-    firsts = [-before for before, _ in ends]
-    return tuple(map(Window, taps, strides, dilation, firsts))
+        rows.append(
+            Row(
+                name=f"{kind.lower()}{counts[kind]}",
+                kind=kind,
+                output_shape=shape,
+                parameters=reading.parameters,
+                multiply_adds=reading.multiply_adds,
+                activation_bytes=BYTES * math.prod(shape),
+                receptive_field=None if windows is None else reading.receptive_field,
+                role=role_of(kind),
+                inputs=(number - 1,),
+                windows=windows,
+            )
+        )
+    return Network(name, input_shape, rows)
 
 
 def shortened(name, longest):

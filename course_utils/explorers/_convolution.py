@@ -1,15 +1,16 @@
 """The convolution stepper: one window after the other, with every product written out."""
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from ..arithmetic import output_size, padding_amounts, span, unread, windows
+from ..arithmetic import output_size, padding_amounts, span, unread, whole_number, windows
 from ..convolution import conv2d
 from ..plots import PALETTE
-from . import shell
-from .drawing import Drawing, written
+from .controls import choice, number_box, play, slider, text_box
+from .drawing import Drawing, Grid, compact
+from .frame import Explorer
+from .images import as_image
 
 PRESETS = {
     "edges, across": "-1 0 1\n-2 0 2\n-1 0 1",
@@ -26,8 +27,7 @@ LEFT, RIGHT, TOP = 20, 400, 44  # where the input and the output begin
 BESIDE = 26  # pixels of the picture for one cell of the products
 
 
-@shell.message_in_place
-def convolution(image=None, kernel=None, stride=1, padding="valid", dilation=1):
+class Convolution(Explorer):
     """Steps through a convolution: the window, its products, their sum, the output filling up.
 
     Point at a pixel of the output, or of the input, to go there.
@@ -39,39 +39,76 @@ def convolution(image=None, kernel=None, stride=1, padding="valid", dilation=1):
         stride: pixels from one window to the next, 1 to 8.
         padding: 'valid', 'same' or a number of pixels for every side.
         dilation: pixels from one tap to the next, 1 to 4.
-
-    Returns:
-        An `Explorer`; the last line of a cell shows it.
     """
-    images, note = _offered(image)
-    text = PRESETS["edges, across"] if kernel is None else as_text(kernel)
-    by_hand = not isinstance(padding, str)
-    preset = next((name for name, numbers in PRESETS.items() if numbers == text), OWN)
-    position = shell.slider("output number", 0, 0, 0)
-    controls = {
-        "picture": shell.choice("image", list(images), next(iter(images))),
-        "preset": shell.choice("kernel", [*PRESETS, OWN], preset),
-        "kernel": shell.words("its numbers", text, rows=4, width="230px"),
-        "stride": shell.slider("stride", 1, 8, stride),
-        "padding": shell.choice(
-            "padding", ["valid", "same", "a number"], "a number" if by_hand else padding
-        ),
-        "pixels": shell.number("pixels", padding if by_hand else 2),
-        "dilation": shell.slider("dilation", 1, 4, dilation),
-        "position": position,
-        "play": shell.play(position),
-    }
-    shown = shell.Explorer(
-        partial(render, images, note), controls, partial(react, images), partial(point, images)
-    )
-    position.value = position.max // 2  # a picture with something to see
-    return shown
+
+    def __init__(self, image=None, kernel=None, stride=1, padding="valid", dilation=1):
+        self.images, self.note = _offered(image)
+        numbers = PRESETS["edges, across"] if kernel is None else as_text(kernel)
+        by_hand = not isinstance(padding, str)
+        ways, way = ["valid", "same", "a number"], "a number" if by_hand else padding
+        pixels = whole_number(padding, "padding", 0) if by_hand else 2
+        position = slider("output number", 0, 0, 0)
+        controls = {
+            "picture": choice("image", list(self.images), next(iter(self.images))),
+            "preset": choice("kernel", [*PRESETS, OWN], _preset(numbers)),
+            "kernel": text_box("its numbers", numbers, rows=4, width="230px"),
+            "stride": slider("stride", 1, 8, stride),
+            "padding": choice("padding", ways, way),
+            "pixels": number_box("pixels", pixels),
+            "dilation": slider("dilation", 1, 4, dilation),
+            "position": position,
+            "play": play(position),
+        }
+        super().__init__(controls)
+        position.value = position.max // 2  # a picture with something to see
+
+    def react(self, name):
+        """Keeps preset and numbers in line with each other, and the position with the output."""
+        preset, kernel = self.controls["preset"], self.controls["kernel"]
+        if name == "preset" and preset.value != OWN:
+            kernel.value = PRESETS[preset.value]
+        if name == "kernel":
+            preset.value = _preset(kernel.value)
+        self.controls["pixels"].disabled = self.controls["padding"].value != "a number"
+        scene = read_scene(self.images, **self.state)
+        self.controls["position"].max = scene.rows.outputs * scene.columns.outputs - 1
+
+    def draw(self, stride, padding, dilation, position, **state):
+        """The picture: the input with its window, the output so far, products, sum and formula."""
+        scene = read_scene(self.images, stride=stride, padding=padding, dilation=dilation, **state)
+        ends = [(axis.before, axis.after) for axis in (scene.rows, scene.columns)]
+        output = conv2d(
+            scene.image[None, ..., None],
+            scene.kernel[..., None, None],
+            strides=stride,
+            padding=ends,
+            dilation_rate=dilation,
+        )[0, ..., 0]
+        row, column = divmod(position, scene.columns.outputs)
+        down = np.array(scene.rows.windows[row]) + scene.rows.before
+        across = np.array(scene.columns.windows[column]) + scene.columns.before
+        window = np.pad(scene.image, ends)[np.ix_(down, across)]
+
+        below = TOP + scene.cell * max(scene.rows.padded, scene.rows.outputs) + 34
+        drawing = Drawing(760, below + BESIDE * len(window) + 96)
+        _draw_input(drawing, scene)
+        _draw_window(drawing, scene, down, across)
+        _draw_output(drawing, output, position, scene.cell)
+        _draw_products(drawing, window, scene.kernel, below)
+        total, formulas = _draw_sums(drawing, window * scene.kernel, scene, stride, dilation, below)
+        drawing.note = " ".join(filter(None, [self.note, *_notes(scene, stride, padding)]))
+        drawing.alt = (
+            f"A convolution of {scene.rows.size}×{scene.columns.size} pixels with a kernel of "
+            f"{scene.rows.taps}×{scene.columns.taps}. {formulas}. The window for row {row}, "
+            f"column {column} of the output gives {total}."
+        )
+        return drawing
 
 
 def _offered(image):
     """The images to choose from, by name, and what was done to the reader's own."""
     if image is not None:
-        image, note = shell.as_image(image)
+        image, note = as_image(image)
         image = image if image.ndim == 2 else np.round(image.mean(axis=2), 3)
         return {"yours": image}, note
     from .. import data
@@ -82,6 +119,11 @@ def _offered(image):
         "a digit": data.load("mnist", "test").images[7, ..., 0],
         "a photograph": photograph[96:352:4, 160:416:4],
     }, ""
+
+
+def _preset(numbers):
+    """What the choice of kernels calls these numbers."""
+    return next((name for name, text in PRESETS.items() if text == numbers), OWN)
 
 
 def as_text(kernel):
@@ -165,8 +207,27 @@ class Scene(NamedTuple):
         sizes = [max(axis.padded, axis.outputs) for axis in (self.rows, self.columns)]
         return SIDE / max(sizes)
 
+    @property
+    def padded(self):
+        """Where the input lies in the picture, with its padding."""
+        shape = self.rows.padded, self.columns.padded
+        return Grid.fit(LEFT, TOP, self.cell * max(shape), shape)
 
-def scene(images, picture, kernel, stride, padding, pixels, dilation, **_):
+    def position_near(self, row, column):
+        """The output whose window lies round a place of the padded input, `{"position": ...}`."""
+        row, column = (
+            nearest(axis.windows, place - axis.before)
+            for axis, place in ((self.rows, row), (self.columns, column))
+        )
+        return {"position": row * self.columns.outputs + column}
+
+
+def nearest(windows, place):
+    """The number of the window whose middle is nearest to a place."""
+    return min(range(len(windows)), key=lambda index: abs(np.mean(windows[index]) - place))
+
+
+def read_scene(images, picture, kernel, stride, padding, pixels, dilation, **_):
     """Reads the controls.
 
     Raises:
@@ -186,74 +247,12 @@ def scene(images, picture, kernel, stride, padding, pixels, dilation, **_):
     return Scene(image, numbers, *axes)
 
 
-def react(images, name, controls):
-    """Keeps the controls in line with each other: preset and numbers, position and output."""
-    preset, kernel = controls["preset"], controls["kernel"]
-    if name == "preset" and preset.value != OWN:
-        kernel.value = PRESETS[preset.value]
-    if name == "kernel":
-        preset.value = next((each for each in PRESETS if PRESETS[each] == kernel.value), OWN)
-    controls["pixels"].disabled = controls["padding"].value != "a number"
-    wanted = ("picture", "kernel", "stride", "padding", "pixels", "dilation")
-    seen = scene(images, **{each: controls[each].value for each in wanted})
-    last = seen.rows.outputs * seen.columns.outputs - 1
-    controls["position"].max = last  # ipywidgets moves the value along
-
-
-def point(images, x, y, **state):
-    """Where in the output somebody pointed, or which window lies round a pixel of the input."""
-    seen = scene(images, **state)
-    row, column = int((y - TOP) // seen.cell), int((x - RIGHT) // seen.cell)
-    if x < RIGHT - 10:
-        row -= seen.rows.before
-        column = int((x - LEFT) // seen.cell) - seen.columns.before
-        row, column = (
-            min(range(axis.outputs), key=lambda i: abs(np.mean(axis.windows[i]) - place))
-            for axis, place in ((seen.rows, row), (seen.columns, column))
-        )
-    if 0 <= row < seen.rows.outputs and 0 <= column < seen.columns.outputs:
-        return {"position": row * seen.columns.outputs + column}
-    return {}
-
-
-def render(images, note, stride, padding, dilation, position, **state):
-    """The picture: the input with its window, the output so far, products, sum and formula."""
-    seen = scene(images, stride=stride, padding=padding, dilation=dilation, **state)
-    ends = [(axis.before, axis.after) for axis in (seen.rows, seen.columns)]
-    output = conv2d(
-        seen.image[None, ..., None],
-        seen.kernel[..., None, None],
-        strides=stride,
-        padding=ends,
-        dilation_rate=dilation,
-    )[0, ..., 0]
-    row, column = divmod(position, seen.columns.outputs)
-    down = np.array(seen.rows.windows[row]) + seen.rows.before
-    across = np.array(seen.columns.windows[column]) + seen.columns.before
-    window = np.pad(seen.image, ends)[np.ix_(down, across)]
-
-    below = TOP + seen.cell * max(seen.rows.padded, seen.rows.outputs) + 34
-    drawing = Drawing(760, below + BESIDE * len(window) + 96)
-    _draw_input(drawing, seen)
-    _draw_window(drawing, down, across, seen.cell)
-    _draw_output(drawing, output, position, seen.cell)
-    _draw_products(drawing, window, seen.kernel, below)
-    total, formulas = _draw_sums(drawing, window * seen.kernel, seen, stride, dilation, below)
-    drawing.note = " ".join(filter(None, [note, *_notes(seen, stride, padding)]))
-    drawing.alt = (
-        f"A convolution of {seen.rows.size}×{seen.columns.size} pixels with a kernel of "
-        f"{seen.rows.taps}×{seen.columns.taps}. {formulas}. The window for row {row}, column "
-        f"{column} of the output gives {total}."
-    )
-    return drawing
-
-
-def _notes(seen, stride, padding):
+def _notes(scene, stride, padding):
     """What a reader may not have expected, a sentence each."""
-    of_rows, of_columns = (list(_notes_of(axis, stride, padding)) for axis in seen[2:])
+    of_rows, of_columns = (list(_notes_of(axis, stride, padding)) for axis in scene[2:])
     if of_rows == of_columns:
-        return [f"Height and width: {each}" for each in of_rows]
-    return [f"Height: {each}" for each in of_rows] + [f"Width: {each}" for each in of_columns]
+        return [f"Height and width: {note}" for note in of_rows]
+    return [f"Height: {note}" for note in of_rows] + [f"Width: {note}" for note in of_columns]
 
 
 def _notes_of(axis, stride, padding):
@@ -267,34 +266,33 @@ def _notes_of(axis, stride, padding):
         yield f"no window reads {len(axis.unread)} of the {axis.size} (hatched)."
 
 
-def _draw_input(drawing, seen):
-    rows, columns, cell = seen.rows, seen.columns, seen.cell
+def _draw_input(drawing, scene):
+    rows, columns, cell = scene.rows, scene.columns, scene.cell
     drawing.text(LEFT, TOP - 22, f"input {rows.size}×{columns.size}", 13, bold=True)
-    left, top = LEFT + cell * columns.before, TOP + cell * rows.before
-    width, height = cell * columns.size, cell * rows.size
+    whole = scene.padded
     if (rows.padded, columns.padded) != (rows.size, columns.size):
         words = "outside the frame, dotted: padding with zeros"
         drawing.text(LEFT, TOP - 7, words, 10, colour=PALETTE["neutral"])
-        outer = cell * columns.padded, cell * rows.padded
-        drawing.rect(LEFT, TOP, *outer, "#f0f0f0", PALETTE["neutral"], 1, (2, 3))
-    photograph = 0 <= seen.image.min() and 1 < seen.image.max() <= 255
-    limits = (0, 255) if photograph else (seen.image.min(), seen.image.max())
-    shell.draw_numbers(drawing, seen.image, limits, left, top, cell, "input", largest=12)
-    for index in rows.unread:
-        drawing.hatch(left, top + cell * index, width, cell, PALETTE["lost"])
-    for index in columns.unread:
-        drawing.hatch(left + cell * index, top, cell, height, PALETTE["lost"])
+        drawing.rect(*whole[:4], "#f0f0f0", PALETTE["neutral"], 1, (2, 3))
+    photograph = 0 <= scene.image.min() and 1 < scene.image.max() <= 255
+    limits = (0, 255) if photograph else (scene.image.min(), scene.image.max())
+    corner = whole.corner(rows.before, columns.before)
+    grid = Grid.fit(*corner, cell * max(scene.image.shape), scene.image.shape)
+    drawing.numbers(grid, scene.image, limits, "input", largest=12)
+    drawing.unread(grid, rows.unread, columns.unread)
+    drawing.on(whole, scene.position_near)
 
 
-def _draw_window(drawing, down, across, cell):
+def _draw_window(drawing, scene, down, across):
     """A frame round the window; if it has gaps, a dot on every pixel that it reads."""
-    sides = [cell * (places[-1] - places[0] + 1) for places in (across, down)]
-    drawing.frame(LEFT + cell * across[0], TOP + cell * down[0], *sides, PALETTE["kernel"])
-    if sides[0] > cell * len(across) or sides[1] > cell * len(down):
-        radius = max(1.5, min(4, cell / 6))
+    grid, taps = scene.padded, (len(down), len(across))
+    sides = [int(places[-1] - places[0] + 1) for places in (down, across)]
+    drawing.frame(*grid.part(down[0], across[0], *sides), PALETTE["kernel"])
+    if tuple(sides) != taps:
+        radius = max(1.5, min(4, scene.cell / 6))
         for row in down:
             for column in across:
-                place = LEFT + cell * (column + 0.5), TOP + cell * (row + 0.15)
+                place = grid.corner(row + 0.15, column + 0.5)
                 drawing.circle(*place, radius, PALETTE["kernel"], "black", 0.7)
 
 
@@ -302,14 +300,15 @@ def _draw_output(drawing, output, position, cell):
     rows, columns = output.shape
     drawing.text(RIGHT, TOP - 22, f"output {rows}×{columns}", 13, bold=True)
     limits, known = (output.min(), output.max()), position + 1
-    ends = "black {}, white {}, hatched: not yet".format(*map(written, limits))
+    ends = "black {}, white {}, hatched: not yet".format(*map(compact, limits))
     drawing.text(RIGHT, TOP - 7, ends, 10, colour=PALETTE["neutral"])
-    shell.draw_numbers(drawing, output, limits, RIGHT, TOP, cell, "output", 12, known)
+    grid = Grid.fit(RIGHT, TOP, cell * max(output.shape), output.shape)
+    drawing.numbers(grid, output, limits, "output", 12, known)
     row, column = divmod(position, columns)
-    left, top = RIGHT + cell * (column + 1), TOP + cell * row
-    drawing.hatch(left, top, cell * (columns - column - 1), cell, "#bbbbbb", 8)
-    drawing.hatch(RIGHT, top + cell, cell * columns, cell * (rows - row - 1), "#bbbbbb", 8)
-    drawing.frame(left - cell, top, cell, cell, PALETTE["kernel"])
+    drawing.hatch(*grid.part(row, column + 1, 1, columns - column - 1), "#bbbbbb", 8)
+    drawing.hatch(*grid.part(row + 1, 0, rows - row - 1, columns), "#bbbbbb", 8)
+    drawing.frame(*grid.part(row, column), PALETTE["kernel"])
+    drawing.on(grid, lambda row, column: {"position": row * columns + column})
 
 
 def _draw_products(drawing, window, kernel, top):
@@ -319,30 +318,24 @@ def _draw_products(drawing, window, kernel, top):
     width, left = min(46, 230 / window.shape[1]), LEFT
     for name, table, role in tables:
         drawing.text(left, top - 8, name, 12, bold=True)
-        for (row, column), number in np.ndenumerate(table):
-            corner = left + width * column, top + BESIDE * row
-            drawing.rect(*corner, width, BESIDE, "none", "#bbbbbb", 0.7)
-            words = written(number)
-            size = 11 if len(words) * 7 < width else 8
-            drawing.text(corner[0] + width / 2, corner[1] + 17, words, size, "middle")
-        rows, columns = table.shape
-        drawing.rect(left, top, width * columns, BESIDE * rows, "none", PALETTE[role], 2)
-        left += width * columns + 20
+        size = width * table.shape[1], BESIDE * table.shape[0]
+        drawing.table(Grid(left, top, *size, *table.shape), table, role)
+        left += size[0] + 20
 
 
-def _draw_sums(drawing, products, seen, stride, dilation, top):
+def _draw_sums(drawing, products, scene, stride, dilation, top):
     """The sum of the products and the two formulas; gives both back as words."""
     place = top + BESIDE * len(products) + 24
     by_row = products.size > 9
     terms = products.sum(axis=1) if by_row else products.ravel()
-    line = " + ".join(f"({written(term)})" if term < 0 else written(term) for term in terms)
-    total = written(products.sum())
+    line = " + ".join(f"({compact(term)})" if term < 0 else compact(term) for term in terms)
+    total = compact(products.sum())
     name = "sum, row by row" if by_row else "sum"
     drawing.text(LEFT, place, f"{name}:  {line}  =  {total}", 12, bold=True)
     general = "output = ⌊(size + padding before + after − reach) / stride⌋ + 1"
     drawing.text(LEFT, place + 20, general, 12, colour=PALETTE["neutral"])
     place, formulas = place + 20, []
-    for axis, label in ((seen.rows, "height"), (seen.columns, "width")):
+    for axis, label in ((scene.rows, "height"), (scene.columns, "width")):
         place += 20
         formula = (
             f"{label}: ⌊({axis.size} + {axis.before} + {axis.after} − {axis.reach}) / {stride}⌋"

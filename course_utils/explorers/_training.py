@@ -3,15 +3,18 @@
 import atexit
 import threading
 import time
-from functools import partial
+import weakref
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
 from .. import data
 from ..plots import PALETTE
-from . import shell
-from .drawing import Drawing
+from .chart import Chart, draw_curve, draw_marker
+from .controls import button, choice, slider
+from .drawing import Drawing, as_bytes
+from .frame import Explorer
 
 PAUSE = 0.25  # seconds between two drawings, so that training has the processor to itself
 SMOOTH = 0.9  # the share of a curve's last value in its next one
@@ -22,31 +25,6 @@ RATES = (0.0002, 0.002, 0.02, 0.2)
 WIDTH, HEIGHT = 760, 470
 TOP, TALL, WIDE = 104, 170, 290  # the plots
 LOSS, ERROR = 60, 450  # where they begin
-
-
-@shell.message_in_place
-def training(network=None, train=None, test=None, start=False):
-    """Trains a network while you watch: loss and error at every step, and the first filters.
-
-    *stop* ends it at the next step and keeps what was learned; *train* goes on from there, with
-    an optimizer that begins anew. Both answer at once, because the training runs beside the
-    notebook. In a notebook that runs from top to bottom, `wait` in the next cell.
-
-    Args:
-        network: a Keras model that gives logits; when None, a new `lenet5_modern`.
-        train: batches of (images, labels), as `data.pipeline(..., training=True)` gives them;
-            when None, the small MNIST.
-        test: batches to measure the error on after each epoch; when None, MNIST's if `train` is.
-        start: begin at once, as if *train* had been pressed.
-
-    Returns:
-        A `Watched`, which is an `Explorer`; the last line of a cell shows it.
-    """
-    network, train, test = _brought(network, train, test)
-    explorer = Watched(network, train, test)
-    if start:
-        explorer.train()
-    return explorer
 
 
 def _brought(network, train, test):
@@ -65,10 +43,7 @@ def _brought(network, train, test):
     if not isinstance(network, keras.Model):
         raise ValueError(f"network: a Keras model is needed, not {type(network).__name__}")
     if train is None:
-        sets = [data.load("mnist", split) for split in ("train", "test")]
-        scaled = [(data.scale(each.images), each.labels) for each in sets]
-        train = data.pipeline(*scaled[0], training=True)
-        test = data.pipeline(*scaled[1], batch_size=200) if test is None else test
+        train, test = _mnist()[0], _mnist()[1] if test is None else test
     wanted = _shape(lambda: network.input_shape[1:])
     if wanted is None:
         raise ValueError("network: it does not say what images it takes: begin it with keras.Input")
@@ -82,11 +57,19 @@ def _brought(network, train, test):
         if len(wanted) != len(given) or any(
             None not in sizes and sizes[0] != sizes[1] for sizes in zip(wanted, given, strict=True)
         ):
-            shapes = ["×".join(map(str, each)) for each in (wanted, given)]
+            shapes = ["×".join(map(str, shape)) for shape in (wanted, given)]
             raise ValueError(
                 f"{name}: the network takes images of {shapes[0]}, these are {shapes[1]}"
             )
     return network, train, test
+
+
+@cache
+def _mnist():
+    """The small MNIST as batches, to train on and to test on."""
+    images = [data.load("mnist", split) for split in ("train", "test")]
+    scaled = [(data.scale(some.images), some.labels) for some in images]
+    return data.pipeline(*scaled[0], training=True), data.pipeline(*scaled[1], batch_size=200)
 
 
 def _shape(ask):
@@ -114,15 +97,28 @@ class Record(NamedTuple):
     steps: int = 0
 
 
-class Watched(shell.Explorer):
-    """The explorer of a training, and the training itself.
+class Watched(Explorer):
+    """Trains a network while you watch: loss and error at every step, and the first filters.
+
+    *stop* ends it at the next step and keeps what was learned; *train* goes on from there, with
+    an optimizer that begins anew. Both answer at once, because the training runs beside the
+    notebook. In a notebook that runs from top to bottom, `wait` in the next cell.
+
+    Args:
+        network: a Keras model that gives logits; when None, a new `lenet5_modern`.
+        train: batches of (images, labels), as `data.pipeline(..., training=True)` gives them;
+            when None, the small MNIST.
+        test: batches to measure the error on after each epoch; when None, MNIST's if `train` is.
+        start: begin at once, as if *train* had been pressed.
 
     Attributes:
         network: the network, with the weights that it has learned so far.
         running: whether it trains.
     """
 
-    def __init__(self, network, train, test):
+    def __init__(self, network=None, train=None, test=None, start=False):
+        self._shared = train is None
+        network, train, test = _brought(network, train, test)
         self.network, self._batches, self._test = network, train, test
         self._first = network.get_weights()
         self._per_epoch = max(1, int(train.cardinality()))
@@ -131,14 +127,15 @@ class Watched(shell.Explorer):
         self._drawing_now = threading.RLock()
         self._forget()
         controls = {
-            "epochs": shell.slider("epochs", 1, 20, 3),
-            "rate": shell.choice("learning rate", [(f"{rate:g}", rate) for rate in RATES], 0.002),
-            "train": shell.button("train", self.train),
-            "stop": shell.button("stop", self.stop),
-            "start_over": shell.button("start over", self.start_over),
+            "epochs": slider("epochs", 1, 20, 3),
+            "rate": choice("learning rate", [(f"{rate:g}", rate) for rate in RATES], 0.002),
+            "train": button("train"),
+            "stop": button("stop"),
+            "start_over": button("start over"),
         }
-        super().__init__(self._render, controls)
-        atexit.register(self._end)  # Python shall not end in the middle of a step
+        super().__init__(controls)
+        if start:
+            self.train()
 
     @property
     def running(self):
@@ -151,6 +148,7 @@ class Watched(shell.Explorer):
             return
         self._stop.clear()
         self._failure, self._asked, self._active = "", False, True
+        _under_way.add(self)
         self._thread = threading.Thread(target=self._work, kwargs=self.state, daemon=True)
         self._thread.start()
         self.redraw()
@@ -180,13 +178,14 @@ class Watched(shell.Explorer):
             try:
                 self._thread.join(timeout)
             except KeyboardInterrupt:
-                self._end()
+                self.stop()
+                self._thread.join(60)
         return not self.running
 
-    def _end(self):
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(60)
+    def close(self):
+        """Ends the training and takes it off the page: its cell runs again."""
+        self.stop()
+        super().close()
 
     def _forget(self):
         self._losses, self._errors, self._tests = [], [], []
@@ -206,6 +205,8 @@ class Watched(shell.Explorer):
         """The training, in a thread of its own."""
         from .. import training as course_training
 
+        if self._shared:  # all share it, and begin with its first order
+            self._batches.epoch.assign(-(-len(self._losses) // self._per_epoch))
         self._planned = len(self._losses) + epochs * self._per_epoch
         self._words = f"Training: epoch 1 of {epochs}."
         watch = _callback(self, epochs)
@@ -237,11 +238,23 @@ class Watched(shell.Explorer):
                 self.problem = self._failure
                 self._say(self.problem, wrong=True)
 
-    def _render(self, epochs, rate):
+    def draw(self, epochs, rate):
+        """The picture of the training so far."""
         ahead = 0 if self.running else epochs * self._per_epoch
         steps = max(self._planned, len(self._losses) + ahead)
         series = map(tuple, (self._losses, self._errors, self._tests))
-        return draw(Record(*series, self._before, self._now, self._words, steps))
+        return draw_record(Record(*series, self._before, self._now, self._words, steps))
+
+
+_under_way = weakref.WeakSet()
+
+
+@atexit.register
+def _end_all():
+    """Python shall not end in the middle of a step."""
+    for watched in list(_under_way):
+        watched.stop()
+        watched.wait(60)
 
 
 def _callback(watched, epochs):
@@ -287,12 +300,7 @@ def _callback(watched, epochs):
     return Callback()
 
 
-# ---------------------------------------------------------------------------------------------
-# The picture
-# ---------------------------------------------------------------------------------------------
-
-
-def draw(record):
+def draw_record(record):
     """The picture of a `Record`."""
     drawing = Drawing(WIDTH, HEIGHT)
     drawing.text(20, 28, record.words, 14, bold=True)
@@ -301,11 +309,12 @@ def draw(record):
     early = early[np.isfinite(early) & (early < 1e6)]
     ceiling = max(1.0, float(np.ceil(early.max()))) if len(early) else 3.0
     steps = max(record.steps, len(losses), 1)
-    shares = [ceiling * quarter / 4 for quarter in range(5)]
-    heights = {f"{number:g}": number / ceiling for number in shares}
-    _draw_plot(drawing, LOSS, "loss", losses, (), lambda loss: loss / ceiling, heights, steps)
-    heights = {f"{error}": _decades(error) for error in (1, 3, 10, 30, 100)}
-    _draw_plot(drawing, ERROR, "error, per cent", errors, record.tests, _decades, heights, steps)
+    across, shares = (0, steps), [ceiling * quarter / 4 for quarter in range(5)]
+    chart = Chart(LOSS, TOP, WIDE, TALL, across, (0, ceiling))
+    _draw_plot(drawing, chart, "loss", losses, {f"{number:g}": number for number in shares})
+    chart = Chart(ERROR, TOP, WIDE, TALL, across, (1, 100), log=True)
+    ticks = {str(error): error for error in (1, 3, 10, 30, 100)}
+    _draw_plot(drawing, chart, "error, per cent", errors, ticks, record.tests)
     _draw_legend(drawing, bool(record.tests))
     _draw_filters(drawing, record)
     drawing.alt = f"Loss and error of a training against its steps. {record.words}"
@@ -326,53 +335,34 @@ def smoothed(numbers):
     return means
 
 
-def _decades(error):
-    """An error of 1 to 100 per cent as a share of a logarithmic axis."""
-    return np.log10(max(error, 1.0)) / 2
-
-
-def _draw_plot(drawing, left, label, curve, tests, height, ticks, steps):
-    """One plot: its axes, the curve, and a diamond for each test.
-
-    `height` makes a share of the axis of a number; `ticks` has such shares by their labels.
-    """
-    bottom = TOP + TALL
-    drawing.text(left - 40, TOP - 16, label, 12, bold=True)
-    if len(curve):
-        drawing.text(left + WIDE, TOP - 16, f"now {curve[-1]:.3g}", 12, "end", bold=True)
-    for words, share in ticks.items():
-        y = bottom - TALL * share
-        drawing.line([(left, y), (left + WIDE, y)], "#dddddd", 0.8)
-        drawing.text(left - 6, y + 4, words, 10, "end")
-    for share in (0, 0.5, 1):
-        drawing.text(left + WIDE * share, bottom + 16, f"{steps * share:.0f}", 10, "middle")
-    drawing.text(left + WIDE / 2, bottom + 32, "step", 10, "middle")
-    drawing.line([(left, TOP), (left, bottom), (left + WIDE, bottom)], "black", 1)
-
-    def place(step, number):
-        share = min(1.0, height(number)) if np.isfinite(number) else 1.0
-        return left + WIDE * step / steps, bottom - TALL * share
-
-    if len(curve) > 1:
-        every = -(-len(curve) // POINTS)
-        chosen = [*range(0, len(curve), every), len(curve) - 1]
-        drawing.line([place(step + 1, curve[step]) for step in chosen], PALETTE["input"], 2)
+def _draw_plot(drawing, chart, label, numbers, ticks, tests=()):
+    """One plot: its axes with `ticks`, the curve, and a diamond for each test."""
+    right, steps = chart.left + chart.width, chart.across[1]
+    drawing.text(chart.left - 40, TOP - 16, label, 12, bold=True)
+    if len(numbers):
+        drawing.text(right, TOP - 16, f"now {numbers[-1]:.3g}", 12, "end", bold=True)
+    chart.draw(drawing, {f"{steps * share:.0f}": steps * share for share in (0, 0.5, 1)}, ticks)
+    drawing.text((chart.left + right) / 2, TOP + TALL + 32, "step", 10, "middle")
+    every = -(-len(numbers) // POINTS) or 1
+    steps = [*range(0, len(numbers), every), len(numbers) - 1]
+    if len(numbers) > 1:
+        places = [(chart.x(step + 1), chart.y(numbers[step])) for step in steps]
+        draw_curve(drawing, places, PALETTE["input"])
     for step, error in tests:
-        _diamond(drawing, *place(step, error))
-
-
-def _diamond(drawing, x, y):
-    corners = [(x - 5, y), (x, y - 5), (x + 5, y), (x, y + 5), (x - 5, y)]
-    drawing.line(corners, "black", 1, fill=PALETTE["output"])
+        place = chart.x(step), chart.y(error)
+        draw_marker(drawing, "diamond", *place, PALETTE["output"])
 
 
 def _draw_legend(drawing, tested):
-    y = 48
-    drawing.line([(20, y), (46, y)], PALETTE["input"], 2)
-    drawing.text(52, y + 4, "training, a running mean over its steps", 10)
-    _diamond(drawing, 320, y)
+    def line(x, y):
+        drawing.line([(x - 12, y + 6), (x + 14, y + 6)], PALETTE["input"], 2)
+
+    def diamond(x, y):
+        draw_marker(drawing, "diamond", x + 8, y + 6, PALETTE["output"])
+
     words = "test, after each epoch" if tested else "test, after each epoch: none yet"
-    drawing.text(330, y + 4, words, 10)
+    drawing.legend(32, 52, [(line, "training, a running mean over its steps")], size=10)
+    drawing.legend(312, 52, [(diamond, words)], size=10)
 
 
 def _draw_filters(drawing, record):
@@ -382,7 +372,9 @@ def _draw_filters(drawing, record):
         drawing.text(20, top, "This network has no convolution whose filters could be shown.", 12)
         return
     count = min(FILTERS, record.before.shape[-1])
-    before, now = (np.nan_to_num(each, posinf=0, neginf=0) for each in (record.before, record.now))
+    before, now = (
+        np.nan_to_num(kernels, posinf=0, neginf=0) for kernels in (record.before, record.now)
+    )
     reach = max(np.abs(before).max(), np.abs(now).max(), 1e-9)
     drawing.text(20, top, f"the first {count} filters of the first convolution", 12, bold=True)
     ends = f"black −{reach:.2g}, grey 0, white {reach:.2g}"
@@ -394,5 +386,5 @@ def _draw_filters(drawing, record):
             kernel = kernels[..., number]
             kernel = kernel if kernel.shape[-1] == 3 else kernel.mean(axis=-1)
             x = 62 + 56 * number
-            drawing.image(x, y, 44, 44, shell.as_bytes(kernel, (-reach, reach)))
+            drawing.image(x, y, 44, 44, as_bytes(kernel, (-reach, reach)))
             drawing.rect(x, y, 44, 44, "none", PALETTE["kernel"], 1.5)

@@ -2,14 +2,16 @@
 
 import math
 from collections import Counter
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from ..anatomy import UNKNOWN
+from ..graph import IMAGE
 from ..plots import PALETTE
-from . import shell
-from .drawing import Drawing
-from .networks import BUILDERS, IMAGE, named, read, shortened
+from .controls import choice, slider
+from .drawing import Drawing, Grid
+from .frame import Explorer
+from .networks import BUILDERS, named, read, shortened
 
 OWN, OWN_BESIDE, NOTHING = "yours", "yours beside", "nothing"
 DETAILS = "stages", "blocks", "layers"
@@ -32,20 +34,10 @@ LOOKS = {
     "joining": ("+", "#ffffff", "joining"),
     "other": ("·", "#ffffff", "other"),
 }
-# The first word that occurs in the name of a layer's class decides.
-KINDS = (
-    *(("Shortcut", "other"), ("Padding", "other"), ("Conv", "convolution"), ("Pool", "pooling")),
-    *(("Subsampling", "pooling"), ("Dense", "dense"), ("RadialOutput", "dense")),
-    *(("Normalization", "normalisation"), ("Activation", "activation"), ("LU", "activation")),
-    *(("Softmax", "activation"), ("Add", "joining"), ("Concatenate", "joining")),
-    *(("Multiply", "joining"), ("Subtract", "joining"), ("Average", "joining")),
-    *(("Maximum", "joining"), ("Minimum", "joining")),
-)
 MAIN = ("convolution", "dense", "pooling", "other", "joining", "activation", "normalisation")
 
 
-@shell.message_in_place
-def architecture(network=None, beside=None):
+class Architecture(Explorer):
     """Draws a network from left to right, one or two of them, and where its cost sits.
 
     Point at a block or at a bar to read its shape, parameters, multiply-adds, memory and field.
@@ -55,44 +47,107 @@ def architecture(network=None, beside=None):
             one (its weights are then never made), or the name of a network of the course, such
             as 'ResNet-50'. When None, ResNet-18.
         beside: another one, to be compared with it, or None.
-
-    Returns:
-        An `Explorer`; the last line of a cell shows it.
     """
-    own, values = {}, []
-    for given, argument, name, without in (
-        (network, "network", OWN, "ResNet-18"),
-        (beside, "beside", OWN_BESIDE, NOTHING),
-    ):
-        if given is None or (isinstance(given, str) and given in BUILDERS):
-            values.append(given or without)
-        else:
-            own[name] = read(given, argument)
-            values.append(name)
-    choices = [*own, *BUILDERS]
-    controls = {
-        "network": shell.choice("network", choices, values[0]),
-        "beside": shell.choice("beside it", [NOTHING, *choices], values[1]),
-        "detail": shell.choice("detail", list(DETAILS), "blocks"),
-        "cost": shell.choice("bars", list(COSTS), COSTS[0]),
-        "side": shell.choice("look at", list(SIDES), SIDES[0]),
-        "part": shell.choice("part", [("", 0)], 0),
-        "number": shell.slider("number", 1, 1, 1),
-    }
-    controls["part"].layout.width = "340px"
-    controls["number"].layout.width = "340px"
-    find = partial(_find, own)
-    _offer_parts(find, controls, 0.3)
-    return shell.Explorer(
-        partial(render, find), controls, partial(react, find), partial(point, find, controls)
-    )
 
+    def __init__(self, network=None, beside=None):
+        self.own, values = {}, []
+        for given, argument, name, without in (
+            (network, "network", OWN, "ResNet-18"),
+            (beside, "beside", OWN_BESIDE, NOTHING),
+        ):
+            if given is None or (isinstance(given, str) and given in BUILDERS):
+                values.append(given or without)
+            else:
+                self.own[name] = read(given, argument)
+                values.append(name)
+        choices = [*self.own, *BUILDERS]
+        controls = {
+            "network": choice("network", choices, values[0]),
+            "beside": choice("beside it", [NOTHING, *choices], values[1]),
+            "detail": choice("detail", list(DETAILS), "blocks"),
+            "cost": choice("bars", list(COSTS), COSTS[0]),
+            "side": choice("look at", list(SIDES), SIDES[0]),
+            "part": choice("part", [("", 0)], 0, width="340px"),
+            "number": slider("number", 1, 1, 1, width="340px"),
+        }
+        super().__init__(controls)
 
-def _find(own, name):
-    """The network with this name; None for nothing."""
-    if name == NOTHING:
-        return None
-    return own[name] if name in own else named(name)
+    def network(self, name):
+        """The network with this name."""
+        return self.own[name] if name in self.own else named(name)
+
+    def react(self, name):
+        """Keeps the parts to choose, their slider and the sides in line with the rest."""
+        part, number = self.controls["part"], self.controls["number"]
+        if name in (None, "network", "beside", "detail", "side"):
+            share = 0.3 if name is None else (number.value - 0.5) / number.max
+            self._offer_parts(share, keep=name == "detail")
+        elif name == "number":
+            part.index = number.value - 1
+        elif name == "part":
+            number.value = part.index + 1
+
+    def _offer_parts(self, share, keep=False):
+        """Offers the parts of the network looked at; `share` or the layer says which one."""
+        controls = self.controls
+        controls["side"].disabled = controls["beside"].value == NOTHING
+        if controls["side"].disabled:
+            controls["side"].value = SIDES[0]
+        shown = "beside" if controls["side"].value == SIDES[1] else "network"
+        parts = plan(self.network(controls[shown].value), controls["detail"].value).parts
+        layer, index = controls["part"].value, int(share * len(parts))
+        if keep:
+            index = next(index for index, part in enumerate(parts) if layer in part.numbers)
+        controls["part"].options = [
+            (f"{number}: {part.name}", part.numbers[-1])
+            for number, part in enumerate(parts, start=1)
+        ]
+        controls["part"].index = index
+        controls["number"].max = len(parts)
+        controls["number"].value = index + 1
+
+    def _choose(self, side, layout, index):
+        """What a click on a part does."""
+        self.controls["side"].value = side
+        self._offer_parts(0)
+        return {"part": layout.plan.parts[index].numbers[-1], "number": index + 1}
+
+    def draw(self, network, beside, detail, cost, side, number, part):
+        """The picture: one network or two in blocks, the bars, the chosen part in numbers."""
+        names = [network] if beside == NOTHING else [network, beside]
+        width = (WIDTH - BETWEEN * (len(names) - 1)) / len(names)
+        layouts = [
+            _layout(self.network(name), detail, LEFT + (width + BETWEEN) * index, width)
+            for index, name in enumerate(names)
+        ]
+        measure, number = COSTS.index(cost), number - 1
+        bars = max(layout.below for layout in layouts) + 44 + BARS  # as low for both networks
+        chosen = layouts[min(SIDES.index(side), len(layouts) - 1)]
+        drawing = Drawing(760, bars + 186)
+        highest = max(part.costs[measure] for layout in layouts for part in layout.plan.parts)
+        for side, layout in zip(SIDES, layouts, strict=False):
+            here = number if layout is chosen else None
+            _draw_title(drawing, layout)
+            _draw_skips(drawing, layout)
+            _draw_parts(drawing, layout, here)
+            _draw_bars(drawing, layout, bars, measure, highest, here)
+            layout.answer(drawing, bars, partial(self._choose, side, layout))
+        _draw_chosen(drawing, chosen, number, bars + 44)
+        _draw_legend(drawing, layouts, bars + 148)
+        part = chosen.plan.parts[number]
+        inexact = [layout.network.name for layout in layouts if not _exact(layout)]
+        if inexact:
+            drawing.note = (
+                f"{' and '.join(inexact)} has layers whose multiply-adds are not known: the sums "
+                "are lower bounds."
+            )
+        drawing.alt = (
+            f"{' beside '.join(_told(layout) for layout in layouts)}. Chosen: {part.name} of "
+            f"{chosen.network.name}, output {_extent(part.shape)}, {part.costs[0]:,} parameters, "
+            f"{part.costs[1]:,} multiply-adds, {_memory(part.costs[2])} of activations, "
+            f"sees {_field(part)}."
+        )
+        return drawing
 
 
 # ---------------------------------------------------------------------------------------------
@@ -127,20 +182,15 @@ class Plan(NamedTuple):
     totals: tuple
 
 
-def kind_of(row):
-    """What kind of layer it is, by the name of its class."""
-    return next((kind for word, kind in KINDS if word in row.kind), "other")
-
-
 def in_order(network):
     """The numbers of the layers, each branch in one piece and the longest branch first."""
-    followers = {number: [] for number in range(IMAGE, len(network.layers))}
-    for number, layer in enumerate(network.layers):
-        for source in dict.fromkeys(layer.inputs):
+    followers = {number: [] for number in range(IMAGE, len(network.rows))}
+    for number, row in enumerate(network.rows):
+        for source in dict.fromkeys(row.inputs):
             followers[source].append(number)
     length = {}  # of the longest way to the end
-    for number in range(len(network.layers) - 1, IMAGE - 1, -1):
-        length[number] = 1 + max((length[each] for each in followers[number]), default=0)
+    for number in range(len(network.rows) - 1, IMAGE - 1, -1):
+        length[number] = 1 + max((length[later] for later in followers[number]), default=0)
     order, placed, waiting = [], {IMAGE}, [IMAGE]
     while waiting:
         number = waiting.pop()
@@ -148,7 +198,7 @@ def in_order(network):
             order.append(number)
             placed.add(number)
         ready = [
-            each for each in followers[number] if placed.issuperset(network.layers[each].inputs)
+            later for later in followers[number] if placed.issuperset(network.rows[later].inputs)
         ]
         waiting += sorted(ready, key=length.get)
     return order
@@ -165,7 +215,7 @@ def in_blocks(network):
     place = {number: index for index, number in enumerate(order)} | {IMAGE: -1}
     last_use = dict(place)
     for number in order:
-        for source in network.layers[number].inputs:
+        for source in network.rows[number].inputs:
             last_use[source] = max(last_use[source], place[number])
     pieces, piece, needed = [], [], -1
     for index, number in enumerate(order):
@@ -177,7 +227,7 @@ def in_blocks(network):
         needed = max(needed, last_use[number])
     blocks, ahead = [], []
     for piece in pieces:
-        row = network.layers[piece[0]].row
+        row = network.rows[piece[0]]
         small = len(piece) == 1 and not _stands_alone(row)
         if small and (row.kind in ("ZeroPadding2D", "Flatten") or not blocks):
             ahead += piece
@@ -185,15 +235,15 @@ def in_blocks(network):
             numbers, inside = blocks.pop()
             blocks.append((numbers + piece, inside))
         else:
-            inside = sum(len(set(network.layers[number].inputs)) > 1 for number in piece)
+            inside = sum(len(set(network.rows[number].inputs)) > 1 for number in piece)
             blocks.append((ahead + piece, inside))
             ahead = []
     return blocks + ([(ahead, 0)] if ahead else [])
 
 
 def _stands_alone(row):
-    kind = kind_of(row)
-    return kind in ("convolution", "pooling", "dense") or row.parameters and kind == "other"
+    weighted = row.parameters and row.role == "other"
+    return row.role in ("convolution", "pooling", "dense") or weighted
 
 
 def in_stages(network):
@@ -203,27 +253,26 @@ def in_stages(network):
     """
     stages, closed, maps = [], True, True
     for numbers, inside in in_blocks(network):
-        layers = [network.layers[number] for number in numbers]
-        gives_maps = len(layers[-1].row.output_shape) == 3
-        weighted = any(kind_of(layer.row) == "convolution" for layer in layers)
-        strided = any(
-            layer.windows and any(window.stride > 1 for window in layer.windows) for layer in layers
-        )
+        rows = [network.rows[number] for number in numbers]
+        gives_maps = len(rows[-1].output_shape) == 3
+        weighted = any(row.role == "convolution" for row in rows)
+        windows = [window for row in rows for window in row.windows or ()]
+        strided = any(window.stride > 1 for window in windows)
         if closed or (weighted and strided and gives_maps) or gives_maps != maps:
             stages.append([])
         stages[-1].append((numbers, inside))
-        closed, maps = strided and not inside and _pools(layers), gives_maps
+        closed, maps = strided and not inside and _pools(rows), gives_maps
     return [
         (sum((numbers for numbers, _ in stage), []), sum(inside for _, inside in stage))
         for stage in stages
     ]
 
 
-def _pools(layers):
-    return any(kind_of(layer.row) == "pooling" for layer in layers)
+def _pools(rows):
+    return any(row.role == "pooling" for row in rows)
 
 
-@cache
+@lru_cache(maxsize=64)
 def plan(network, detail):
     """A `Network` in parts: stages, blocks or layers."""
     blocks = in_blocks(network)
@@ -237,8 +286,8 @@ def plan(network, detail):
     part_of[IMAGE] = -1
     skips = {
         (part_of[source], part_of[number])
-        for number, layer in enumerate(network.layers)
-        for source in layer.inputs
+        for number, row in enumerate(network.rows)
+        for source in row.inputs
         if part_of[number] > part_of[source] + 1
     }
     totals = tuple(sum(part.costs[index] for part in parts) for index in range(3))
@@ -246,8 +295,8 @@ def plan(network, detail):
 
 
 def _part(network, numbers, inside, block_of):
-    rows = [network.layers[number].row for number in numbers]
-    kinds = {kind_of(row) for row in rows}
+    rows = [network.rows[number] for number in numbers]
+    kinds = {row.role for row in rows}
     shape = rows[-1].output_shape
     costs = (
         sum(row.parameters for row in rows),
@@ -270,7 +319,7 @@ def _part(network, numbers, inside, block_of):
 
 def _letters(rows):
     """What is in a block, in a few letters: 3C P for three convolutions and a pooling."""
-    counts = Counter(kind_of(row) for row in rows)
+    counts = Counter(row.role for row in rows)
     main = [kind for kind in ("convolution", "pooling", "dense") if counts[kind]]
     if not main:
         return LOOKS[next(kind for kind in MAIN if counts[kind])][0]
@@ -291,53 +340,6 @@ def _common_name(rows):
 
 
 # ---------------------------------------------------------------------------------------------
-# The controls
-# ---------------------------------------------------------------------------------------------
-
-
-def react(find, name, controls):
-    """Keeps the parts to choose, their slider and the sides in line with the rest."""
-    if name in ("network", "beside", "detail", "side"):
-        share = (controls["number"].value - 0.5) / controls["number"].max
-        _offer_parts(find, controls, share, keep=name == "detail")
-    elif name == "number":
-        controls["part"].index = controls["number"].value - 1
-    elif name == "part":
-        controls["number"].value = controls["part"].index + 1
-
-
-def _offer_parts(find, controls, share, keep=False):
-    """Offers the parts of the network that is looked at; `share` or the layer says which one."""
-    right = controls["beside"].value != NOTHING
-    if not right:
-        controls["side"].value = SIDES[0]
-    controls["side"].disabled = not right
-    chosen = "beside" if controls["side"].value == SIDES[1] else "network"
-    parts = plan(find(controls[chosen].value), controls["detail"].value).parts
-    layer = controls["part"].value
-    index = int(share * len(parts))
-    if keep:
-        index = next(index for index, part in enumerate(parts) if layer in part.numbers)
-    controls["part"].options = [
-        (f"{number}: {part.name}", part.numbers[-1]) for number, part in enumerate(parts, start=1)
-    ]
-    controls["part"].index = index
-    controls["number"].max = len(parts)
-    controls["number"].value = index + 1
-
-
-def point(find, controls, x, y, **state):
-    """The part that somebody pointed at, in the diagram or among the bars."""
-    for side, layout in zip(SIDES, _layouts(find, state), strict=False):
-        index = layout.part_at(x, y)
-        if index is not None:
-            controls["side"].value = side
-            _offer_parts(find, controls, 0)
-            return {"part": layout.plan.parts[index].numbers[-1], "number": index + 1}
-    return {}
-
-
-# ---------------------------------------------------------------------------------------------
 # Where everything lies
 # ---------------------------------------------------------------------------------------------
 
@@ -348,7 +350,6 @@ class Layout:
     def __init__(self, network, detail, left, width):
         self.network, self.detail, self.left, self.width = network, detail, left, width
         self.plan = plan(network, detail)
-        self.bars = 0  # where the bars stand: as low for both networks
         one_row = width / len(self.plan.parts)
         if one_row >= ONE_ROW[detail]:
             self.pitch = min(WIDEST[detail], one_row)
@@ -386,24 +387,15 @@ class Layout:
             yield row
 
     @property
-    def block(self):
-        """The height of the highest block."""
-        return max(16, min(60, 1.3 * self.pitch))
-
-    @property
-    def arch(self):
-        """The room for arcs above a row."""
-        return max(7, min(24, 0.75 * self.pitch))
-
-    @property
-    def words(self):
-        """The room for words below a row."""
-        return 42 if self.detail == "stages" else 11
+    def heights(self):
+        """From the top of a row: the room for arcs, the highest block, the words below."""
+        words = 42 if self.detail == "stages" else 11
+        return max(7, min(24, 0.75 * self.pitch)), max(16, min(60, 1.3 * self.pitch)), words
 
     @property
     def row_height(self):
         """From one row to the next."""
-        return self.arch + self.block + self.words + 3
+        return sum(self.heights) + 3
 
     @property
     def below(self):
@@ -414,91 +406,47 @@ class Layout:
         """Width and height of a part's block: as high as its maps are, on a scale of roots."""
         width = self.pitch * 0.8 if self.pitch > 6 else self.pitch - 1
         share = part.shape[0] / self.network.input_shape[0] if len(part.shape) == 3 else 0
-        return width, self.block * (0.45 + 0.55 * min(1, math.sqrt(share)))
+        return width, self.heights[1] * (0.45 + 0.55 * min(1, math.sqrt(share)))
 
     def box(self, index):
         """A part's block: left, top, width, height; all of a row share the middle."""
         x, y = self.places[index]
         width, height = self.size(self.plan.parts[index])
-        return x, y + self.arch + (self.block - height) / 2, width, height
+        arch, block, _ = self.heights
+        return x, y + arch + (block - height) / 2, width, height
 
     def bar(self, index):
         """Left end and width of a part's bar."""
         return self.left + self.step * index, self.step * (0.8 if self.step > 3 else 1)
 
-    def part_at(self, x, y):
-        """The part at a place of the picture, or None."""
-        if not self.left - 3 <= x <= self.left + self.width + 3:
-            return None
-        if TOP <= y < self.below:
-            row = int((y - TOP) // self.row_height)
-            column = int((x - self.left) // self.pitch)
-            if 0 <= column < len(self.rows[row]):
-                return self.rows[row][column]
-        if self.bars - BARS - 14 <= y <= self.bars + 14:
-            index = int((x - self.left) // self.step)
-            if 0 <= index < len(self.plan.parts):
-                return index
-        return None
+    @property
+    def grid(self):
+        """The blocks' places in the picture."""
+        columns = max(map(len, self.rows))
+        size = self.pitch * columns, self.row_height * len(self.rows)
+        return Grid(self.left, TOP, *size, len(self.rows), columns)
+
+    def part_in(self, row, column):
+        """The part in a cell of the grid, or None."""
+        return self.rows[row][column] if column < len(self.rows[row]) else None
+
+    def answer(self, drawing, bars, choose):
+        """Has a click on a block or a bar call `choose(index)`."""
+
+        def block(row, column):
+            index = self.part_in(row, column)
+            return None if index is None else choose(index)
+
+        drawing.on(self.grid, block)
+        parts = len(self.plan.parts)
+        size = self.step * parts, BARS + 28
+        grid = Grid(self.left, bars - BARS - 14, *size, 1, parts)
+        drawing.on(grid, lambda _, index: choose(index))
 
 
-def _layouts(find, state):
-    """One layout or two, for the networks that are shown."""
-    networks = [find(state["network"])]
-    beside = find(state["beside"])
-    networks += [beside] if beside else []
-    width = (WIDTH - BETWEEN * (len(networks) - 1)) / len(networks)
-    layouts = [
-        _layout(network, state["detail"], LEFT + (width + BETWEEN) * index, width)
-        for index, network in enumerate(networks)
-    ]
-    bars = max(layout.below for layout in layouts) + 44 + BARS
-    for layout in layouts:
-        layout.bars = bars
-    return layouts
-
-
-@cache
+@lru_cache(maxsize=64)
 def _layout(network, detail, left, width):
     return Layout(network, detail, left, width)
-
-
-# ---------------------------------------------------------------------------------------------
-# The picture
-# ---------------------------------------------------------------------------------------------
-
-
-def render(find, cost, side, number, **state):
-    """The picture: one network or two in blocks, the bars, and the chosen part in numbers."""
-    layouts = _layouts(find, state)
-    measure = COSTS.index(cost)
-    chosen = layouts[min(SIDES.index(side), len(layouts) - 1)]
-    number -= 1
-    bars = layouts[0].bars
-    drawing = Drawing(760, bars + 186)
-    highest = max(part.costs[measure] for layout in layouts for part in layout.plan.parts)
-    for layout in layouts:
-        here = number if layout is chosen else None
-        _draw_title(drawing, layout)
-        _draw_skips(drawing, layout)
-        _draw_parts(drawing, layout, here)
-        _draw_bars(drawing, layout, measure, highest, here, state["detail"])
-    _draw_chosen(drawing, chosen, number, bars + 44)
-    _draw_legend(drawing, layouts, bars + 148)
-    part = chosen.plan.parts[number]
-    inexact = [layout.network.name for layout in layouts if not _exact(layout)]
-    if inexact:
-        drawing.note = (
-            f"{' and '.join(inexact)} has layers whose multiply-adds are not known: the sums "
-            "are lower bounds."
-        )
-    drawing.alt = (
-        f"{' beside '.join(_told(layout) for layout in layouts)}. Chosen: {part.name} of "
-        f"{chosen.network.name}, output {_extent(part.shape)}, {part.costs[0]:,} parameters, "
-        f"{part.costs[1]:,} multiply-adds, {_memory(part.costs[2])} of activations, "
-        f"sees {_field(part)}."
-    )
-    return drawing
 
 
 def _exact(layout):
@@ -585,7 +533,7 @@ def _draw_block(drawing, x, y, width, height, kind, letters, name=""):
 def _draw_stage_words(drawing, layout, index):
     part = layout.plan.parts[index]
     x, y = layout.places[index]
-    y += layout.row_height - layout.words
+    y += layout.row_height - layout.heights[2]
     maps = len(part.shape) == 3
     words = _extent(part.shape[:2] if maps else part.shape)
     drawing.text(x, y + 6, words, 10 if len(words) < 7 else 9, bold=True)
@@ -606,7 +554,7 @@ def _draw_inside(drawing, layout, index):
     """A small arc over a block that has ways round something inside, and how many."""
     part = layout.plan.parts[index]
     x, y, width, height = layout.box(index)
-    points = arc(x + width * 0.1, x + width * 0.9, y, layout.arch * 0.7)
+    points = arc(x + width * 0.1, x + width * 0.9, y, layout.heights[0] * 0.7)
     drawing.line(points, PALETTE["lost"], 1.6)
     if part.inside > 1 and layout.pitch > 20:
         drawing.text(x + width / 2, y - 4, f"{part.inside}×", 10, "middle", True)
@@ -619,23 +567,23 @@ def _draw_skips(drawing, layout):
         ends = []
         for index, side in ((source, 0.75), (target, 0.25)):
             if index < 0:
-                ends.append((layout.left - 6, TOP + layout.arch, 0))
+                ends.append((layout.left - 6, TOP + layout.heights[0], 0))
             else:
                 x, y, width, _ = layout.box(index)
                 ends.append((x + width * side, y, layout.row_of[index]))
         (x, y, row), (u, v, last) = ends
-        height = layout.arch * reach * 0.95
+        height = layout.heights[0] * reach * 0.95
         if row == last:
-            base = TOP + layout.row_height * row + layout.arch
+            base = TOP + layout.row_height * row + layout.heights[0]
             points = [(x, y), *arc(x, u, base, height), (u, v)]
             drawing.line(points, PALETTE["lost"], 1.4)
         elif source + 1 == layout.rows[last][0]:  # it comes in with everything else
-            base = TOP + layout.row_height * last + layout.arch
+            base = TOP + layout.row_height * last + layout.heights[0]
             drawing.line([*arc(layout.left - 7, u, base, height), (u, v)], PALETTE["lost"], 1.4)
         else:
             edge = layout.left + layout.width
             for start, end, at in ((x, edge, row), (layout.left, u, last)):
-                base = TOP + layout.row_height * at + layout.arch
+                base = TOP + layout.row_height * at + layout.heights[0]
                 drawing.line(
                     [(start, base), (start, base - height), (end, base - height), (end, base)],
                     PALETTE["lost"],
@@ -643,11 +591,11 @@ def _draw_skips(drawing, layout):
                 )
 
 
-def _draw_bars(drawing, layout, measure, highest, chosen, detail):
-    base, parts = layout.bars, layout.plan.parts
+def _draw_bars(drawing, layout, base, measure, highest, chosen):
+    parts = layout.plan.parts
     scale = BARS / max(1, highest)
     largest = max(range(len(parts)), key=lambda index: parts[index].costs[measure])
-    head = f"{COSTS[measure]} of each {detail[:-1]}"
+    head = f"{COSTS[measure]} of each {layout.detail[:-1]}"
     drawing.text(layout.left, base - BARS - 28, head, 12, bold=True)
     share = 100 * parts[largest].costs[measure] / max(1, layout.plan.totals[measure])
     most = _written(parts[largest].costs[measure], measure)
@@ -680,7 +628,7 @@ def _draw_chosen(drawing, layout, number, top):
     name = shortened(part.name, 44)
     drawing.text(LEFT, top, f"{name}", 14, bold=True)
     drawing.text(LEFT + WIDTH, top, f"of {layout.network.name}", 12, "end")
-    kinds = Counter(layout.network.layers[each].row.kind for each in part.numbers)
+    kinds = Counter(layout.network.rows[number].kind for number in part.numbers)
     words = ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
     drawing.text(LEFT, top + 17, shortened(words, 112), 11, colour=PALETTE["neutral"])
     shares = [
@@ -702,18 +650,21 @@ def _draw_chosen(drawing, layout, number, top):
         drawing.text(x, top + 74, below, 11, colour=PALETTE["neutral"])
 
 
+def _draw_arc(drawing, x, y):
+    drawing.line(arc(x - 4, x + 16, y + 12, 11), PALETTE["lost"], 1.6)
+
+
 def _draw_legend(drawing, layouts, top):
     parts = [part for layout in layouts for part in layout.plan.parts]
     letters = {letter for part in parts for letter in part.letters}
-    x = LEFT
-    for kind, (letter, _, words) in LOOKS.items():
-        if letter in letters:
-            _draw_block(drawing, x, top - 10, 14, 13, kind, letter)
-            drawing.text(x + 19, top, words, 10)
-            x += 32 + 6.2 * len(words)
+    entries = [
+        (partial(_draw_block, drawing, width=14, height=13, kind=kind, letters=letter), words)
+        for kind, (letter, _, words) in LOOKS.items()
+        if letter in letters
+    ]
     if any(layout.plan.skips for layout in layouts) or any(part.inside for part in parts):
-        drawing.line(arc(x, x + 22, top + 2, 11), PALETTE["lost"], 1.6)
-        drawing.text(x + 27, top, "shortcut or branch", 10)
+        entries.append((partial(_draw_arc, drawing), "shortcut or branch"))
+    drawing.legend(LEFT, top, entries, size=10)
     words = "The higher a block, the larger its map (on a scale of square roots)."
     if letters & set("23456789"):
         words += " 2C: two convolutions."

@@ -1,7 +1,7 @@
 """How much of the gradient arrives at each layer of a deep network, before any training."""
 
 import math
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +10,10 @@ from .. import data
 from ..arithmetic import whole_number
 from ..convolution import average_pool2d
 from ..plots import PALETTE
-from . import shell
-from .drawing import Drawing
+from .chart import Chart, draw_curve, draw_marker, log_ticks, near
+from .controls import button, checkbox, choice, slider
+from .drawing import Drawing, Grid
+from .frame import Explorer
 
 DEEPEST, FILTERS, PHOTOGRAPHS, SIDE = 50, 16, 2, 16
 EPSILON = 1e-5  # of batch normalisation
@@ -32,15 +34,7 @@ LEFT, RIGHT, TOP, BOTTOM = 84, 736, 92, 390  # of the axes
 LEGEND, LINE = 446, 20  # the legend's first line, and from one to the next
 
 
-@shell.message_in_place
-def gradient_flow(
-    depth=30,
-    activation="sigmoid",
-    initialisation="Glorot",
-    batch_norm=False,
-    shortcuts=False,
-    yours=None,
-):
+class GradientFlow(Explorer):
     """Shows the gradient that arrives at each layer of a stack, and lets you change the stack.
 
     The stack is that of notebook 07, smaller so that it answers at once: `depth` convolutions of
@@ -59,27 +53,82 @@ def gradient_flow(
         shortcuts: whether they are there.
         yours: norms that you measured on a network of your own, one for each layer,
             `measure(network)["arriving"]` of notebook 07, say. They are drawn beside.
-
-    Returns:
-        An `Explorer`; the last line of a cell shows it.
     """
-    yours, depth = _norms(yours), whole_number(depth, "depth", 2)
-    controls = {
-        "depth": shell.slider("depth", 2, DEEPEST, depth),
-        "activation": shell.choice("activation", ACTIVATIONS, activation),
-        "initialisation": shell.choice("first weights", list(INITIALISATIONS), initialisation),
-        "layer": shell.slider("layer", 1, max(depth, len(yours)), 1),
-        "batch_norm": shell.tick("batch norm", bool(batch_norm)),
-        "shortcuts": shell.tick("shortcuts", bool(shortcuts)),
-        "before": shell.hidden("the setting before"),
-        "kept": shell.hidden("kept curves"),
-    }
-    controls["keep"] = shell.button("keep this curve", partial(_keep, controls))
-    controls["forget"] = shell.button("forget kept curves", partial(_forget, controls))
-    changes = {"by": None, "last": _setting(controls)}
-    return shell.Explorer(
-        partial(render, yours), controls, partial(react, yours, changes), partial(point, yours)
-    )
+
+    def __init__(
+        self,
+        depth=30,
+        activation="sigmoid",
+        initialisation="Glorot",
+        batch_norm=False,
+        shortcuts=False,
+        yours=None,
+    ):
+        self.yours, depth = _norms(yours), whole_number(depth, "depth", 2)
+        controls = {
+            "depth": slider("depth", 2, DEEPEST, depth),
+            "activation": choice("activation", ACTIVATIONS, activation),
+            "initialisation": choice("first weights", list(INITIALISATIONS), initialisation),
+            "layer": slider("layer", 1, max(depth, len(self.yours)), 1),
+            "batch_norm": checkbox("batch norm", bool(batch_norm)),
+            "shortcuts": checkbox("shortcuts", bool(shortcuts)),
+            "keep": button("keep this curve"),
+            "forget": button("forget kept curves"),
+        }
+        # The setting before the control that moves now began to move, and those that are pinned.
+        self.before, self.kept, self._mover, self._last = None, [], None, None
+        super().__init__(controls)
+
+    @property
+    def setting(self):
+        """The network that the controls describe."""
+        return Setting(*(self.controls[name].value for name in Setting._fields))
+
+    def keep(self):
+        """Pins the present curve; of more than three the oldest goes."""
+        others = [other for other in self.kept if other != self.setting]
+        self.kept = [*others, self.setting][-MOST_KEPT:]
+        self.redraw()
+
+    def forget(self):
+        """Unpins all curves."""
+        self.kept = []
+        self.redraw()
+
+    def react(self, name):
+        """Notes which network there was before the control that moves now began to move."""
+        if self.setting != self._last:
+            if self._last and name != self._mover:
+                self.before = self._last
+            self._mover, self._last = name, self.setting
+        self.controls["layer"].max = self.deepest  # ipywidgets moves the value along
+
+    @property
+    def deepest(self):
+        """How many layers the picture has room for."""
+        shown = filter(None, [self.setting, self.before, *self.kept])
+        return max(len(self.yours), *(setting.depth for setting in shown))
+
+    def draw(self, layer, **state):
+        """The picture: one line for each network, and the verdict on the present one."""
+        setting = Setting(**state)
+        shown = curves(self.yours, setting, self.before, self.kept)
+        chart = _chart(shown, self.deepest)
+        drawing = Drawing(WIDTH, HEIGHT)
+        _draw_axes(drawing, chart)
+        for curve in reversed(shown):
+            _draw_curve(drawing, chart, curve)
+        _draw_share(drawing, chart, shown)
+        _draw_layer(drawing, chart, layer)
+        verdict, factor = _verdict(shown[0], setting)
+        drawing.text(24, 30, verdict, 14, bold=True)
+        drawing.text(24, 50, factor, 12, colour="#505050")
+        _draw_legend(drawing, shown, layer)
+        drawing.alt = (
+            f"The gradient that arrives at each layer of a stack, on a logarithmic scale: "
+            f"{setting.words}. {verdict} {factor}"
+        )
+        return drawing
 
 
 def _norms(yours):
@@ -102,11 +151,6 @@ def _norms(yours):
     return yours
 
 
-# ---------------------------------------------------------------------------------------------
-# The network
-# ---------------------------------------------------------------------------------------------
-
-
 class Setting(NamedTuple):
     """A network, before any training."""
 
@@ -118,16 +162,9 @@ class Setting(NamedTuple):
 
     @property
     def words(self):
-        """All of it in words, which `read` understands."""
+        """All of it in words."""
         ticked = ["batch norm"] * self.batch_norm + ["shortcuts"] * self.shortcuts
         return ", ".join([f"{self.depth} layers", self.activation, self.initialisation, *ticked])
-
-    @classmethod
-    def read(cls, words):
-        """The setting that these words describe."""
-        depth, activation, initialisation, *ticked = words.split(", ")
-        ticks = "batch norm" in ticked, "shortcuts" in ticked
-        return cls(int(depth.split()[0]), activation, initialisation, *ticks)
 
     def carried(self, layer):
         """The layer whose maps a shortcut adds to this one's, None if none ends here.
@@ -190,60 +227,7 @@ def flow(setting):
         scores = tf.reduce_mean(maps, axis=(1, 2)) @ to_scores
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, scores)
         loss = tf.reduce_mean(losses)
-    return np.array([np.linalg.norm(each) for each in tape.gradient(loss, outputs)])
-
-
-# ---------------------------------------------------------------------------------------------
-# Controls that hang on each other, and pointing
-# ---------------------------------------------------------------------------------------------
-
-
-def _setting(controls):
-    """The network that the controls describe."""
-    return Setting(*(controls[name].value for name in Setting._fields))
-
-
-def _keep(controls):
-    """Pins the present curve; of more than three the oldest goes."""
-    words = _setting(controls).words
-    kept = [each for each in controls["kept"].value.split("; ") if each not in ("", words)]
-    controls["kept"].value = "; ".join([*kept, words][-MOST_KEPT:])
-
-
-def _forget(controls):
-    controls["kept"].value = ""
-
-
-def react(yours, changes, name, controls):
-    """Notes which network there was before the control that moves now began to move."""
-    setting = _setting(controls)
-    if setting != changes["last"]:
-        if name != changes["by"]:
-            controls["before"].value = changes["last"].words
-        changes["by"], changes["last"] = name, setting
-    others = controls["before"].value, controls["kept"].value
-    # ipywidgets moves the value along
-    controls["layer"].max = _deepest(yours, setting.depth, *others)
-
-
-def _deepest(yours, depth, before, kept):
-    """How many layers the picture has room for."""
-    others = [words for words in (before, *kept.split("; ")) if words]
-    return max([depth, len(yours), *(Setting.read(words).depth for words in others)])
-
-
-def point(yours, x, y, depth, before, kept, **_):
-    """The layer that somebody pointed at."""
-    deepest = _deepest(yours, depth, before, kept)
-    if not TOP - 10 <= y <= BOTTOM + 10 or not LEFT - 12 <= x <= RIGHT + 12:
-        return {}
-    layer = 1 + round((x - LEFT) / (RIGHT - LEFT) * (deepest - 1))
-    return {"layer": min(max(layer, 1), deepest)}
-
-
-# ---------------------------------------------------------------------------------------------
-# The picture
-# ---------------------------------------------------------------------------------------------
+    return np.array([np.linalg.norm(gradient) for gradient in tape.gradient(loss, outputs)])
 
 
 class Curve(NamedTuple):
@@ -265,59 +249,25 @@ class Curve(NamedTuple):
 
 def curves(yours, setting, before, kept):
     """What is drawn, the present network first."""
-    found = [Curve("now", setting.words, flow(setting), PALETTE["gradient"], 3, None, "disc")]
-    if before and before != setting.words and before not in kept.split("; "):
-        norms = flow(Setting.read(before))
-        found.append(Curve("before", before, norms, "#9a9a9a", 2, (7, 4), ""))
+    shown = [Curve("now", setting.words, flow(setting), PALETTE["gradient"], 3, None, "disc")]
+    if before and before != setting and before not in kept:
+        shown.append(Curve("before", before.words, flow(before), "#9a9a9a", 2, (7, 4), ""))
     looks = zip(((9, 3), (2, 3), (5, 2)), ("square", "diamond", "cross"), strict=True)
-    for words, (dash, marker) in zip(filter(None, kept.split("; ")), looks, strict=False):
-        norms = flow(Setting.read(words))
-        found.append(Curve("kept", words, norms, "black", 1.4, dash, marker))
+    for pinned, (dash, marker) in zip(kept, looks, strict=False):
+        shown.append(Curve("kept", pinned.words, flow(pinned), "black", 1.4, dash, marker))
     if len(yours):
         words = f"{len(yours)} layers of your own"
-        found.append(Curve("yours", words, yours, PALETTE["output"], 2, None, "triangle"))
-    return found
+        shown.append(Curve("yours", words, yours, PALETTE["output"], 2, None, "triangle"))
+    return shown
 
 
-class Axes(NamedTuple):
-    """Where a layer and a norm lie in the picture; `low` and `high` are powers of ten."""
-
-    layers: int
-    low: int
-    high: int
-
-    def x(self, layer):
-        """Of a layer, from 1 up."""
-        return LEFT + (RIGHT - LEFT) * (layer - 1) / max(1, self.layers - 1)
-
-    def y(self, norm):
-        """Of a norm above 0."""
-        return BOTTOM - (BOTTOM - TOP) * (math.log10(norm) - self.low) / (self.high - self.low)
-
-
-def render(yours, layer, before, kept, **state):
-    """The picture: one line for each network, and the verdict on the present one."""
-    setting = Setting(**state)
-    found = curves(yours, setting, before, kept)
-    positive = np.concatenate([each.norms[each.norms > 0] for each in found])
-    low, high = (math.log10(end) for end in (positive.min(), positive.max()))
-    layers = _deepest(yours, setting.depth, before, kept)
-    axes = Axes(layers, math.floor(low - 0.2), math.ceil(high + 0.3))
-    drawing = Drawing(WIDTH, HEIGHT)
-    _draw_axes(drawing, axes)
-    for curve in reversed(found):
-        _draw_curve(drawing, axes, curve)
-    _draw_share(drawing, axes, found[0])
-    _draw_layer(drawing, axes, layer)
-    verdict, factor = _verdict(found[0], setting)
-    drawing.text(24, 30, verdict, 14, bold=True)
-    drawing.text(24, 50, factor, 12, colour="#505050")
-    _draw_legend(drawing, found, layer)
-    drawing.alt = (
-        f"The gradient that arrives at each layer of a stack, on a logarithmic scale: "
-        f"{setting.words}. {verdict} {factor}"
-    )
-    return drawing
+def _chart(shown, layers):
+    """Axes with room for all curves, between two powers of ten."""
+    positive = np.concatenate([curve.norms[curve.norms > 0] for curve in shown])
+    low = max(-307, math.floor(math.log10(positive.min()) - 0.2))  # floats end there
+    high = max(low + 1, math.ceil(math.log10(positive.max()) + 0.3))
+    size = RIGHT - LEFT, BOTTOM - TOP
+    return Chart(LEFT, TOP, *size, (1, max(2, layers)), (10.0**low, 10.0**high), log=True)
 
 
 def _verdict(curve, setting):
@@ -356,99 +306,83 @@ def power(exponent):
     return "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def _draw_axes(drawing, axes):
+def _draw_axes(drawing, chart):
     drawing.text(24, TOP - 16, "norm of the gradient that arrives at a layer's maps", 11)
-    step = math.ceil((axes.high - axes.low) / 8)
-    for exponent in range(axes.low, axes.high + 1, step):
-        y = axes.y(10.0**exponent)
-        drawing.line([(LEFT, y), (RIGHT, y)], "#e2e2e2", 1)
-        drawing.text(LEFT - 12, y + 4, power(exponent), 11, "end")
-    step = next(step for step in (1, 2, 5, 10, 20, 50) if axes.layers / step <= 12)
-    for layer in sorted({1, *range(step, axes.layers + 1, step)}):
-        if layer == 1 or axes.x(layer) - axes.x(1) > 18:
-            drawing.line([(axes.x(layer), BOTTOM), (axes.x(layer), BOTTOM + 5)], "black", 1)
-            drawing.text(axes.x(layer), BOTTOM + 19, layer, 11, "middle")
-    drawing.line([(LEFT - 8, TOP), (LEFT - 8, BOTTOM), (RIGHT + 8, BOTTOM)], "black", 1)
+    layers = chart.across[1]
+    step = next(step for step in (1, 2, 5, 10, 20, 50) if layers / step <= 12)
+    ticks = [layer for layer in range(step, layers + 1, step) if chart.x(layer) - LEFT > 18]
+    low, high = (round(math.log10(end)) for end in chart.up)
+    heights = {_tick(number): number for number in log_ticks(low, high)}
+    chart.draw(drawing, {str(layer): layer for layer in (1, *ticks)}, heights, beside=8)
     drawing.text(LEFT, BOTTOM + 37, "layer: 1 is next to the image", 11)
     drawing.text(RIGHT, BOTTOM + 37, "← the gradient comes from here", 11, "end")
+    half = (RIGHT - LEFT) / (layers - 1) / 2
+    grid = Grid(LEFT - half, TOP - 10, RIGHT - LEFT + 2 * half, BOTTOM - TOP + 20, 1, layers)
+    drawing.on(grid, lambda row, column: {"layer": column + 1})
 
 
-def _draw_curve(drawing, axes, curve):
+def _tick(number):
+    exponent = math.floor(math.log10(number) + 1e-9)
+    factor = round(number / 10.0**exponent)
+    return power(exponent) if factor == 1 else f"{factor}·{power(exponent)}"
+
+
+def _draw_curve(drawing, chart, curve):
     """A line with its markers; it is interrupted where nothing arrives."""
-    places = [
-        (axes.x(layer), axes.y(norm)) if norm > 0 else None
-        for layer, norm in enumerate(curve.norms, start=1)
-    ]
-    piece = []
-    for place in [*places, None]:
-        if place is not None:
-            piece.append(place)
-            continue
-        if len(piece) > 1:
-            drawing.line(piece, curve.colour, curve.line, curve.dash)
-        piece = []
+    places = chart.places(curve.norms)
+    draw_curve(drawing, places, curve.colour, curve.line, curve.dash)
     every = 1 if curve.marker == "disc" else max(1, len(places) // 7)
-    for place in places[::every]:
-        if place is not None:
-            _draw_marker(drawing, *place, curve)
+    for place in filter(None, places[::every]):
+        draw_marker(drawing, curve.marker, *place, curve.colour)
 
 
-def _draw_marker(drawing, x, y, curve):
-    colour, size = curve.colour, 4
-    if curve.marker == "disc":
-        drawing.circle(x, y, 3.6, colour, "black", 0.8)
-    elif curve.marker == "square":
-        drawing.rect(x - size, y - size, 2 * size, 2 * size, "white", colour, 1.4)
-    elif curve.marker == "diamond":
-        corners = [(x - 5, y), (x, y - 5), (x + 5, y), (x, y + 5), (x - 5, y)]
-        drawing.line(corners, colour, 1.4, fill="white")
-    elif curve.marker == "triangle":
-        corners = [(x - 5, y + 4), (x, y - 5), (x + 5, y + 4), (x - 5, y + 4)]
-        drawing.line(corners, "black", 0.8, fill=colour)
-    elif curve.marker == "cross":
-        drawing.line([(x - size, y - size), (x + size, y + size)], colour, 1.6)
-        drawing.line([(x - size, y + size), (x + size, y - size)], colour, 1.6)
-
-
-def _draw_share(drawing, axes, curve):
+def _draw_share(drawing, chart, shown):
     """The way from what the last layer gets to what the first one gets, beside the first."""
+    curve = shown[0]
     if not curve.share > 0:
         return
-    above, below = axes.y(curve.norms[-1]), axes.y(curve.norms[0])
-    x = axes.x(1)
-    drawing.line([(x, above), (axes.x(len(curve.norms)), above)], "black", 1, (2, 4))
+    above, below = chart.y(curve.norms[-1]), chart.y(curve.norms[0])
+    drawing.line([(LEFT, above), (chart.x(len(curve.norms)), above)], "black", 1, (2, 4))
     if abs(above - below) < 16:
         return
-    drawing.line([(x, above), (x, below)], "black", 1.2)
+    drawing.line([(LEFT, above), (LEFT, below)], "black", 1.2)
     way = 1 if below > above else -1
     tip = below - 5 * way
-    head = [(x, tip), (x - 4, tip - 8 * way), (x + 4, tip - 8 * way), (x, tip)]
+    head = [(LEFT, tip), (LEFT - 4, tip - 8 * way), (LEFT + 4, tip - 8 * way), (LEFT, tip)]
     drawing.line(head, "black", 1, fill="black")
-    # In the wedge between this line and the curve, if there is room, or else on the other side.
-    roomy = abs(above - below) > 40
-    y = above + 20 if (way == 1) == roomy else above - 9
-    words = f"× {scientific(curve.share)}"
-    drawing.rect(x + 8, y - 14, 8.5 * len(words) + 8, 18, "white")
-    drawing.text(x + 12, y, words, 14, bold=True)
+    # Beside the arrow if there is room, or else wherever no curve passes.
+    words, middle = f"× {scientific(curve.share)}", (above + below) / 2 - 9
+    width = 8.5 * len(words) + 8
+    places = [[(LEFT, above), (chart.x(len(curve.norms)), above)]]
+    places += [chart.places(other.norms) for other in shown]
+    tops = sorted(range(TOP + 2, BOTTOM - 20, 4), key=lambda top: abs(top - middle))
+    corners = [(left, top) for left in (LEFT + 8, LEFT + 120, LEFT + 300) for top in tops]
+    free = (
+        corner
+        for corner in corners
+        if not any(near(line, corner[0] - 4, corner[1] - 5, width + 8, 28) for line in places)
+    )
+    left, top = next(free, (RIGHT - width, TOP - 30))
+    drawing.text(left + 4, top + 14, words, 14, bold=True)
 
 
-def _draw_layer(drawing, axes, layer):
+def _draw_layer(drawing, chart, layer):
     """A line through the layer whose values stand in the legend."""
-    x = axes.x(layer)
+    x = chart.x(layer)
     drawing.line([(x, TOP), (x, BOTTOM)], PALETTE["neutral"], 1, (1, 3))
     corners = [(x - 5, TOP - 9), (x + 5, TOP - 9), (x, TOP), (x - 5, TOP - 9)]
     drawing.line(corners, PALETTE["neutral"], 1, fill=PALETTE["neutral"])
 
 
-def _draw_legend(drawing, found, layer):
+def _draw_legend(drawing, shown, layer):
     for x, words in ((596, "first / last"), (682, f"at layer {layer}")):
         drawing.text(x, LEGEND, words, 10, colour=PALETTE["neutral"])
     y = LEGEND
-    for curve in found:
+    for curve in shown:
         y += LINE
         drawing.line([(24, y - 4), (72, y - 4)], curve.colour, curve.line, curve.dash)
         if curve.marker:
-            _draw_marker(drawing, 48, y - 4, curve)
+            draw_marker(drawing, curve.marker, 48, y - 4, curve.colour)
         bold = curve.role == "now"
         share = "–" if math.isnan(curve.share) else scientific(curve.share)
         there = scientific(curve.norms[layer - 1]) if layer <= len(curve.norms) else "–"

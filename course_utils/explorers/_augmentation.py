@@ -1,6 +1,7 @@
 """Sixteen draws of one image: what augmentation does to it, and how many versions there are."""
 
-from functools import lru_cache, partial
+import textwrap
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -8,8 +9,10 @@ from PIL import Image
 
 from ..arithmetic import whole_number
 from ..plots import PALETTE
-from . import shell
-from .drawing import Drawing, written
+from .controls import button, checkbox, choice, slider
+from .drawing import Drawing, Grid, as_bytes, compact
+from .frame import Explorer
+from .images import as_image
 
 DRAWS = 16
 LARGEST = {"shift": 8, "rotation": 180, "erased": 16}
@@ -21,8 +24,7 @@ CHOSEN, WORDS = 258, 496  # where it begins, and where what was done to it is sa
 GRID, CELL, ACROSS, DOWN = 340, 84, 91, 122  # the sixteen: top, side, steps from one to the next
 
 
-@shell.message_in_place
-def augmentation(image=None, shift=4, flip=True, rotation=0):
+class Augmentation(Explorer):
     """Draws one image sixteen times, each time changed at random as in a training.
 
     Point at one of the sixteen to see it large, with the window that was cut out of the original.
@@ -37,34 +39,66 @@ def augmentation(image=None, shift=4, flip=True, rotation=0):
         shift: pixels, 0 to 8.
         flip: whether every second draw, on average, is mirrored.
         rotation: degrees, 0 to 180.
-
-    Returns:
-        An `Explorer`; the last line of a cell shows it.
     """
-    images, note = _offered(image)
-    shift, rotation = whole_number(shift, "shift", 0), whole_number(rotation, "rotation", 0)
-    controls = {
-        "picture": shell.choice("image", list(images), next(iter(images))),
-        "shift": shell.slider("shift, pixels", 0, LARGEST["shift"], shift),
-        "flip": shell.tick("flip", bool(flip)),
-        "rotation": shell.slider("rotation, degrees", 0, LARGEST["rotation"], rotation, 5),
-    }
-    for name in ("zoom", "brightness", "contrast", "colour"):
-        controls[name] = shell.slider(f"{name}, %", 0, LARGEST[name], 0, 5)
-    controls |= {
-        "erased": shell.slider("erased, pixels", 0, LARGEST["erased"], 0),
-        "chosen": shell.slider("draw", 1, DRAWS, 1),
-        "seed": shell.slider("seed", 0, 99, 1),
-    }
-    seed = controls["seed"]
-    controls["again"] = shell.button("draw again", lambda: _next(seed))
-    return shell.Explorer(
-        partial(render, images, note), controls, partial(react, images), partial(point, images)
-    )
 
+    def __init__(self, image=None, shift=4, flip=True, rotation=0):
+        self.images, self.note = _offered(image)
+        shift, rotation = whole_number(shift, "shift", 0), whole_number(rotation, "rotation", 0)
+        controls = {
+            "picture": choice("image", list(self.images), next(iter(self.images))),
+            "shift": slider("shift, pixels", 0, LARGEST["shift"], shift),
+            "flip": checkbox("flip", bool(flip)),
+            "rotation": slider("rotation, degrees", 0, LARGEST["rotation"], rotation, 5),
+        }
+        for name in ("zoom", "brightness", "contrast", "colour"):
+            controls[name] = slider(f"{name}, %", 0, LARGEST[name], 0, 5)
+        controls |= {
+            "erased": slider("erased, pixels", 0, LARGEST["erased"], 0),
+            "chosen": slider("draw", 1, DRAWS, 1),
+            "seed": slider("seed", 0, 99, 1),
+            "again": button("draw again"),
+        }
+        super().__init__(controls)
 
-def _next(seed):
-    seed.value = (seed.value + 1) % (seed.max + 1)
+    def again(self):
+        """Draws with the next seed."""
+        seed = self.controls["seed"]
+        seed.value = (seed.value + 1) % (seed.max + 1)
+
+    def react(self, name):
+        """Turns the control of colours off where there are none."""
+        picture = self.images[self.controls["picture"].value]
+        self.controls["colour"].disabled = picture.pixels.ndim == 2
+
+    def draw(self, picture, chosen, **state):
+        """The picture: the original, the chosen draw beside it, the count, all sixteen below."""
+        name, picture = picture, self.images[picture]
+        made = draws(picture.pixels.shape, state)
+        results = [drawn(picture, draw) for draw in made]
+        draw, colour = made[chosen - 1], picture.pixels.ndim == 3
+        number, formula, different = count(picture, state)
+        words = in_words(draw, colour)
+
+        drawing = Drawing(760, GRID + 2 * DOWN)
+        _draw_original(drawing, name, picture, draw, state)
+        _draw_chosen(drawing, results[chosen - 1], draw, chosen)
+        drawing.text(WORDS, TOP - 14, "What was done to it", 14, bold=True)
+        for index, line in enumerate(words):
+            drawing.text(WORDS, TOP + 10 + 17 * index, line, 12)
+        total = "countless" if number is None else f"{number:,}"
+        _draw_count(drawing, total, formula, different, number)
+        alike = len({result.tobytes() for result in results})
+        captions = [in_short(draw, colour) for draw in made]
+        _draw_all(drawing, results, captions, chosen, alike)
+
+        drawing.note = " ".join(
+            filter(None, [self.note, *_notes(picture, state, number, different)])
+        )
+        drawing.alt = (
+            f"Sixteen draws of the image '{name}', {alike} of them different; the settings allow "
+            f"{total} versions. Draw {chosen}: {', '.join(words)}."
+        )
+        return drawing
 
 
 class Picture(NamedTuple):
@@ -88,17 +122,12 @@ def _offered(image):
     }
     if image is None:
         return offered, ""
-    image, note = shell.as_image(image)
+    image, note = as_image(image)
     limits = None
     if image.dtype != np.uint8 and image.min() >= 0 and image.max() <= 255:
         limits = (0, 1) if image.max() <= 1 else (0, 255)
-    pixels = shell.as_bytes(image, limits)
+    pixels = as_bytes(image, limits)
     return {"yours": Picture(pixels, GREY if pixels.ndim == 3 else 0), **offered}, note
-
-
-# ---------------------------------------------------------------------------------------------
-# The draws
-# ---------------------------------------------------------------------------------------------
 
 
 class Draw(NamedTuple):
@@ -244,129 +273,55 @@ def _different(content, shape, fill, shift, flip):
     pixels = np.frombuffer(content, np.uint8).reshape(shape)
     ends = [(shift, shift)] * 2 + [(0, 0)] * (len(shape) - 2)
     framed = np.pad(pixels, ends, constant_values=fill)
-    seen = set()
+    images = set()
     for top in range(2 * shift + 1):
         for left in range(2 * shift + 1):
             cut = framed[top : top + shape[0], left : left + shape[1]]
-            seen.add(cut.tobytes())
+            images.add(cut.tobytes())
             if flip:
-                seen.add(cut[:, ::-1].tobytes())
-    return len(seen)
+                images.add(cut[:, ::-1].tobytes())
+    return len(images)
 
 
-# ---------------------------------------------------------------------------------------------
-# What was done, in words
-# ---------------------------------------------------------------------------------------------
-
-
-def _signed(number):
-    return ("+" if number > 0 else "") + written(number)
+def _told(draw, colour):
+    """What was done to a draw: in words, and in signs, those of the same step in one."""
+    shifts, signs = [], []
+    for step, words, arrows in ((draw.right, "left right", "←→"), (draw.down, "up down", "↑↓")):
+        if step:
+            shifts.append(f"{abs(step)} {words.split()[step > 0]}")
+            signs.append(f"{arrows[step > 0]}{abs(step)}")
+    if shifts:
+        yield f"moved {', '.join(shifts)}", signs
+    if draw.flipped:
+        yield "then mirrored" if shifts else "mirrored", ["flipped"]
+    if draw.angle:
+        way = "anticlockwise" if draw.angle > 0 else "clockwise"
+        sign = "+" if round(draw.angle) > 0 else ""
+        yield f"turned {abs(draw.angle):.0f}° {way}", [f"{sign}{compact(round(draw.angle))}°"]
+    if draw.zoom != 1:
+        yield f"zoomed ×{draw.zoom:.2f}", [f"×{draw.zoom:.2f}"]
+    if draw.contrast != 1:
+        yield f"contrast ×{draw.contrast:.2f}", ["light"]
+    if draw.brightness:
+        way = "brighter" if draw.brightness > 0 else "darker"
+        signs = ["light"] if draw.contrast == 1 else []
+        yield f"{way} by {abs(draw.brightness) / 2.55:.0f} %", signs
+    if draw.colours != (1, 1, 1) and colour:
+        yield "red ×{:.2f}, green ×{:.2f}, blue ×{:.2f}".format(*draw.colours), ["colour"]
+    if draw.square[2]:
+        yield "a square of {0}×{0} erased".format(draw.square[2]), ["square"]
 
 
 def in_words(draw, colour=True):
     """What was done to a draw, one thing in each line."""
-    lines = []
-    steps = [(draw.right, "right", "left"), (draw.down, "down", "up")]
-    shifts = [f"{abs(step)} {more if step > 0 else less}" for step, more, less in steps if step]
-    if shifts:
-        lines.append(f"moved {', '.join(shifts)}")
-    if draw.flipped:
-        lines.append("then mirrored" if shifts else "mirrored")
-    if draw.angle:
-        way = "anticlockwise" if draw.angle > 0 else "clockwise"
-        lines.append(f"turned {abs(draw.angle):.0f}° {way}")
-    if draw.zoom != 1:
-        lines.append(f"zoomed ×{draw.zoom:.2f}")
-    if draw.contrast != 1:
-        lines.append(f"contrast ×{draw.contrast:.2f}")
-    if draw.brightness:
-        way = "brighter" if draw.brightness > 0 else "darker"
-        lines.append(f"{way} by {abs(draw.brightness) / 2.55:.0f} %")
-    if draw.colours != (1, 1, 1) and colour:
-        lines.append("red ×{:.2f}, green ×{:.2f}, blue ×{:.2f}".format(*draw.colours))
-    if draw.square[2]:
-        side = draw.square[2]
-        lines.append(f"a square of {side}×{side} erased")
-    return lines or ["left as it is"]
+    return [words for words, _ in _told(draw, colour)] or ["left as it is"]
 
 
 def in_short(draw, colour=True):
-    """The same in signs, for the caption of a small picture: two short lines at most."""
-    pieces = []
-    for step, more, less in ((draw.right, "→", "←"), (draw.down, "↓", "↑")):
-        if step:
-            pieces.append(f"{more if step > 0 else less}{abs(step)}")
-    if draw.flipped:
-        pieces.append("flipped")
-    if draw.angle:
-        pieces.append(f"{_signed(round(draw.angle))}°")
-    if draw.zoom != 1:
-        pieces.append(f"×{draw.zoom:.2f}")
-    if draw.contrast != 1 or draw.brightness:
-        pieces.append("light")
-    if draw.colours != (1, 1, 1) and colour:
-        pieces.append("colour")
-    if draw.square[2]:
-        pieces.append("square")
-    lines = [""]
-    for piece in pieces:
-        longer = f"{lines[-1]} {piece}".strip()
-        if len(longer) <= 14:
-            lines[-1] = longer
-        elif len(lines) == 1:
-            lines.append(piece)
-        else:
-            if len(lines[-1]) > 12:
-                lines[-1] = lines[-1].rpartition(" ")[0]
-            lines[-1] += " …"
-            break
-    return lines
-
-
-# ---------------------------------------------------------------------------------------------
-# The explorer
-# ---------------------------------------------------------------------------------------------
-
-
-def react(images, name, controls):
-    """Turns the control of colours off where there are none."""
-    controls["colour"].disabled = images[controls["picture"].value].pixels.ndim == 2
-
-
-def point(images, x, y, **state):
-    """Which of the sixteen somebody pointed at."""
-    column, row = int((x - LEFT) // ACROSS), int((y - GRID) // DOWN)
-    if 0 <= column < 8 and 0 <= row < 2:
-        return {"chosen": 8 * row + column + 1}
-    return {}
-
-
-def render(images, note, picture, chosen, **state):
-    """The picture: the original, the chosen draw beside it, the count, and all sixteen below."""
-    name, picture = picture, images[picture]
-    made = draws(picture.pixels.shape, state)
-    results = [drawn(picture, draw) for draw in made]
-    draw, colour = made[chosen - 1], picture.pixels.ndim == 3
-    number, formula, different = count(picture, state)
-    words = in_words(draw, colour)
-
-    drawing = Drawing(760, GRID + 2 * DOWN)
-    _draw_original(drawing, name, picture, draw, state)
-    _draw_chosen(drawing, results[chosen - 1], draw, chosen)
-    drawing.text(WORDS, TOP - 14, "What was done to it", 14, bold=True)
-    for index, line in enumerate(words):
-        drawing.text(WORDS, TOP + 10 + 17 * index, line, 12)
-    total = "countless" if number is None else f"{number:,}"
-    _draw_count(drawing, total, formula, different, number)
-    alike = len({result.tobytes() for result in results})
-    _draw_grid(drawing, results, made, chosen, colour, alike)
-
-    drawing.note = " ".join(filter(None, [note, *_notes(picture, state, number, different)]))
-    drawing.alt = (
-        f"Sixteen draws of the image '{name}', {alike} of them different; the settings allow "
-        f"{total} versions. Draw {chosen}: {', '.join(words)}."
-    )
-    return drawing
+    """The same in signs, for the caption of a small picture: two lines of 14 letters at most."""
+    signs = " ".join(sign for _, signs in _told(draw, colour) for sign in signs)
+    lines = textwrap.wrap(signs, 14, max_lines=2, placeholder=" …", break_long_words=False)
+    return lines or [""]
 
 
 def _notes(picture, state, number, different):
@@ -396,26 +351,22 @@ def _draw_original(drawing, name, picture, draw, state):
     reach = max((width * cosines + height * sines).max(), (width * sines + height * cosines).max())
     reach = reach / (1 - state["zoom"] / 100) + 2 * state["shift"]
     unit = SIDE / reach
-    shade = f"#{picture.fill:02x}{picture.fill:02x}{picture.fill:02x}"
-    drawing.rect(LEFT, TOP, SIDE, SIDE, shade)
-    left = LEFT + (SIDE - unit * width) / 2
-    top = TOP + (SIDE - unit * height) / 2
-    drawing.image(left, top, unit * width, unit * height, picture.pixels)
-    drawing.rect(left, top, unit * width, unit * height, "none", PALETTE["input"], 2)
+    drawing.rect(LEFT, TOP, SIDE, SIDE, f"#{picture.fill:02x}{picture.fill:02x}{picture.fill:02x}")
+    left, top = LEFT + (SIDE - unit * width) / 2, TOP + (SIDE - unit * height) / 2
+    grid = Grid.fit(left, top, unit * max(height, width), picture.pixels.shape)
+    drawing.pixels(grid, picture.pixels, "input")
     a, b, c, d, e, f = window(draw, picture.pixels.shape)
     corners = [(0, 0), (width, 0), (width, height), (0, height), (0, 0)]
-    corners = [
-        (left + unit * (a * x + b * y + c), top + unit * (d * x + e * y + f)) for x, y in corners
-    ]
+    corners = [grid.corner(d * x + e * y + f, a * x + b * y + c) for x, y in corners]
     drawing.line(corners, "black", 4)
     drawing.line(corners, PALETTE["kernel"], 2.2)
     drawing.circle(*corners[0], 5, PALETTE["kernel"], "black", 1.2)
-    below = TOP + SIDE + 18
     outside = "grey" if picture.fill else "black"
-    drawing.rect(LEFT, below - 8, 12, 9, "none", PALETTE["input"], 2)
-    drawing.text(LEFT + 18, below, f"the image; outside all is {outside}", 11)
-    drawing.rect(LEFT, below + 9, 12, 9, "none", PALETTE["kernel"], 2)
-    drawing.text(LEFT + 18, below + 17, "the window that this draw shows", 11)
+    entries = (
+        (("none", PALETTE["input"], 2), f"the image; outside all is {outside}"),
+        (("none", PALETTE["kernel"], 2), "the window that this draw shows"),
+    )
+    drawing.legend(LEFT, TOP + SIDE + 18, entries, 17)
 
 
 def _draw_chosen(drawing, pixels, draw, chosen):
@@ -423,20 +374,21 @@ def _draw_chosen(drawing, pixels, draw, chosen):
     drawing.text(CHOSEN, TOP - 14, f"Draw {chosen} of {DRAWS}", 14, bold=True)
     unit = SIDE / max(height, width)
     left, top = CHOSEN + (SIDE - unit * width) / 2, TOP + (SIDE - unit * height) / 2
-    drawing.image(left, top, unit * width, unit * height, pixels)
-    drawing.rect(left, top, unit * width, unit * height, "none", PALETTE["output"], 2.5)
+    grid = Grid.fit(left, top, SIDE, pixels.shape)
+    drawing.pixels(grid, pixels, "output", 2.5)
     column, row, side = draw.square
     if side:
-        place = (left + unit * column, top + unit * row, unit * side, unit * side)
-        drawing.rect(*place, "none", "white", 3)
-        drawing.rect(*place, "none", PALETTE["lost"], 2, (5, 4))
+        drawing.rect(*grid.part(row, column, side, side), "none", "white", 3)
+        drawing.rect(*grid.part(row, column, side, side), "none", PALETTE["lost"], 2, (5, 4))
     drawing.circle(left, top, 5, PALETTE["kernel"], "black", 1.2)
-    below = TOP + SIDE + 18
-    drawing.circle(CHOSEN + 6, below - 4, 5, PALETTE["kernel"], "black", 1.2)
-    drawing.text(CHOSEN + 18, below, "the same corner in both", 11)
+
+    def corner(x, y):
+        drawing.circle(x + 6, y + 6, 5, PALETTE["kernel"], "black", 1.2)
+
+    entries = [(corner, "the same corner in both")]
     if side:
-        drawing.rect(CHOSEN, below + 9, 12, 9, "none", PALETTE["lost"], 2, (3, 2))
-        drawing.text(CHOSEN + 18, below + 17, "erased", 11)
+        entries.append((("none", PALETTE["lost"], 2, (3, 2)), "erased"))
+    drawing.legend(CHOSEN, TOP + SIDE + 18, entries, 17)
 
 
 def _draw_count(drawing, total, formula, different, number):
@@ -457,21 +409,21 @@ def _draw_count(drawing, total, formula, different, number):
     drawing.text(WORDS, place + 75, paper, 11, colour=PALETTE["neutral"])
 
 
-def _draw_grid(drawing, results, made, chosen, colour, alike):
+def _draw_all(drawing, results, captions, chosen, alike):
     words = {1: "all alike", DRAWS: "all different"}.get(alike, f"{alike} of them different")
-    words = f"Sixteen draws, {words}"
-    drawing.text(LEFT, GRID - 12, words, 14, bold=True)
+    drawing.text(LEFT, GRID - 12, f"Sixteen draws, {words}", 14, bold=True)
     hint = "point at one to choose it"
     drawing.text(740, GRID - 12, hint, 11, "end", colour=PALETTE["neutral"])
-    for index, (pixels, draw) in enumerate(zip(results, made, strict=True)):
-        left, top = LEFT + ACROSS * (index % 8), GRID + DOWN * (index // 8)
-        unit = CELL / max(pixels.shape[:2])
-        height, width = unit * pixels.shape[0], unit * pixels.shape[1]
-        corner = left + (CELL - width) / 2, top + (CELL - height) / 2
-        drawing.image(*corner, width, height, pixels)
+    sheet = Grid(LEFT, GRID, 8 * ACROSS, 2 * DOWN, 2, 8)
+    drawing.on(sheet, lambda row, column: {"chosen": 8 * row + column + 1})
+    for index, (pixels, lines) in enumerate(zip(results, captions, strict=True)):
+        left, top = sheet.corner(*divmod(index, 8))
+        height, width = (CELL * side / max(pixels.shape[:2]) for side in pixels.shape[:2])
+        place = left + (CELL - width) / 2, top + (CELL - height) / 2, width, height
+        drawing.image(*place, pixels)
         if index == chosen - 1:
-            drawing.rect(corner[0] - 1, corner[1] - 1, width + 2, height + 2, "none", "black", 5)
-            drawing.rect(*corner, width, height, "none", PALETTE["output"], 3)
-        for number, line in enumerate(in_short(draw, colour)):
+            drawing.rect(*place, "none", "black", 6)
+            drawing.rect(*place, "none", PALETTE["output"], 3)
+        for number, line in enumerate(lines):
             place = left + CELL / 2, top + CELL + 13 + 12 * number
             drawing.text(*place, line, 10, "middle", index == chosen - 1)
