@@ -21,4 +21,4 @@ Importing the package imports none of them. Only `models` and `training`, which 
 it, import Keras and so TensorFlow; the others import it in the functions that need it, or never.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
