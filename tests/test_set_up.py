@@ -324,10 +324,10 @@ def test_the_second_run_does_nothing(course_copy, learner_environment, empty_ven
     assert not (course / "build").exists(), "pip was not called"
 
 
-def test_what_lies_in_pythonpath_is_not_taken_for_installed(course_copy, learner_environment):
+def test_what_lies_in_pythonpath_is_not_installed(course_copy, learner_environment, tmp_path):
     """As ROS, Spark and a cluster's modules leave it: pip must install all the same."""
     course = course_copy("Makefile", "tools")
-    wheels, elsewhere = course / "wheels", course / "elsewhere"
+    wheels, elsewhere = tmp_path / "wheels", tmp_path / "elsewhere"
     for folder, version in ((wheels, "2.0"), (elsewhere, "1.0")):
         folder.mkdir()
         about = f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n"
@@ -343,11 +343,10 @@ def test_what_lies_in_pythonpath_is_not_taken_for_installed(course_copy, learner
     (course / "pyproject.toml").write_text(
         '[project]\ndependencies = ["tiny"]\n[project.optional-dependencies]\nlab = []\n'
     )
-    env = (
-        learner_environment | closed_index() | {"PIP_FIND_LINKS": str(wheels), "PIP_NO_INDEX": "1"}
-    )
-    env |= {"PYTHONPATH": str(elsewhere), "PIP_TARGET": str(elsewhere)}
-    assert set_up(course, env)[0] == 0
+    env = learner_environment | closed_index() | {"PIP_FIND_LINKS": str(wheels)}
+    env |= {"PIP_NO_INDEX": "1", "PYTHONPATH": str(elsewhere), "PIP_TARGET": str(elsewhere)}
+    status, _, lines = set_up(course, env)
+    assert status == 0, lines
     script = "import tiny; print(tiny.at, tiny.__file__)"
     python = course / ".venv" / "bin" / "python"
     done = subprocess.run([python, "-I", "-c", script], capture_output=True, text=True)
