@@ -15,7 +15,6 @@ import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -60,8 +59,11 @@ def set_keras():
     Raises:
         RuntimeError: Keras runs already, and not on TensorFlow, or its `keras.json` is wrong.
     """
-    if "keras" in sys.modules and sys.modules["keras"].config.backend() != "tensorflow":
-        raise RuntimeError("Keras runs without TensorFlow here: restart the kernel, begin on top")
+    if (
+        "keras" in sys.modules
+        and (runs_on := sys.modules["keras"].config.backend()) != "tensorflow"
+    ):
+        raise RuntimeError(f"Keras runs on {runs_on} here: restart the kernel, run this cell first")
     own = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND") or "tensorflow"}
     os.environ["KERAS_BACKEND"] = "tensorflow"
     limits = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")  # every training would end early
@@ -76,6 +78,7 @@ def set_keras():
 
                 for name, usual in KERAS.items():
                     getattr(keras.config, f"set_{name}")(usual)
+                keras.config.set_dtype_policy("float32")
         except (AttributeError, ValueError) as problem:
             raise RuntimeError(f"{path} is not right ({problem}): mend or remove it") from None
     usual = {"KERAS_BACKEND": "tensorflow"} | KERAS
@@ -189,7 +192,7 @@ def processor():
 
 
 def _ranges():
-    """The supported versions by name, 'python' included: {'numpy': '<3,>=2.1', ...}."""
+    """The supported versions by name, 'python' included: {'numpy': '>=2.1,<3', ...}."""
     beside = Path(__file__).parent.parent / "pyproject.toml"
     if beside.is_file():
         project = tomllib.loads(beside.read_text(encoding="utf-8"))["project"]
@@ -197,8 +200,10 @@ def _ranges():
     else:  # installed with pip
         python = importlib.metadata.metadata("course-utils")["Requires-Python"]
         lines = importlib.metadata.requires("course-utils") or []
-    wanted = [Requirement(line) for line in lines if "extra ==" not in line]
-    return {"python": python} | {one.name: str(one.specifier) for one in wanted}
+    pairs = [
+        re.match(r"([\w-]+)\s*([^; ]*)", line).groups() for line in lines if "extra" not in line
+    ]
+    return {"python": python} | dict(pairs)
 
 
 def _within(version, supported):
