@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def test_an_exercise_begins_with_nothing_but_the_zip_beside_it(archive, tmp_path
         input=cell,
         capture_output=True,
         text=True,
-        env={"PATH": "", "PYTHONUTF8": "1"},
+        env={"PATH": "", "PYTHONUTF8": "1", "SYSTEMROOT": os.environ.get("SYSTEMROOT", "")},
         timeout=100,
     )
     assert done.returncode == 0, done.stderr
