@@ -176,6 +176,8 @@ def lab(tmp_path_factory):
                 env=shell_of_learner(),
             )
             address = servers.enter_context(server)
+            printed = (place / "lab.log").read_text(encoding="utf-8")
+            assert "/lab/tree/work/notebooks/00_start_here.ipynb" in printed, "not to the launcher"
             assert not (course / "build").exists(), "a ready .venv is not installed again"
             return address
 

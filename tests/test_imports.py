@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted(path.stem for path in (ROOT / "course_utils").glob("[!_]*.py")) + ["explorers"]
 HEAVY = {"tensorflow", "keras", "matplotlib", "numpy", "PIL", "IPython", "ipywidgets"}
 
-# These two define Keras layers and callbacks, so they cannot wait. Every other module can.
-NEEDS_KERAS = {"models", "training"}
+# These define Keras layers and callbacks, so they cannot wait. Every other module can.
+NEEDS_KERAS = {"models", "training", "watching"}
 
 IMPORT_AND_REPORT = """
 import sys

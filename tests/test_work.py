@@ -158,3 +158,12 @@ def test_git_takes_no_notice_of_it():
     command = ["git", "check-ignore", f"work/{NAME}", "work/.laid.json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert len(done.stdout.splitlines()) == 2
+
+
+def test_binder_lays_them_too(course_copy):
+    """repo2docker runs `postBuild` in the repository, with the environment's python first."""
+    course = course_copy("tools/work.py", NAME, "postBuild")
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    done = subprocess.run(["./postBuild"], cwd=course, env={"PATH": path}, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert (course / "work" / NAME).is_file()
