@@ -59,17 +59,16 @@ def set_keras():
     Raises:
         RuntimeError: Keras runs already, and not on TensorFlow, or its `keras.json` is wrong.
     """
-    if (
-        "keras" in sys.modules
-        and (runs_on := sys.modules["keras"].config.backend()) != "tensorflow"
-    ):
-        raise RuntimeError(f"Keras runs on {runs_on} here: restart the kernel, run this cell first")
+    keras = sys.modules.get("keras")
+    if keras and keras.config.backend() != "tensorflow":
+        here = keras.config.backend()
+        raise RuntimeError(f"Keras runs on {here} here: restart the kernel, run this cell first")
     own = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND") or "tensorflow"}
     os.environ["KERAS_BACKEND"] = "tensorflow"
     limits = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")  # every training would end early
     own |= {name: os.environ.pop(name) for name in limits if name in os.environ}
     path = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras.json"
-    if "keras" not in sys.modules and path.is_file():
+    if keras is None and path.is_file():
         try:
             settings = json.loads(path.read_text(encoding="utf-8"))
             own |= {name: settings.get(name, usual) for name, usual in KERAS.items()}
