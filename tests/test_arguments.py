@@ -135,7 +135,8 @@ REFUSED = {
 # What an argument is given of which everything may be taken (a title, say).
 A_FEW = {"nothing", "a fraction", "no list", "three numbers", "an object", "an array of words"}
 REFUSED["shape"] = set(ANYTHING) - {"three numbers", "an array of three"}
-REFUSED["several"] = REFUSED["network"] - {"no list", "three numbers"}
+# Nothing at all is a list of none, whatever its type.
+REFUSED["several"] = REFUSED["network"] - {"no list", "no text", "an empty array", "three numbers"}
 
 IMAGES = np.arange(2 * 6 * 6 * 2, dtype=np.float32).reshape(2, 6, 6, 2)
 KERNELS = np.ones((3, 3, 2, 4), np.float32)
