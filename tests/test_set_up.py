@@ -10,12 +10,15 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import tomllib
 import venv
 import zipfile
 from contextlib import redirect_stdout
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -150,6 +153,17 @@ def test_make_lists_every_target(learner_environment):
     for target in targets:
         line = re.search(rf"^make {target} +(\w.*)$", listed, re.MULTILINE)
         assert line and len(line.group(0)) <= 100, target
+
+
+def test_some_tools_need_nothing_installed(course_copy, learner_environment):
+    course = course_copy(*NEEDED, "README.md")
+    python = f"PYTHON={sys.executable}"
+    status, said, _ = make(course, "address", python, env=learner_environment)
+    assert status == 0 and "public address: not set" in said
+    assert make(course, "zip", python, env=learner_environment)[0] == 0
+    assert (course / "build" / "course.zip").is_file() and not (course / ".venv").exists()
+    status, _, lines = make(course, "zip", "PYTHON=/not/there", env=learner_environment)
+    assert status != 0 and "/not/there does not run" in lines[0]
 
 
 def fake_python(folder, name="python", version=None, without=None, more=""):
@@ -314,6 +328,30 @@ def test_no_network(course_copy, learner_environment):
         assert "no network" in lines[0] and "run this again" in lines[0]
     assert "Making" not in said
     assert "127.0.0.1" in (course / "build" / "install.log").read_text(encoding="utf-8")
+
+
+def test_a_certificate_that_nobody_trusts(course_copy, learner_environment, tmp_path):
+    """What a proxy that looks into everything does to pip."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.fail("no openssl on this machine: apt-get install openssl")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1"]
+    command += ["-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.handle_error = lambda *_: None  # pip hangs up
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    env = learner_environment | closed_index()
+    env |= {"PIP_INDEX_URL": f"https://127.0.0.1:{server.server_port}/simple"}
+    status, _, lines = set_up(course_copy(*NEEDED), env)
+    server.shutdown()
+    server.server_close()
+    assert status == 1 and len(lines) == 1
+    assert "certificate is not trusted" in lines[0] and "PIP_CERT=" in lines[0]
 
 
 def test_the_second_run_does_nothing(course_copy, learner_environment, empty_venv):
