@@ -35,10 +35,9 @@ FIRST = (
 
 # What `make quick` runs: no TensorFlow, no network that is trained, no browser.
 QUICK = {
-    *("arithmetic", "answers", "checks", "plots", "format", "notebooks", "work", "zip"),
+    *("arithmetic", "plots", "format", "notebooks", "notebook_text", "work", "zip"),
     *("explorers", "explorer_augmentation", "explorer_channels", "explorer_convolution"),
-    *("explorer_pooling", "explorer_drawing", "grading_collect", "grading_repair"),
-    *("grading_similar", "notebook_text"),
+    *("explorer_pooling", "grading_collect", "grading_repair", "grading_similar"),
 }
 
 
