@@ -384,7 +384,7 @@ CALLS = {
     "plots.images": (
         {"pictures": [PLANE], "alt": "a picture"},
         {
-            **{"pictures": "several", "alt": "alt", "titles": "anything", "columns": "size"},
+            **{"pictures": "array", "alt": "alt", "titles": "anything", "columns": "size"},
             **{"title": "anything", "role": "choice", "limits": "several?", "size": "positive?"},
         },
     ),
