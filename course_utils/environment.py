@@ -67,7 +67,7 @@ def set_keras():
     os.environ["KERAS_BACKEND"] = "tensorflow"
     limits = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")  # every training would end early
     own |= {name: os.environ.pop(name) for name in limits if name in os.environ}
-    path = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "keras.json"
+    path = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")), "keras.json")
     if keras is None and path.is_file():
         try:
             settings = json.loads(path.read_text(encoding="utf-8"))
