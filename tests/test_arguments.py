@@ -135,6 +135,10 @@ REFUSED = {
 # What an argument is given of which everything may be taken (a title, say).
 A_FEW = {"nothing", "a fraction", "no list", "three numbers", "an object", "an array of words"}
 REFUSED["shape"] = set(ANYTHING) - {"three numbers", "an array of three"}
+REFUSED["list"] = {
+    *("nothing", "yes", "zero", "a negative number", "a fraction", "a huge number", "NaN"),
+    *("a huge negative number", "infinity", "a complex number", "an object", "a function"),
+}
 # Nothing at all is a list of none, whatever its type.
 REFUSED["several"] = REFUSED["network"] - {"no list", "no text", "an empty array", "three numbers"}
 
@@ -460,11 +464,11 @@ CALLS |= {
     ),
     "metrics.class_ious": (
         {"truth": MASKS, "answer": MASKS, "classes": range(3)},
-        {"truth": "array", "answer": "array", "classes": "several"},
+        {"truth": "array", "answer": "array", "classes": "list"},
     ),
     "metrics.mean_iou": (
         {"truth": MASKS, "answer": MASKS, "classes": range(3)},
-        {"truth": "array", "answer": "array", "classes": "several"},
+        {"truth": "array", "answer": "array", "classes": "list"},
     ),
     "metrics.box_iou": (
         {"first": BOXES, "second": BOXES},
@@ -487,7 +491,7 @@ CALLS |= {
             **{"detections": [(BOXES, [0.9, 0.8], [1, 2])], "truths": [(BOXES, [1, 2])]},
             "classes": range(3),
         },
-        {**DETECTOR, "classes": "several"},
+        {**DETECTOR, "classes": "list"},
     ),
     "models.cell_accuracy": ({}, {}),
     "plots.confusion": (

@@ -330,7 +330,7 @@ def test_no_network(course_copy, learner_environment):
     assert "127.0.0.1" in (course / "build" / "install.log").read_text(encoding="utf-8")
 
 
-def test_a_certificate_that_nobody_trusts(course_copy, learner_environment, tmp_path):
+def test_a_certificate_that_nobody_trusts(course_copy, learner_environment, empty_venv, tmp_path):
     """What a proxy that looks into everything does to pip."""
     openssl = shutil.which("openssl")
     if openssl is None:
@@ -347,7 +347,9 @@ def test_a_certificate_that_nobody_trusts(course_copy, learner_environment, tmp_
     threading.Thread(target=server.serve_forever, daemon=True).start()
     env = learner_environment | closed_index()
     env |= {"PIP_INDEX_URL": f"https://127.0.0.1:{server.server_port}/simple"}
-    status, _, lines = set_up(course_copy(*NEEDED), env)
+    course = course_copy(*NEEDED)
+    shutil.copytree(empty_venv, course / ".venv", symlinks=True)
+    status, _, lines = set_up(course, env)
     server.shutdown()
     server.server_close()
     assert status == 1 and len(lines) == 1
