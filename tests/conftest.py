@@ -35,8 +35,8 @@ FIRST = (
 
 # What `make quick` runs: no TensorFlow, no network that is trained, no browser.
 QUICK = {
-    *("arithmetic", "plots", "format", "notebooks", "notebook_text", "work", "zip"),
-    *("explorers", "explorer_augmentation", "explorer_channels", "explorer_convolution"),
+    *("plots", "format", "notebooks", "notebook_text", "work", "zip"),
+    *("explorer_augmentation", "explorer_channels", "explorer_convolution"),
     *("explorer_pooling", "grading_collect", "grading_repair", "grading_similar"),
 }
 
