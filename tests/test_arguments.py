@@ -293,7 +293,7 @@ CALLS = {
     "data.shift_and_flip": ({}, {"pixels": "count", "flip": "flag", "fill": "number"}),
     "devices.found": ({}, {}),
     "devices.detect": ({}, {}),
-    "devices.suited": ({"capabilities": [(7, 5)]}, {"capabilities": "several"}),
+    "devices.suited": ({"capabilities": [(7, 5)]}, {"capabilities": "list"}),
     "environment.check": ({}, {}),
     "environment.free_memory": ({}, {}),
     "environment.quiet_tensorflow": ({}, {}),
