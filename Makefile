@@ -15,6 +15,10 @@ ARGS =
 LAB_ARGS =
 RUN = lenet5_modern
 URL =
+HOST =
+
+# What lies in PYTHONPATH would hide the tested versions, and pip would take it for installed.
+unexport PYTHONPATH PYTHONHOME
 
 # In a container one is often root, and Jupyter wants to be told that this is meant.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null || true)),--allow-root)
@@ -37,6 +41,13 @@ define set_up
 	"$$works" tools/set_up.py $(2)
 endef
 
+# Runs a tool that needs nothing installed, with the first Python that fits.
+define run
+	@for python in $(PYTHONS); do \
+	  if "$$python" tools/set_up.py --fits 2>/dev/null; then exec "$$python" $(1); fi; \
+	done; echo "set-up: $(NO_PYTHON)" >&2; exit 1
+endef
+
 # pyenv's Pythons do not run by name before they are chosen, so they are looked for where they lie.
 PYENV = $${PYENV_ROOT:-$$HOME/.pyenv}/versions
 PYTHONS = $(if $(PYTHON),"$(PYTHON)",.venv/bin/python python3 python3.13 python3.12 python3.11 \
@@ -50,18 +61,27 @@ NO_COLAB = Colab has Python 3.13 and none works here: install it, or name one: m
   PYTHON_COLAB=/path/to/python3.13
 
 # pictures/ is a folder, too.
-.PHONY: help lab test test-colab notebooks pictures record release grade review report bench address format lock clean
+.PHONY: help lab test quick test-colab notebooks pictures record release grade review report bench zip address format lock clean
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
-lab: ## set up what is missing, then open JupyterLab on the first notebook
+# The address that JupyterLab prints leads to the first notebook, too, where no browser opens.
+LAB = -m jupyterlab --ServerApp.root_dir=. --LabApp.news_url=None \
+  --LabApp.default_url=/lab/tree/work/notebooks/00_start_here.ipynb
+
+lab: ## set up what is missing, lay copies to work in, open JupyterLab on the first
 	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))
-	@$(VENV) -m jupyterlab --ServerApp.root_dir=. $(AS_ROOT) notebooks/00_start_here.ipynb $(LAB_ARGS)
+	@$(VENV) tools/work.py
+	@$(VENV) $(LAB) $(AS_ROOT) $(LAB_ARGS)
 
 test: ## set up what is missing, then run every test (some: make test ARGS="-k pooling")
 	$(call set_up,$(PYTHONS),--extras lab$(comma)test$(comma)grading,$(NO_PYTHON))
 	@$(VENV) $(PYTEST) $(ARGS)
+
+quick: ## run the tests that need no TensorFlow, in about a minute
+	$(call set_up,$(PYTHONS),--extras lab$(comma)test$(comma)grading,$(NO_PYTHON))
+	@$(VENV) -m pytest -n 2 --quick tests course_utils/arithmetic.py course_utils/convolution.py $(ARGS)
 
 test-colab: ## run notebooks, exercises and explorers with the versions that Colab has
 	$(call set_up,$(PYTHONS_COLAB),--colab,$(NO_COLAB))
@@ -104,9 +124,11 @@ bench: ## measure what the course promises about speed, into build/bench.json
 	$(call set_up,$(PYTHONS),--extras lab$(comma)test$(comma)grading,$(NO_PYTHON))
 	@$(VENV) tools/bench.py $(ARGS)
 
+zip: ## write build/course.zip, for a Drive or a learning platform
+	$(call run,tools/zip_course.py)
+
 address: ## show or set the public address: make address URL=https://github.com/owner/name
-	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))
-	@$(VENV) tools/address.py $(if $(filter command line,$(origin URL)),"$(URL)")
+	$(call run,tools/address.py $(if $(filter command line,$(origin URL)),"$(URL)" --host "$(HOST)"))
 
 format: ## put code and notebooks in the course's form
 	$(call set_up,$(PYTHONS),--extras lab$(comma)test,$(NO_PYTHON))

@@ -26,4 +26,4 @@ Importing the package imports none of them. Only `models`, `training`, `watching
 the functions that need it, or never.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -4,18 +4,86 @@ Importing this module does not import TensorFlow.
 """
 
 import importlib.metadata
+import json
 import os
 import platform
 import re
+import sys
+import sysconfig
 import tempfile
 import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 
-PACKAGES = ("numpy", "tensorflow", "keras", "matplotlib", "pillow", "ipywidgets")
-ENOUGH_MEMORY = 1.5  # GB, what the largest default run of a notebook takes
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
+from . import __version__
+
+PACKAGES = ("numpy", "tensorflow", "keras", "matplotlib", "pillow", "ipywidgets")
+# The machines that TensorFlow is built for; tools/set_up.py has the same list.
+WHEELS = ("linux-x86_64", "linux-aarch64", "macosx-arm64", "win-amd64")
 HOW_TO_INSTALL = "close this notebook and run `make lab` (README.md gives the ways without make)"
+ENOUGH_MEMORY = 1.5  # GB, what the largest default run of a notebook takes
+SYSTEM = Path("/")  # where Linux says what memory there is
+# Of a control group, in version 2 and in version 1: limit, use, and how much of it are files.
+GROUPS = (
+    ("", "memory.max", "memory.current", "inactive_file"),
+    ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+# What the course takes for granted of Keras.
+KERAS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+
+
+def begin(version):
+    """What every notebook begins with: is the course as new as the notebook? `set_keras` too.
+
+    Raises:
+        RuntimeError: the course is older, or Keras runs already on something other than TensorFlow.
+    """
+    if Version(__version__) < Version(version):
+        raise RuntimeError(
+            f"{Path(__file__).parents[1]} is version {__version__} of the course, this notebook of "
+            f"{version}: bring it up to date (git pull), or give that folder another name and it "
+            "is fetched anew; then restart the kernel and run this cell again"
+        )
+    set_keras()
+
+
+def set_keras():
+    """Sets Keras to TensorFlow, float32 and channels last, and tells what the user had otherwise.
+
+    `KERAS_BACKEND` and `keras.json` serve the user's other work. Keras itself is imported only
+    where the latter differs.
+
+    Raises:
+        RuntimeError: Keras runs already, and not on TensorFlow, or its `keras.json` is wrong.
+    """
+    keras = sys.modules.get("keras")
+    if keras and keras.config.backend() != "tensorflow":
+        here = keras.config.backend()
+        raise RuntimeError(f"Keras runs on {here} here: restart the kernel, run this cell first")
+    own = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND") or "tensorflow"}
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    limits = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")  # every training would end early
+    own |= {name: os.environ.pop(name) for name in limits if name in os.environ}
+    path = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")), "keras.json")
+    if keras is None and path.is_file():
+        try:
+            settings = json.loads(path.read_text(encoding="utf-8"))
+            own |= {name: settings.get(name, usual) for name, usual in KERAS.items()}
+            if any(own[name] != usual for name, usual in KERAS.items()):
+                import keras
+
+                for name, usual in KERAS.items():
+                    getattr(keras.config, f"set_{name}")(usual)
+                keras.config.set_dtype_policy("float32")
+        except (AttributeError, ValueError) as problem:
+            raise RuntimeError(f"{path} is not right ({problem}): mend or remove it") from None
+    usual = {"KERAS_BACKEND": "tensorflow"} | KERAS
+    told = ", ".join(f"{name} = {own[name]}" for name in own if own[name] != usual.get(name))
+    if told:
+        print(f"Keras' settings of your own are left aside in this notebook: {told}")
 
 
 def quiet_tensorflow():
@@ -28,13 +96,16 @@ def quiet_tensorflow():
 
     Raises:
         ImportError: when TensorFlow or Keras is missing or does not load, with their own text.
+        RuntimeError: as for `set_keras`.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     with _quiet_error_stream():
-        import keras  # noqa: F401
-        import tensorflow as tf
-
+        try:
+            set_keras()
+            import keras  # noqa: F401
+            import tensorflow as tf
+        except ModuleNotFoundError as problem:
+            raise ImportError(f"{problem}: {_remedy(problem.name)}") from None
         try:
             for gpu in tf.config.list_physical_devices("GPU"):
                 tf.config.experimental.set_memory_growth(gpu, True)
@@ -91,19 +162,22 @@ def check():
 def free_memory():
     """Memory in GB (10⁹ bytes) that a program can still take, or None where that is not known.
 
-    Known on Linux, also inside a container with a limit of its own, as on Binder.
+    Known on Linux, also inside a container with a limit of its own, as on Binder. What the system
+    keeps of files counts as free: it gives that memory back.
     """
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = (SYSTEM / "proc/meminfo").read_text().splitlines()
         free = next(int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line)
     except (OSError, StopIteration):
         return None
-    try:
-        group = Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text())
-        free = min(free, limit - int((group / "memory.current").read_text()))
-    except (OSError, ValueError):
-        pass  # no container, or one without a limit
+    for folder, *names, files in GROUPS:
+        group = SYSTEM / "sys/fs/cgroup" / folder
+        try:
+            limit, used = (int((group / name).read_text()) for name in names)
+            kept = re.search(rf"^{files} (\d+)$", (group / "memory.stat").read_text(), re.MULTILINE)
+            free = min(free, limit - used + int(kept.group(1) if kept else 0))
+        except (OSError, ValueError):
+            pass  # no container, or one without a limit
     return free / 1e9
 
 
@@ -117,7 +191,7 @@ def processor():
 
 
 def _ranges():
-    """The supported versions by name, 'python' included: {'numpy': '<3,>=2.1', ...}."""
+    """The supported versions by name, 'python' included: {'numpy': '>=2.1,<3', ...}."""
     beside = Path(__file__).parent.parent / "pyproject.toml"
     if beside.is_file():
         project = tomllib.loads(beside.read_text(encoding="utf-8"))["project"]
@@ -125,26 +199,14 @@ def _ranges():
     else:  # installed with pip
         python = importlib.metadata.metadata("course-utils")["Requires-Python"]
         lines = importlib.metadata.requires("course-utils") or []
-
-    ranges = {"python": python}
-    for line in lines:
-        name, supported = re.fullmatch(r"([\w-]+)\s*([^;]*).*", line).groups()
-        if "extra ==" not in line:
-            ranges[name] = supported.strip()
-    return ranges
+    pairs = [
+        re.match(r"([\w-]+)\s*([^; ]*)", line).groups() for line in lines if "extra" not in line
+    ]
+    return {"python": python} | dict(pairs)
 
 
 def _within(version, supported):
-    """Whether '2.21.0' is within '>=2.20,<2.22'; only these two signs are used here."""
-
-    def numbers(text):
-        return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
-
-    for bound in supported.split(","):
-        at_least = bound.startswith(">=")
-        if (numbers(version) >= numbers(bound)) != at_least:
-            return False
-    return True
+    return SpecifierSet(supported).contains(version, prereleases=True)
 
 
 def _installed(name):
@@ -166,9 +228,17 @@ def _check_python(supported):
 def _check_package(name, supported):
     version = _installed(name)
     if version is None:
-        return False, name, "missing", HOW_TO_INSTALL
+        return False, name, "missing", _remedy(name)
     fine = _within(version, supported)
     return fine, name, version, "" if fine else f"the course needs {supported}: {HOW_TO_INSTALL}"
+
+
+def _remedy(name):
+    """What to do about a package that is missing; for some machines there is no TensorFlow."""
+    machine = f"{sysconfig.get_platform().partition('-')[0]}-{platform.machine().lower()}"
+    if name == "tensorflow" and machine not in WHEELS:
+        return f"there is none for {machine}: use Colab, Binder or another machine (see README.md)"
+    return HOW_TO_INSTALL
 
 
 def _check_memory(free):

@@ -4,9 +4,14 @@ import functools
 import importlib.util
 import io
 import json
+import os
+import re
+import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,6 +30,10 @@ def tool():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def address(url=URL, host="github", version="0.2.0"):
+    return tool().Address(url, host, version)
 
 
 @pytest.fixture
@@ -58,23 +67,78 @@ def test_every_notebook_has_both_cells():
 
 
 def test_setting_and_unsetting_the_address(course):
-    tool().write("", course)
+    tool().write(address("", ""), course)
     before = texts(course)
-
-    tool().write(URL + ".git/", course)
-    assert tool().present_address(course) == URL
+    for url, host in ((URL + ".git/", ""), (URL, "github")):
+        command = [sys.executable, course / "tools" / "address.py", url, "--host", host]
+        assert subprocess.run(command, capture_output=True).returncode == 0
+    assert tool().present_address(course)[:2] == (URL, "github")
     assert tool().stale(course) == []
-    cells = {cell.id: cell.source for cell in nbformat.read(_try(course), 4).cells}
-    assert f'ADDRESS = "{URL}"\n' in cells["set-up"]
-    assert "blob/HEAD/notebooks/99_try.ipynb)" in cells["badges"]
-    assert cells["badges"].count("[![Open in ") == 2
-    assert cells["other"] == "old, wie Öl"
+    cells = {cell.id: cell for cell in nbformat.read(_try(course), 4).cells}
+    assert f'ARCHIVE, VERSION = "{URL}/archive/v0.2.0.zip", "0.2.0"\n' in cells["set-up"].source
+    assert cells["set-up"].metadata == tool().FOLDED
+    assert "blob/v0.2.0/notebooks/99_try.ipynb)" in cells["badges"].source
+    assert cells["badges"].source.count("[![Open in ") == 2
+    assert cells["other"].source == "old, wie Öl"
     assert f'Repository = "{URL}"' in (course / "pyproject.toml").read_text(encoding="utf-8")
-    assert "github/somebody/some-course/blob" in (course / "README.md").read_text(encoding="utf-8")
-    assert tool().write(URL, course) == [], "the second time changes nothing"
+    assert "some-course/blob/v0.2.0" in (course / "README.md").read_text(encoding="utf-8")
+    assert tool().write(address(), course) == [], "the second time changes nothing"
 
-    tool().write("", course)
+    tool().write(address("", ""), course)
     assert texts(course) == before, "unsetting gives the very bytes back"
+
+
+def test_a_new_version_goes_everywhere(course, course_copy):
+    tool().write(address(), course)
+    project = course / "pyproject.toml"
+    project.write_text(re.sub(r'(?m)^version = ".*"$', 'version = "1.4.0"', project.read_text()))
+    (course / "course_utils").mkdir()
+    (course / "course_utils" / "__init__.py").write_text('__version__ = "0.2.0"\n')
+    tool().write(tool().present_address(course), course)
+    assert 'v1.4.0.zip", "1.4.0"' in _try(course).read_text().replace('\\"', '"')
+    assert (course / "course_utils" / "__init__.py").read_text() == '__version__ = "1.4.0"\n'
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "archive", "badge"),
+    [
+        (URL, "github", f"{URL}/archive/v0.2.0.zip", "gh/somebody/some-course/v0.2.0"),
+        (
+            "https://gitlab.uni.example/institute/teaching/cnn",
+            "gitlab",
+            "https://gitlab.uni.example/institute/teaching/cnn/-/archive/v0.2.0/cnn-v0.2.0.zip",
+            "git/https%3A%2F%2Fgitlab.uni.example%2Finstitute%2Fteaching%2Fcnn.git/v0.2.0",
+        ),
+        (
+            "https://codeberg.org/somebody/cnn",
+            "gitea",
+            "https://codeberg.org/somebody/cnn/archive/v0.2.0.zip",
+            "git/https%3A%2F%2Fcodeberg.org%2Fsomebody%2Fcnn.git/v0.2.0",
+        ),
+        (
+            "https://bitbucket.org/somebody/cnn",
+            "bitbucket",
+            "https://bitbucket.org/somebody/cnn/get/v0.2.0.zip",
+            "git/https%3A%2F%2Fbitbucket.org%2Fsomebody%2Fcnn.git/v0.2.0",
+        ),
+    ],
+)
+def test_the_archive_and_the_badges_of_each_kind_of_host(url, host, archive, badge):
+    assert tool().checked(url) == (url, host)
+    found = address(url, host)
+    assert found.archive == archive
+    text = tool().badge_text("notebooks/01_convolution.ipynb", found)
+    assert f"https://mybinder.org/v2/{badge}?urlpath=lab/tree/work/notebooks/01_conv" in text
+    assert ("colab.research" in text) == (host == "github"), "Colab opens GitHub's notebooks only"
+
+
+def test_a_host_whose_name_does_not_tell_is_asked_for():
+    url = "https://git.uni.example/institute/cnn"
+    with pytest.raises(ValueError, match="which kind of git host is git.uni.example"):
+        tool().checked(url)
+    assert tool().checked(url, "gitlab") == (url, "gitlab")
+    with pytest.raises(ValueError, match="HOST=gitlab"):
+        tool().checked(url, "cvs")
 
 
 def _try(course):
@@ -82,7 +146,7 @@ def _try(course):
 
 
 def test_a_notebook_stays_as_nbformat_writes_it(course):
-    tool().write(URL, course)
+    tool().write(address(), course)
     written = _try(course).read_text(encoding="utf-8")
     nbformat.write(nbformat.read(_try(course), 4), _try(course))
     assert _try(course).read_text(encoding="utf-8") == written
@@ -96,8 +160,8 @@ def test_a_stale_notebook_is_found(course):
 @pytest.mark.parametrize(
     "url",
     [
-        "https://example.org/owner/name",
         "http://github.com/owner/name",
+        "https://github.com/",
         "https://github.com/owner",
         "https://github.com/owner/name/tree/main",
         'https://github.com/owner/name"',
@@ -115,121 +179,315 @@ def test_another_address_is_refused(course, url):
 def test_a_readme_without_markers_is_named(course):
     (course / "README.md").write_text("no markers here", encoding="utf-8")
     with pytest.raises(ValueError, match="README.md needs the markers"):
-        tool().write(URL, course)
+        tool().write(address(), course)
 
 
 # --- The set-up cell, away from a clone -----------------------------------------------------------
 
+ENVIRONMENT = """
+def begin(version):
+    print("version", version)
 
-def archive():
-    """A course of one module, in the form of GitHub's archives: one folder on top."""
+def quiet_tensorflow():
+    print("quiet")
+"""
+RIGHT = ["version", "0.2.0", "quiet"] * 2
+
+
+def archive(top="some-course-0.2.0/", part="course_utils/environment.py", padding=0):
+    """A course of one module, in the form of a git host's archives: one folder on top."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as file:
-        file.writestr("some-course-HEAD/README.md", "# A course")
-        file.writestr("some-course-HEAD/course_utils/__init__.py", "")
-        file.writestr(
-            "some-course-HEAD/course_utils/environment.py",
-            "def quiet_tensorflow():\n    print('quiet')\n",
-        )
+        file.writestr(f"{top}README.md", "# A course")
+        file.writestr(f"{top}course_utils/__init__.py", "")
+        file.writestr(f"{top}{part}", ENVIRONMENT)
+        file.writestr(f"{top}data", os.urandom(padding))
     return content.getvalue()
 
 
 @pytest.fixture
 def server():
-    """A web server on loopback that gives out `content`, and counts how often."""
+    """A web server on loopback that gives out `content`, in parts, and counts how often."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             server.paths.append(self.path)
-            self.send_response(200)
+            self.send_response(server.status)
             self.send_header("Content-Length", str(server.length or len(server.content)))
             self.end_headers()
-            self.wfile.write(server.content)
+            half = len(server.content) // 2
+            self.wfile.write(server.content[:half])
+            self.wfile.flush()
+            server.pause.wait(server.seconds)
+            self.wfile.write(server.content[half:])
 
         def log_message(self, *_):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.content, server.paths, server.length = archive(), [], None
+    server.content, server.paths, server.length, server.status = archive(), [], None, 200
+    server.pause, server.seconds = threading.Event(), 0
     server.address = f"http://127.0.0.1:{server.server_port}/somebody/some-course"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
+    server.pause.set()
     server.shutdown()
     server.server_close()
 
 
-def run_cell(folder, address):
+def cell_for(url, timeout=20, drive="/content/drive"):
+    """The set-up cell with an address, another patience, and another place for the drive."""
+    cell = tool().set_up_cell(address(url, "github" if url else ""))
+    assert "timeout=20" in cell and '"/content/drive"' in cell
+    return cell.replace("timeout=20", f"timeout={timeout}").replace("/content/drive", str(drive))
+
+
+TWICE = (
+    "import sys; cell = sys.stdin.read(); exec(cell); exec(cell); "
+    "assert sys.path.count(str(course)) == 1"
+)
+ALONE = {"PATH": "", "no_proxy": "*", "PYTHONUTF8": "1"}
+
+
+def run_cell(folder, cell, before="", wrap=()):
     """Run the set-up cell twice in one process, as a learner may, in some folder."""
     folder.mkdir(exist_ok=True)
-    cell = tool().set_up_cell(address)
-    twice = "import sys; cell = sys.stdin.read(); exec(cell); exec(cell)"
-    twice += "; print(sys.path.count(str(course)))"
     return subprocess.run(
-        [sys.executable, "-P", "-c", twice],
+        [*wrap, sys.executable, "-P", "-c", before + TWICE],
         cwd=folder,
         input=cell,
         capture_output=True,
         text=True,
-        env={"PATH": "", "no_proxy": "*", "PYTHONUTF8": "1"},
+        env=ALONE,
+        timeout=60,
     )
 
 
-def test_the_cell_fetches_the_course_once(server, tmp_path):
+def said(done):
+    """What the cell stopped with: one line, and no error behind it."""
+    assert done.returncode == 1 and done.stderr.count("Traceback") == 1, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("RuntimeError: ") and "run this cell again" in last, last
+    return last
+
+
+def words_of(done):
+    """What the cell printed, without its progress."""
+    assert done.returncode == 0, done.stderr
+    return re.sub(r"\s*Fetching the course: \d+ MB ", "", done.stdout).split()
+
+
+def test_the_cell_fetches_the_release_once(server, tmp_path):
     away = tmp_path / "Übung & mehr"
     for _ in range(2):  # the second is a new session in the same folder
-        done = run_cell(away, server.address)
-        assert done.stdout.split() == ["quiet", "quiet", "1"], done.stderr
-        assert done.stderr == ""
-    assert server.paths == ["/somebody/some-course/archive/HEAD.zip"]
+        done = run_cell(away, cell_for(server.address))
+        assert words_of(done) == RIGHT and done.stderr == ""
+    assert server.paths == ["/somebody/some-course/archive/v0.2.0.zip"]
     assert [path.name for path in away.iterdir()] == ["course"]
     assert (away / "course" / "README.md").exists()
 
 
-@pytest.mark.parametrize("kind", ["cut", "broken off", "not a zip"])
-def test_a_damaged_archive_leaves_nothing(server, tmp_path, kind):
-    whole, away = server.content, tmp_path / "away"
-    if kind == "not a zip":
-        server.content = b"<html>Not found</html>"
-    else:
+def test_what_takes_long_tells_how_far_it_is(server, tmp_path):
+    server.content, server.seconds = archive(padding=3_000_000), 1
+    done = run_cell(tmp_path / "away", cell_for(server.address))
+    assert re.findall(r"Fetching the course: (\d) MB", done.stdout)[-1] == "3"
+
+
+@pytest.mark.parametrize("place", ["beside", "above", "drive", "folder on the drive"])
+def test_the_cell_unpacks_a_course_zip(tmp_path, place):
+    away, drive = tmp_path / "content" / "week 1", tmp_path / "drive"
+    away.mkdir(parents=True)
+    folder = {
+        "beside": away,
+        "above": away.parent,
+        "drive": drive / "MyDrive",
+        "folder on the drive": drive / "MyDrive" / "Übungen",
+    }[place]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "course.zip").write_bytes(archive("course/"))
+    assert words_of(run_cell(away, cell_for("", drive=drive))) == RIGHT
+    assert (away / "course" / "course_utils").is_dir()
+
+
+@pytest.mark.parametrize("place", ["beside", "above", "in course", "on the drive"])
+def test_the_cell_finds_the_course(tmp_path, place):
+    away, drive = tmp_path / "content" / "notebooks", tmp_path / "drive"
+    away.mkdir(parents=True)
+    folder = {
+        "beside": away,
+        "above": tmp_path,
+        "in course": away / "course",
+        "on the drive": drive / "MyDrive" / "cnn",
+    }[place]
+    (folder / "course_utils").mkdir(parents=True)
+    (folder / "course_utils" / "environment.py").write_text(ENVIRONMENT)
+    before = sorted(tmp_path.rglob("*"))
+    assert words_of(run_cell(away, cell_for("", drive=drive))) == RIGHT
+    assert [
+        path for path in sorted(tmp_path.rglob("*")) if "__pycache__" not in str(path)
+    ] == before
+
+
+def test_an_archive_without_a_folder_on_top_will_do(server, tmp_path):
+    server.content = archive(top="")
+    assert words_of(run_cell(tmp_path / "away", cell_for(server.address))) == RIGHT
+    assert [path.name for path in (tmp_path / "away").iterdir()] == ["course"]
+
+
+# What is wrong: how it is brought about, what the cell says, and what it says to do.
+BROKEN = {
+    "cut": ("not a zip file", "must be the whole course"),
+    "broken off": ("", "must be the whole course"),
+    "a page": ("not a zip file", "open to you"),
+    "another archive": ("no course in it", "must be the whole course"),
+    "not found": ("404", "is the network there, and the address right?"),
+    "stalled": ("timed out", "is the network there"),
+    "no network": ("refused", "is the network there"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_fetch_that_fails_is_a_sentence_and_leaves_nothing(server, tmp_path, kind):
+    whole, away, url = server.content, tmp_path / "away", server.address
+    if kind == "cut":
         server.content = whole[: len(whole) // 2]
-        server.length = len(whole) if kind == "broken off" else None
-    done = run_cell(away, server.address)
-    last = done.stderr.strip().splitlines()[-1]
-    assert "Could not fetch the course from" in last and "run this cell again" in last
-    assert done.stderr.count("Traceback") == 1
+    elif kind == "broken off":
+        server.content, server.length = whole[: len(whole) // 2], len(whole)
+    elif kind == "a page":
+        server.content = b"<html>Sign in</html>"
+    elif kind == "another archive":
+        server.content = archive(part="something/else.py")
+    elif kind == "not found":
+        server.status = 404
+    elif kind == "stalled":
+        server.seconds = 30
+    else:
+        url = "http://127.0.0.1:9/somebody/some-course"
+    line = said(run_cell(away, cell_for(url, timeout=1)))
+    assert all(words in line for words in BROKEN[kind]), line
     assert list(away.iterdir()) == []
 
-    server.content, server.length = whole, None
-    assert run_cell(away, server.address).returncode == 0
+    server.content, server.length, server.status, server.seconds = whole, None, 200, 0
+    assert words_of(run_cell(away, cell_for(server.address))) == RIGHT, "the next run mends it"
 
 
-def test_the_cell_without_network_says_so(tmp_path):
-    done = run_cell(tmp_path / "away", "http://127.0.0.1:9/somebody/some-course")
-    last = done.stderr.strip().splitlines()[-1]
-    assert "Could not fetch the course" in last and "check the network" in last
-    assert list((tmp_path / "away").iterdir()) == []
+@pytest.mark.parametrize("kind", ["folder", "file", "empty folder"])
+def test_something_else_called_course_is_left_alone(server, tmp_path, kind):
+    away = tmp_path / "away"
+    away.mkdir()
+    if kind == "file":
+        (away / "course").write_text("my notes")
+    else:
+        (away / "course").mkdir()
+        if kind == "folder":
+            (away / "course" / "notes.txt").write_text("my notes")
+    before = {path: path.is_file() and path.read_text() for path in away.rglob("*")}
+    line = said(run_cell(away, cell_for(server.address)))
+    assert f"{away / 'course'} is in the way" in line and "give it another name" in line
+    assert {path: path.is_file() and path.read_text() for path in away.rglob("*")} == before
+    assert server.paths == [], "and nothing was fetched in vain"
 
 
-def test_the_cell_without_address_says_what_is_missing(tmp_path):
-    done = run_cell(tmp_path / "away", "")
-    last = done.stderr.strip().splitlines()[-1]
-    assert "RuntimeError: No course_utils in" in last
-    assert "no public address yet" in last and "clone" in last and "instructor" in last
+@pytest.mark.parametrize("content", [b"half a z", archive(part="something/else.py")])
+def test_a_course_zip_that_is_none(tmp_path, content):
+    away = tmp_path / "away"
+    away.mkdir()
+    (away / "course.zip").write_bytes(content)
+    line = said(run_cell(away, cell_for("")))
+    assert "course.zip must be the whole course" in line
+    assert [path.name for path in away.iterdir()] == ["course.zip"]
 
 
-def test_the_cell_finds_the_course_above_the_notebook(tmp_path):
-    package = tmp_path / "course_utils"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "environment.py").write_text("def quiet_tensorflow(): print('quiet')")
-    done = run_cell(tmp_path / "notebooks", "")
-    assert done.stdout.split() == ["quiet", "quiet", "1"], done.stderr
-    assert list((tmp_path / "notebooks").iterdir()) == []
+def test_no_course_and_no_address(tmp_path):
+    line = said(run_cell(tmp_path / "away", cell_for("")))
+    assert "no course in" in line and "no public address yet" in line
+    assert "in a copy of the course, or put course.zip beside it" in line
 
 
-def test_the_cell_is_short_and_of_the_standard_library():
+def test_a_folder_that_takes_no_new_files(server, tmp_path, bubblewrap):
+    away = tmp_path / "away"
+    away.mkdir()
+    sandbox = [bubblewrap, "--dev-bind", "/", "/", "--ro-bind", away, away, "--chdir", away]
+    line = said(run_cell(away, cell_for(server.address), wrap=sandbox))
+    assert "Read-only file system" in line and "yours to write in" in line
+    assert server.paths == []
+
+
+def test_a_full_disk(server, tmp_path, bubblewrap):
+    server.content, away = archive(padding=3_000_000), tmp_path / "away"
+    away.mkdir()
+    size = ["--size", "1000000", "--tmpfs", away]
+    sandbox = [bubblewrap, "--dev-bind", "/", "/", *size, "--chdir", away]
+    before = f"import atexit, os; atexit.register(lambda: print(os.listdir({str(away)!r}))); "
+    done = run_cell(away, cell_for(server.address), before, wrap=sandbox)
+    assert "No space left" in said(done) and "100 MB free" in said(done)
+    assert done.stdout.splitlines()[-1].endswith("[]"), "nothing half done was left"
+
+
+def test_an_interrupted_fetch_leaves_nothing(server, tmp_path):
+    server.seconds, away = 60, tmp_path / "away"
+    away.mkdir()
+    running = subprocess.Popen(
+        [sys.executable, "-P", "-c", TWICE],
+        cwd=away,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ALONE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    running.stdin.write(cell_for(server.address))
+    running.stdin.close()
+    while not server.paths:
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    running.wait(timeout=30)
+    assert "KeyboardInterrupt" in running.stderr.read()
+    assert list(away.iterdir()) == []
+
+
+def test_an_older_course_says_what_to_do(tmp_path):
+    package = tmp_path / "course" / "course_utils"
+    shutil.copytree(ROOT / "course_utils", package, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (package / "__init__.py").read_text(encoding="utf-8")
+    (package / "__init__.py").write_text(text.replace(f'"{_version()}"', '"0.0.9"'))
+    line = said(run_cell(tmp_path, cell_for("")))
+    assert "course is version 0.0.9" in line and "this notebook of 0.2.0" in line
+    assert "give that folder another name" in line and "restart the kernel" in line
+
+
+def _version():
+    return tool().present_address().version
+
+
+@pytest.mark.parametrize("form", ["a module", "a package"])
+def test_another_course_utils_was_imported(tmp_path, form):
+    (tmp_path / "course_utils").mkdir()
+    (tmp_path / "course_utils" / "environment.py").write_text(ENVIRONMENT)
+    other = tmp_path / "site" / ("course_utils.py" if form == "a module" else "course_utils")
+    other.parent.mkdir()
+    if form == "a package":
+        other.mkdir()
+        (other / "__init__.py").touch()
+    else:
+        other.touch()
+    before = f"import sys; sys.path.insert(0, {str(other.parent)!r}); import course_utils; "
+    line = said(run_cell(tmp_path / "week 1", cell_for(""), before))
+    assert "another course_utils has been imported: restart the kernel" in line
+
+
+def test_the_cell_of_an_exercise_brings_its_checks():
+    cell = tool().set_up_cell(address(), exercise="ex01_convolution")
+    assert cell.endswith('begin(VERSION)\ncheck = checks_of("ex01_convolution")')
+    assert "quiet_tensorflow" not in cell and "TensorFlow" not in cell
+    names = {"begin", "checks_of"}
+    assert all(re.search(rf"import .*\b{name}\b", cell) for name in names)
+
+
+def test_the_cell_is_folded_and_of_the_standard_library():
     lines = (ROOT / "tools" / "set_up_cell.py").read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 30
-    names = {line.split()[1].split(".")[0] for line in lines if line.startswith(("import", "from"))}
-    assert names - {"course_utils"} <= sys.stdlib_module_names
+    assert lines[0].startswith("# @title ") and lines[0].endswith('{ display-mode: "form" }')
+    assert len(lines) <= 48
+    names = re.findall(r"^\s*(?:import|from) (\w+)", "\n".join(lines), re.MULTILINE)
+    assert set(names) - {"course_utils"} <= sys.stdlib_module_names
     assert "pip" not in "".join(lines)

@@ -23,7 +23,9 @@ CELLS = """() => Array.from(window.jupyterapp.shell.currentWidget.content.model.
 
 
 def test_run_all_cells(lab, open_page):
-    page = open_page(f"{lab()}/lab/tree/notebooks/{FIRST}", height=1000)
+    page = open_page(f"{lab()}/lab/tree/work/notebooks/{FIRST}", height=1000)
+    config = page.evaluate("() => document.getElementById('jupyter-config-data').textContent")
+    assert json.loads(config)["news"] == {"disabled": True}, "no popup in the first hour"
     page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
     cells, deadline = [], time.monotonic() + SECONDS_TO_RUN

@@ -74,7 +74,8 @@ def test_has_no_error_and_no_log_lines(notebook):
 def test_carries_no_widget_state_and_no_machine(notebook):
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
     for cell in notebook.cells:
-        assert set(cell.metadata) <= {"tags"}, cell.id
+        folded = {"cellView", "jupyter"} if cell.id == "set-up" else set()
+        assert set(cell.metadata) <= {"tags"} | folded, cell.id
         for output in cell.get("outputs", []):
             assert not any("widget" in kind for kind in output.get("data", {})), cell.id
     assert not MACHINE_PATH.search(nbformat.writes(notebook))
@@ -83,6 +84,12 @@ def test_carries_no_widget_state_and_no_machine(notebook):
 def test_the_pattern_for_machine_paths_finds_some():
     assert MACHINE_PATH.search('"/home/someone/course"')
     assert not MACHINE_PATH.search("https://example.org/home/page and data/home/x")
+
+
+def test_the_set_up_cell_is_folded(notebook):
+    (cell,) = [cell for cell in notebook.cells if cell.id == "set-up"]
+    assert cell.metadata["jupyter"] == {"source_hidden": True}  # JupyterLab, VS Code
+    assert cell.metadata["cellView"] == "form"  # Colab
 
 
 def test_cell_ids_are_unique_and_speak(notebook):
@@ -125,7 +132,9 @@ def test_pictures_carry_alt_text(notebook):
 
 
 def test_cells_are_short(notebook):
-    lengths = {cell.id: len(cell.source.splitlines()) for cell in code_cells(notebook)}
+    # The set-up cell is folded; tests/test_address.py looks after it.
+    cells = [cell for cell in code_cells(notebook) if cell.id != "set-up"]
+    lengths = {cell.id: len(cell.source.splitlines()) for cell in cells}
     assert max(lengths.values()) <= 30, lengths
     assert statistics.median(lengths.values()) <= 7, lengths
 

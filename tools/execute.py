@@ -15,7 +15,7 @@ from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
-KEPT = {"tags", "nbgrader"}  # of a cell's metadata
+KEPT = {"tags", "nbgrader", "cellView", "jupyter"}  # of a cell's metadata
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},

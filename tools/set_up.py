@@ -24,6 +24,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -32,6 +33,20 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 COLAB = (3, 13)
 # Measured with TensorFlow 2.21 on Linux: 2.8 GB for lab, test and grading; and what pip downloads.
 ROOM_IN_GB = 3.5
+# The machines that TensorFlow 2.20 and 2.21 are built for, and what to do on some others.
+WHEELS = ("linux-x86_64", "linux-aarch64", "macosx-arm64", "win-amd64")
+ELSEWHERE = "Open the course on Colab or Binder, or use another machine"
+INSTEAD = {
+    "macosx-x86_64": "If this Mac has an Apple chip, its Python is one for Intel Macs: install the "
+    "one of python.org and name it (make lab PYTHON=/usr/local/bin/python3). " + ELSEWHERE,
+    "win-arm64": "Use it under Windows' Linux (WSL). " + ELSEWHERE,
+    "32 bits": "Install the Python of python.org for 64 bits. " + ELSEWHERE,
+    "linux-musl": "Use a Linux with the GNU C library (Alpine has another). " + ELSEWHERE,
+}
+# The longest name of a file of TensorFlow, counted from site-packages, and Windows' longest path.
+LONGEST_NAME, LONGEST_PATH = 175, 259
+# Variables that make a Python, or pip, look into folders other than the environment's.
+ASTRAY = ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
 STAMP = "course.json"
 UNPACKING = "course.half-done"  # lies in the environment while pip is at work in it
 
@@ -46,11 +61,28 @@ class Problem(Exception):
 def python_fits(colab=False):
     """Whether the Python that runs this file can hold the course (or Colab's versions)."""
     here = tuple(sys.version_info[:2])
-    return here == COLAB if colab else OLDEST <= here <= NEWEST
+    fits = here == COLAB if colab else OLDEST <= here <= NEWEST
+    return fits and machine() in WHEELS
+
+
+def machine():
+    """What this Python was built for, in the words of the packages' names: 'linux-x86_64'."""
+    system, _, rest = sysconfig.get_platform().partition("-")
+    if sys.maxsize < 2**32 or system == "win32":
+        return "32 bits"
+    if "musl" in (sysconfig.get_config_var("SOABI") or ""):
+        return "linux-musl"
+    # Only Windows says it exactly: on a Mac the name is that of the installer, for both chips.
+    return "{}-{}".format(system, rest if system == "win" else platform.machine().lower())
 
 
 def check_python(colab=False):
     """Raise `Problem` when the Python that runs this file is too old or too new."""
+    if machine() not in WHEELS:
+        what_to_do = INSTEAD.get(machine(), ELSEWHERE)
+        raise Problem(
+            f"there is no TensorFlow for this Python ({machine()}: {sys.executable}). {what_to_do}"
+        )
     if python_fits(colab):
         return
     here = f"Python {sys.version_info[0]}.{sys.version_info[1]} ({sys.executable})"
@@ -114,6 +146,12 @@ def python_of(venv):
     return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
+def alone():
+    """The environment variables for a Python that shall see its own packages only."""
+    kept = {name: value for name, value in os.environ.items() if name not in ASTRAY}
+    return dict(kept, PYTHONUNBUFFERED="1", PYTHONNOUSERSITE="1", PIP_USER="0")
+
+
 def version_of(venv):
     """'3.12', or '' when the environment's Python does not run or has no pip."""
     script = "import sys, pip; print('%d.%d' % sys.version_info[:2])"
@@ -122,6 +160,7 @@ def version_of(venv):
             [str(python_of(venv)), "-c", script],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env=alone(),
             timeout=60,
         )
     except (OSError, subprocess.TimeoutExpired):
@@ -155,7 +194,10 @@ def make_venv(venv, log):
     # Called from inside an environment, the Python that this one was made from.
     base = getattr(sys, "_base_executable", None) or sys.executable
     done = subprocess.run(
-        [base, "-m", "venv", str(venv)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [base, "-m", "venv", str(venv)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=alone(),
     )
     text = done.stdout.decode("utf-8", "replace")
     with open(str(log), "a", encoding="utf-8") as record:
@@ -188,6 +230,28 @@ def check_room(venv):
         )
 
 
+def check_path(venv, windows=os.name == "nt"):
+    """Raise `Problem` when Windows could not name the files of TensorFlow in this folder."""
+    length = len(str(venv / "Lib" / "site-packages")) + 1 + LONGEST_NAME
+    if windows and length > LONGEST_PATH and not long_paths_allowed():
+        raise Problem(
+            f"the path of this folder is {length - LONGEST_PATH} characters too long for Windows: "
+            f"{ROOT}. Move the course to a shorter one, C:\\course say, then run this again"
+        )
+
+
+def long_paths_allowed():
+    """Whether this Windows has been told to take long paths."""
+    import winreg
+
+    place = r"SYSTEM\CurrentControlSet\Control\FileSystem"
+    try:
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, place) as key:
+            return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])
+    except OSError:
+        return False
+
+
 # --- pip ------------------------------------------------------------------------------------------
 
 NO_NETWORK = (
@@ -201,6 +265,9 @@ NO_NETWORK = (
     "Network is unreachable",
     "Cannot connect to proxy",
 )
+NO_TRUST = ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed")
+IN_USE = ("WinError 5]", "WinError 32]", "Access is denied", "being used by another process")
+LONG_PATH = ("Windows Long Path support", "WinError 206]", "filename or extension is too long")
 NO_ROOM = ("No space left on device", "Disk quota exceeded", "enough space on the disk")
 
 
@@ -212,6 +279,22 @@ def explain(text, log):
         return Problem(
             "no room on the disk (here, or in the folder for temporary files): the installation "
             f"takes {ROOM_IN_GB} GB. Make room, {again}"
+        )
+    if any(sign in text for sign in NO_TRUST):  # before the network: pip retries, and says both
+        return Problem(
+            "the package index's certificate is not trusted: a proxy may stand in between. Ask "
+            "whoever runs the network for its certificate, name the file "
+            f"(PIP_CERT=/path/to/certificate.pem), {again}"
+        )
+    if any(sign in text for sign in LONG_PATH):
+        return Problem(
+            "a path became too long for Windows. Move the course to a shorter one, C:\\course say, "
+            f"{again}"
+        )
+    if any(sign in text for sign in IN_USE):
+        return Problem(
+            "a file of .venv is in use, or may not be changed. Close JupyterLab and every other "
+            f"program that runs from .venv, {again}"
         )
     if any(sign in text for sign in NO_NETWORK):
         return Problem(
@@ -259,7 +342,7 @@ def pip_install(venv, wanted, pins, log):
             stdout=record,
             stderr=subprocess.STDOUT,
             cwd=str(ROOT),
-            env=dict(os.environ, PYTHONUNBUFFERED="1", PIP_USER="0"),
+            env=alone(),
         )
         try:
             while True:
@@ -308,6 +391,7 @@ def set_up(venv, extras, colab):
     log = ROOT / "build" / "install.log"
     log.parent.mkdir(exist_ok=True)
     log.write_text("", encoding="utf-8")
+    check_path(venv)
     check_room(venv)
     if venv.exists() or venv.is_symlink():
         found = version_of(venv)

@@ -1,5 +1,6 @@
-# Set-up, the same in every notebook: finds the course (away from a clone, on Colab say, it fetches
-# it once) and starts TensorFlow without its log lines. It installs nothing.
+# @title Set-up: run this cell first, and again after every restart { display-mode: "form" }
+# Finds the course beside this notebook, above it or on a mounted Drive, or fetches it once, and
+# starts TensorFlow without its log lines. It installs nothing.
 import io
 import sys
 import tempfile
@@ -7,23 +8,40 @@ import zipfile
 from pathlib import Path
 from urllib.request import urlopen
 
-ADDRESS = ""
-here, part = Path.cwd(), "course_utils/__init__.py"
-places = [here, *here.parents, here / "course"]
+ARCHIVE, VERSION = "", "0.2.0"
+here, part = Path.cwd(), "course_utils/environment.py"
+drives = [*Path("/content/drive").glob("*"), *Path("/content/drive").glob("*/*")]
+places, target = [here, *here.parents, here / "course", *drives], here / "course"
 course = next((place for place in places if (place / part).is_file()), None)
-if course is None and not ADDRESS:
-    text = f"No course_utils in {here} or above it, and the course has no public address yet"
-    raise RuntimeError(f"{text}: open this notebook in a clone of it, or ask your instructor")
-if course is None:
-    with tempfile.TemporaryDirectory(dir=here) as half_done:  # an interrupted fetch leaves nothing
-        try:
-            archive = urlopen(f"{ADDRESS}/archive/HEAD.zip", timeout=60).read()
-            zipfile.ZipFile(io.BytesIO(archive)).extractall(half_done)
-        except Exception as problem:
-            text = f"Could not fetch the course from {ADDRESS} ({problem}): check the network"
-            raise RuntimeError(f"{text}, then run this cell again") from None
-        course = next(Path(half_done).glob(f"*/{part}")).parents[1].rename(here / "course")
-sys.path[:0] = [] if str(course) in sys.path else [str(course)]
-from course_utils.environment import quiet_tensorflow
+zips = [place / "course.zip" for place in places if (place / "course.zip").is_file()]
+origin = zips[0].as_uri() if zips else ARCHIVE
+hint = "open this notebook in a copy of the course, or put course.zip beside it"
+try:
+    if course is None and not origin:
+        raise OSError(f"no course in {here} or above it, and it has no public address yet")
+    if course is None and target.exists():
+        hint = "give it another name"
+        raise OSError(f"{target} is in the way: it is not this course")
+    if course is None:
+        hint = room = f"{here} must be yours to write in and have 100 MB free"
+        with tempfile.TemporaryDirectory(prefix="course-", dir=here) as half_done:
+            hint, content = "is the network there, and the address right?", b""
+            with urlopen(origin, timeout=20) as stream:
+                while chunk := stream.read(2**20):
+                    content += chunk
+                    print(f"\rFetching the course: {len(content) / 1e6:.0f} MB ", end="")
+            hint = f"{origin} must be the whole course, and open to you"
+            archive = zipfile.ZipFile(io.BytesIO(content))
+            top = next(name for name in archive.namelist() if name.endswith(part))
+            hint = room
+            archive.extractall(half_done)
+            course = Path(half_done, top.removesuffix(part)).rename(target)
+    sys.path[:0] = [str(course)] * (str(course) not in sys.path)
+    hint = "another course_utils has been imported: restart the kernel"
+    from course_utils.environment import begin, quiet_tensorflow
+except Exception as problem:
+    words = str(problem) or "this archive has no course in it"
+    raise RuntimeError(f"{words}. {hint}. Then run this cell again") from None
 
+begin(VERSION)
 quiet_tensorflow()

@@ -1,0 +1,90 @@
+"""`make zip`: what is in it, that it is the same each time, and that a notebook begins with it."""
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXERCISE = "exercises/release/ex01_convolution/ex01_convolution.ipynb"
+NEEDED = ("pyproject.toml", "README.md", "LICENSE", "LICENSE-TEXT.md", "requirements.lock")
+FOLDERS = ("tools", "course_utils", "data", "notebooks", "exercises", "environment.yml", "Makefile")
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    course = tmp_path_factory.mktemp("zip") / "course here"
+    course.mkdir()
+    for name in NEEDED + FOLDERS:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, course / name)
+        else:
+            shutil.copy2(ROOT / name, course / name)
+    return course
+
+
+def zipped(course):
+    command = [sys.executable, course / "tools" / "zip_course.py"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    assert [path.name for path in (course / "build").iterdir()] == ["course.zip"]
+    return course / "build" / "course.zip"
+
+
+@pytest.fixture(scope="module")
+def archive(course):
+    return zipped(course)
+
+
+def test_it_is_small_and_holds_what_a_learner_needs(course, archive):
+    assert archive.stat().st_size < 30e6
+    with zipfile.ZipFile(archive) as content:
+        names = {name.removeprefix("course/") for name in content.namelist()}
+        assert {name.partition("/")[0] for name in content.namelist()} == {"course"}
+        notebook = json.loads(content.read("course/notebooks/04_lenet.ipynb"))
+    for wanted in (
+        "notebooks/*.ipynb",
+        "exercises/release/*/*",
+        "course_utils/**/*.py",
+        "data/**/*",
+    ):
+        found = {path.relative_to(course).as_posix() for path in course.glob(wanted)}
+        files = {name for name in found if (course / name).is_file() and "__pycache__" not in name}
+        assert files and files <= names, wanted
+    assert not any(name.startswith(("exercises/source", "tests", "grading")) for name in names)
+    assert not any(cell.get("outputs") for cell in notebook["cells"]), "no answer is in view"
+
+
+def test_the_same_course_gives_the_same_bytes(course, archive):
+    before = hashlib.sha256(archive.read_bytes()).digest()
+    for path in course.rglob("*.py"):
+        path.touch()
+    assert hashlib.sha256(zipped(course).read_bytes()).digest() == before
+
+
+def test_an_exercise_begins_with_nothing_but_the_zip_beside_it(archive, tmp_path):
+    spec = importlib.util.spec_from_file_location("address", ROOT / "tools" / "address.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    cell = tool.set_up_cell(tool.present_address(), exercise="ex01_convolution")
+    shutil.copy2(archive, tmp_path)
+    script = "import sys; exec(sys.stdin.read()); print(check.questions.keys(), course)"
+    script += "; from course_utils import data; print(data.photo('cat').shape)"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script],
+        cwd=tmp_path,
+        input=cell,
+        capture_output=True,
+        text=True,
+        env={"PATH": "", "PYTHONUTF8": "1", "SYSTEMROOT": os.environ.get("SYSTEMROOT", "")},
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "course") in done.stdout and "(300, 451, 3)" in done.stdout
