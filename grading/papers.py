@@ -1,0 +1,122 @@
+"""What one student is asked: cases of his own, their right answers, and his variant.
+
+The cases are drawn from an HMAC of the instructor's secret seed and the student's id, so that they
+are another student's for nobody else, and the same each time. They are drawn until every known
+mistake of the question fails. Networks take time to build: their cases come in a few sets, and the
+HMAC says which is whose.
+"""
+
+import hmac
+from functools import cached_property
+from typing import NamedTuple
+
+from course_utils import answers, checks
+from grading import questions
+
+SETS = 8  # of cases for the questions about networks
+
+
+class Paper(NamedTuple):
+    """The cases of one student.
+
+    Attributes:
+        asked: from each question's name to `{"probe": …, "cases": [encoded arguments]}`, as the
+            runner takes it; each different case once.
+        places: from each question's name to the places of each part's cases in that list.
+        right: from each question's name to the right answers, one for each different case; of short
+            answers those of `variant`.
+        exercise: with the known mistakes of the variant.
+    """
+
+    asked: dict
+    places: dict
+    right: dict
+    exercise: questions.Exercise
+
+
+class Papers:
+    """Draws the papers of an exercise from one secret."""
+
+    def __init__(self, exercise, secret):
+        self.exercise, self.secret, self.kept = exercise, str(secret), {}
+
+    def of(self, student, variant=0):
+        """The paper of one student; the short answers are those of the variant."""
+        asked, places, right = {}, {}, self.exercise.short_answers(variant)
+        for question in self.exercise.questions:
+            if question.probe == "values":
+                drawn, expected = [[{}] for _ in question.parts], None
+            else:
+                drawn, expected = self._settled(question, student)
+            cases, values, where = [], [], []
+            for number, part in enumerate(drawn):
+                for place, case in enumerate(part):
+                    if case not in cases:
+                        cases.append(case)
+                        values.append(expected[number][place] if expected else right[question.name])
+                where.append([cases.index(case) for case in part])
+            asked[question.name] = {"probe": question.probe, "cases": cases}
+            places[question.name], right[question.name] = where, values
+        return Paper(asked, places, right, self._in_variant[variant])
+
+    def _settled(self, question, student):
+        """A student's cases of one question and their right answers; those of a set are kept."""
+        if question.probe != "network":
+            return questions.settled(question, self.seed(question, student), self._right(question))
+        number = self.seed(question, student) % SETS
+        if (question.name, number) not in self.kept:
+            seed = self.seed(question, f"set {number}")
+            settled = questions.settled(question, seed, self._right(question))
+            self.kept[question.name, number] = settled
+        return self.kept[question.name, number]
+
+    def _right(self, question):
+        return self.exercise.code.answer(question)
+
+    def seed(self, question, student):
+        """A whole number of 128 bits that nobody can tell without the secret."""
+        about = f"{self.exercise.name}/{question.name}/{student}"
+        return int(hmac.new(self.secret.encode(), about.encode(), "sha256").hexdigest()[:32], 16)
+
+    @cached_property
+    def _in_variant(self):
+        return [self.exercise.in_variant(number) for number in range(len(self.exercise.variants))]
+
+
+class Public(Papers):
+    """The paper that `check` has: the same for all, drawn from a seed that everybody knows."""
+
+    def __init__(self, exercise):
+        super().__init__(exercise, "")
+
+    def _settled(self, question, student):
+        return questions.settled(question, questions.PUBLIC_SEED, self._right(question))
+
+
+# --- Whose variant --------------------------------------------------------------------------------
+
+
+def fitting(exercise, replies):
+    """How many short answers are right in each variant: a list of numbers.
+
+    Args:
+        replies: a submission's, by question; whatever came.
+    """
+    counts = []
+    for number in range(len(exercise.variants)):
+        right = 0
+        for name, wanted in exercise.short_answers(number).items():
+            came = short_answers(replies.get(name))
+            right += sum(checks.same_short(came.get(entry), value)
+                         for entry, value in wanted.items())  # fmt: skip
+        counts.append(right)
+    return counts
+
+
+def short_answers(reply):
+    """The dictionary in a reply to a question of short answers, or an empty one."""
+    try:
+        value = answers.decode(reply[0]["value"])
+    except (KeyError, IndexError, TypeError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
