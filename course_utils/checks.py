@@ -36,7 +36,7 @@ RELEASES = ROOT / "exercises" / "release"
 VARIANTS = 16
 STUDENT_CELL = "student"  # the id of the cell in which a student says who he is
 GRADING = "COURSE_GRADING"  # a variable of the environment: the grader judges short answers itself
-COST = 2**15  # scrypt's: about a third of a second and 32 MB for each guess
+COST = 2**16  # scrypt's: about a third of a second and 64 MB for each guess
 
 
 class CheckFailed(AssertionError):
