@@ -9,6 +9,7 @@
 | `sandbox` | the box that a submission runs in, and the watch over it |
 | `runner` | the grader's half inside the box |
 | `running` | one notebook, run until every question is settled |
+| `results` | what travels between them: a job, what came of it, the result |
 | `judge` | compares answers with what is right, outside the box |
 | `batch` | all submissions: in parallel, safe to interrupt and to run again |
 | `gradebook` | nbgrader's database, where written answers get their points |

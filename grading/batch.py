@@ -9,6 +9,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 import nbformat
@@ -22,6 +23,7 @@ from grading import (
     questions,
     release,
     report,
+    results,
     sandbox,
     similar,
     submission,
@@ -89,22 +91,22 @@ def _grade(exercise, course, place, roster, options, tell):
     if len(todo) < len(collection.submissions):
         tell(f"  {len(collection.submissions) - len(todo)} are graded already")
     done = 0
-    for each, answered in _run_all(examiner, todo, options):
+    for each, outcome in _run_all(examiner, todo, options):
         done += 1
-        result = _judged(examiner, each, answered, before.get(each.student))
-        examiner.keep(result, answered["notebook"])
+        result = _judged(examiner, each, outcome, before.get(each.student))
+        examiner.keep(result, outcome.notebook)
         tell(f"  {done} of {len(todo)}: {each.student}, {summary(result)}")
     for each in collection.submissions:
         examiner.refresh(each, before.get(each.student))
     _keep_collection(course, exercise, collection, students)
 
 
-def _judged(examiner, handed_in, answered, before):
+def _judged(examiner, handed_in, outcome, before):
     """The result of one submission; what not even the judge can bear is one student's problem."""
     try:
-        return examiner.judged(handed_in, answered, before)
+        return examiner.judged(handed_in, outcome, before)
     except Exception as problem:
-        return examiner.judged(handed_in, submission.unreadable(_failed(problem)), before)
+        return examiner.judged(handed_in, results.Outcome(problem=_failed(problem)), before)
 
 
 def _failed(problem):
@@ -113,11 +115,11 @@ def _failed(problem):
 
 def summary(result):
     """A result in a few words."""
-    if result["status"] != "graded":
-        return result["status"]
-    points = sum(question["points"] for question in result["questions"].values())
-    most = sum(question["max"] for question in result["questions"].values())
-    return f"{points:g} of {most} points"
+    if result.status != "graded":
+        return result.status
+    points = sum(question.points for question in result.questions.values())
+    most = sum(question.max for question in result.questions.values())
+    return f"{points:g} of {most:g} points"
 
 
 class Examiner:
@@ -152,15 +154,16 @@ class Examiner:
 
     def job(self, handed_in):
         """What `submission.run` needs for one submission."""
-        return {
-            "content": handed_in.content,
-            "file": handed_in.file,
-            "problem": handed_in.problem,
-            "release": self.release,
-            "requests": self.asked,
-            "limits": self.limits,
-            "box": {"unsafe": self.options.unsafe, "image": self.options.image},
-        }
+        return results.Job(
+            student=handed_in.student,
+            content=handed_in.content,
+            file=handed_in.file,
+            problem=handed_in.problem,
+            release=self.release,
+            requests=self.asked,
+            limits=self.limits,
+            box={"unsafe": self.options.unsafe, "image": self.options.image},
+        )
 
     def digest(self, handed_in):
         """A name for everything that this submission's grade depends on."""
@@ -168,76 +171,78 @@ class Examiner:
 
     def holds(self, result, handed_in):
         """Whether a result on the disk is that of this very submission."""
-        return result is not None and result.get("digest") == self.digest(handed_in)
+        return result is not None and result.digest == self.digest(handed_in)
 
     def refresh(self, handed_in, result):
         """Bring what a result says about its file up to date; its grade stays."""
         if self.holds(result, handed_in):
-            about = {"name": handed_in.name, "matched": handed_in.matched, "file": handed_in.file,
-                     "earlier": list(handed_in.earlier)}  # fmt: skip
-            if any(result[key] != value for key, value in about.items()):
-                path = self.course.result(self.exercise.name, result["student"])
-                files.write_json(path, {**result, **about})
+            told = replace(
+                result,
+                name=handed_in.name,
+                matched=handed_in.matched,
+                file=handed_in.file,
+                earlier=list(handed_in.earlier),
+            )
+            if told != result:
+                path = self.course.result(self.exercise.name, result.student)
+                files.write_json(path, told.to_json())
 
-    def judged(self, handed_in, answered, before):
-        """The result of one submission: see `report` for its form."""
-        result = {
-            "student": handed_in.student,
-            "name": handed_in.name,
-            "matched": handed_in.matched,
-            "exercise": self.exercise.name,
-            "file": handed_in.file,
-            "earlier": list(handed_in.earlier),
-            "digest": self.digest(handed_in),
-            "status": "graded",
-            "problem": answered["problem"],
-            "repairs": answered["repairs"],
-            "questions": {},
-            "written": {},
-            "seconds": round(answered["seconds"], 2),
-        }
-        states = answered["answered"]
+    def judged(self, handed_in, outcome, before):
+        """The result of one submission; `before` is the one that it had, or None."""
+        answered = {}
         for question in self.exercise.questions:
             cell = question.cell
-            lost = answered["lost"].get(question.name) or answered["lost_cells"].get(cell, "")
-            result["questions"][question.name] = self.judge.question(
+            answered[question.name] = self.judge.question(
                 question,
-                answered["replies"].get(question.name),
-                states.get(cell, "missing"),
-                lost,
-                answered["raised"].get(cell, ""),
+                outcome.replies.get(question.name),
+                outcome.answered.get(cell, "missing"),
+                outcome.lost.get(question.name) or outcome.lost_cells.get(cell, ""),
+                outcome.raised.get(cell, ""),
             )
-        for cell, points in self.exercise.written.items():
-            result["written"][cell] = self._written(cell, points, answered, before)
-        if answered["problem"]:
-            result["status"] = "unreadable"
-        elif set(states.values()) <= {"untouched"} and not any(
-            question["points"] for question in result["questions"].values()
-        ):
-            result["status"] = "untouched"
-        return result
+        nothing = set(outcome.answered.values()) <= {"untouched"} and not any(
+            entry.points for entry in answered.values()
+        )
+        return results.Result(
+            student=handed_in.student,
+            name=handed_in.name,
+            matched=handed_in.matched,
+            exercise=self.exercise.name,
+            file=handed_in.file,
+            earlier=list(handed_in.earlier),
+            digest=self.digest(handed_in),
+            status="unreadable" if outcome.problem else "untouched" if nothing else "graded",
+            problem=outcome.problem,
+            repairs=outcome.repairs,
+            questions=answered,
+            written={
+                cell: self._written(cell, points, outcome, before)
+                for cell, points in self.exercise.written.items()
+            },
+            seconds=round(outcome.seconds, 2),
+        )
 
-    def _written(self, cell, points, answered, before):
+    def _written(self, cell, points, outcome, before):
         """A written answer: whether somebody must read it, or read it again."""
-        text = next((each["source"] for each in (answered["notebook"] or {"cells": []})["cells"]
-                     if each["id"] == cell), "")  # fmt: skip
-        earlier = (before or {}).get("written", {}).get(cell, {})
+        cells = outcome.notebook["cells"] if outcome.notebook else []
+        text = next((each["source"] for each in cells if each["id"] == cell), "")
+        earlier = before.written.get(cell) if before else None
         answer = _digest(text)
-        entry = {"max": points, "points": None, "status": "needs manual grading", "comment": "",
-                 "answer": answer, "changed": earlier.get("answer", answer) != answer}  # fmt: skip
-        if answered["answered"].get(cell) != "answered":
-            entry |= {"points": 0, "status": "untouched"}
-        return entry
+        if outcome.answered.get(cell) == "answered":
+            entry = results.WrittenResult(None, points, "needs manual grading")
+        else:
+            entry = results.WrittenResult(0, points, "untouched")
+        changed = earlier is not None and earlier.answer not in ("", answer)
+        return replace(entry, answer=answer, changed=changed)
 
     def keep(self, result, notebook):
         """Put one result on the disk, after its notebook: the result says that both are there."""
-        exercise, student = self.exercise.name, result["student"]
+        exercise, student = self.exercise.name, result.student
         path = self.course.notebook(exercise, student)
         if notebook is not None:
             files.write_atomically(path, nbformat.writes(nbformat.from_dict(notebook)) + "\n")
         else:
             path.unlink(missing_ok=True)
-        files.write_json(self.course.result(exercise, student), result)
+        files.write_json(self.course.result(exercise, student), result.to_json())
 
 
 def _digest(*things):
@@ -276,11 +281,11 @@ def write_reports(name, folder="graded", tell=print):
     if kept is None:
         raise ValueError(f"nothing is graded yet for {exercise.name} in {course.place}: begin with "
                          f"make grade EXERCISE={exercise.name} SUBMISSIONS=folder")  # fmt: skip
-    results = {student: result for student, result in course.results(exercise.name).items()
-               if student in kept["students"]}  # fmt: skip
-    results = gradebook.synchronise(course, exercise, results)
+    graded = {student: result for student, result in course.results(exercise.name).items()
+              if student in kept["students"]}  # fmt: skip
+    graded = gradebook.synchronise(course, exercise, graded)
     codes = {}
-    for student, result in results.items():
+    for student, result in graded.items():
         notebook = files.read_json(course.notebook(exercise.name, student))
         page = report.feedback_page(result, exercise, notebook)
         files.write_atomically(course.feedback(exercise.name, student), page)
@@ -289,7 +294,7 @@ def write_reports(name, folder="graded", tell=print):
     missing = [collect.Student(*each) for each in kept["missing"]]
     given = _codes(exercise, exercise.released)
     pairs, nearest = similar.pairs(codes, given), similar.nearest(codes, given)
-    everyone = list(results.values())
+    everyone = list(graded.values())
     report.write_grades(everyone, exercise, course.report(exercise.name, "grades.csv"), missing)
     page = report.class_page(everyone, exercise, pairs, nearest, missing, kept["notes"])
     files.write_atomically(course.report(exercise.name, "class.html"), page)
@@ -297,12 +302,15 @@ def write_reports(name, folder="graded", tell=print):
                         ("the class", course.report(exercise.name, "class.html")),
                         ("feedback", course.place / "feedback" / exercise.name)):  # fmt: skip
         tell(f"{label}: {os.path.relpath(path)}")
-    waiting = sum(entry["status"] == "needs manual grading"
-                  for result in everyone for entry in result["written"].values())  # fmt: skip
+    waiting = sum(
+        entry.status == "needs manual grading"
+        for result in everyone
+        for entry in result.written.values()
+    )
     if waiting:
         tell(f"{waiting} written answers are to be read: make review, then make report "
              f"EXERCISE={exercise.name}")  # fmt: skip
-    return results
+    return graded
 
 
 def _codes(exercise, notebook):
@@ -333,7 +341,7 @@ def _result_of(done):
     problem = done.exception()
     if isinstance(problem, sandbox.NoSandbox):
         raise problem  # on a machine of the cluster: no submission's fault
-    return submission.unreadable(_failed(problem)) if problem else done.result()
+    return results.Outcome(problem=_failed(problem)) if problem else done.result()
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from grading.results import Result
+
 HALF_DONE = ".half-done-"
 CONFIG = """# Written by `python -m grading`; nbgrader reads it.
 c = get_config()  # noqa: F821
@@ -112,9 +114,10 @@ class Folder:
         """Every result of an exercise, by student; a damaged file is left out."""
         found = {}
         for path in sorted((self.place / "results" / exercise).glob("*.json")):
-            result = read_json(path)
-            if result is not None:
-                found[path.stem] = result
+            try:
+                found[path.stem] = Result.from_json(read_json(path))
+            except ValueError:
+                continue
         return found
 
 

@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
@@ -40,12 +41,12 @@ def synchronise(course, exercise, results):
         if synchronised.get("release") != released:
             _enter_exercise(book, exercise)
         for student, result in results.items():
-            if synchronised.get(student) != result["digest"]:
+            if synchronised.get(student) != result.digest:
                 _enter_result(book, exercise, result)
         book.db.commit()
         merged = {student: _with_points_by_hand(book, exercise, result)
                   for student, result in results.items()}  # fmt: skip
-    digests = {student: result["digest"] for student, result in results.items()}
+    digests = {student: result.digest for student, result in results.items()}
     files.write_json(path, {**digests, "release": released})
     return merged
 
@@ -73,65 +74,67 @@ def _enter_exercise(book, exercise):
 
 def _enter_result(book, exercise, result):
     """One student's points, as far as the judge gives them."""
-    name, student = exercise.name, result["student"]
-    first, _, last = result["name"].rpartition(" ")
+    name, student = exercise.name, result.student
+    first, _, last = result.name.rpartition(" ")
     book.update_or_create_student(student, first_name=first, last_name=last)
     handed_in = book.update_or_create_submission(name, student)
     notebook = handed_in.notebooks[0]
     grades = {grade.name: grade for grade in notebook.grades}
     for question in exercise.questions:
         grade = grades[question.check_cell]
-        grade.auto_score = result["questions"][question.name]["points"]
+        grade.auto_score = result.questions[question.name].points
         grade.needs_manual_grade = False
-    for cell, entry in result["written"].items():
+    for cell, entry in result.written.items():
         grade = grades[cell]
-        grade.auto_score = entry["points"]  # None: somebody has to read it
-        untouched = entry["points"] is not None
-        read = grade.manual_score is not None and not entry["changed"]
+        grade.auto_score = entry.points  # None: somebody has to read it
+        untouched = entry.points is not None
+        read = grade.manual_score is not None and not entry.changed
         grade.needs_manual_grade = not (untouched or read)
-    verdicts = {question.cell: verdict_on(result["questions"][question.name])
+    verdicts = {question.cell: verdict_on(result.questions[question.name])
                 for question in exercise.questions}  # fmt: skip
     for comment in notebook.comments:
-        entry = result["written"].get(comment.name, {})
-        untouched = "No answer." if entry.get("status") == "untouched" else None
+        entry = result.written.get(comment.name)
+        untouched = "No answer." if entry and entry.status == "untouched" else None
         comment.auto_comment = verdicts.get(comment.name, untouched)
 
 
 def verdict_on(entry):
     """What formgrader shows as a comment on an answer; None on one that is right."""
-    if entry["status"] == "correct":
+    if entry.status == "correct":
         return None
-    lines = [f"{part['name']}: {part['verdict']}. {part['hint']}".strip()
-             for part in entry["parts"] if part["points"] < part["max"]]  # fmt: skip
-    return "\n\n".join([f"{entry['status'].capitalize()}, by hidden cases.", *lines])
+    lines = [
+        f"{part.name}: {part.verdict}. {part.hint}".strip()
+        for part in entry.parts
+        if not part.right
+    ]
+    return "\n\n".join([f"{entry.status.capitalize()}, by hidden cases.", *lines])
 
 
 def _with_points_by_hand(book, exercise, result):
     """The result with what was entered in formgrader."""
     name = exercise.name
     try:
-        notebook = book.find_submission_notebook(name, name, result["student"])
+        notebook = book.find_submission_notebook(name, name, result.student)
     except MissingEntry:
         return result
     grades = {grade.name: grade for grade in notebook.grades}
     comments = {comment.name: comment.comment or "" for comment in notebook.comments}
-    questions = {}
+    questions = dict(result.questions)
     for question in exercise.questions:
-        entry = dict(result["questions"][question.name])
         grade = grades[question.check_cell]
         if grade.manual_score is not None or grade.extra_credit:
-            entry["points"] = _whole(grade.score)
-            entry["status"] = "changed by hand"
-        questions[question.name] = entry
+            questions[question.name] = replace(
+                questions[question.name], points=_whole(grade.score), status="changed by hand"
+            )
     written = {}
-    for cell, entry in result["written"].items():
-        entry = {**entry, "comment": comments.get(cell, "")}
+    for cell, entry in result.written.items():
+        entry = replace(entry, comment=comments.get(cell, ""))
         grade = grades[cell]
         if grade.manual_score is not None or grade.extra_credit:
-            entry["points"] = _whole(grade.score)
-            entry["status"] = "needs manual grading" if grade.needs_manual_grade else "graded"
+            status = "needs manual grading" if grade.needs_manual_grade else "graded"
+            entry = replace(entry, points=_whole(grade.score), status=status)
         written[cell] = entry
-    return {**result, "questions": questions, "written": written}
+    return replace(result, questions=questions, written=written)
 
 
 def _whole(points):

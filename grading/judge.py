@@ -10,6 +10,7 @@ import numpy as np
 
 from course_utils import answers, checks
 from course_utils.environment import quiet_tensorflow
+from grading.results import PartResult, QuestionResult
 
 
 class Judge:
@@ -30,14 +31,14 @@ class Judge:
             raised: the name of the error that the answer's cell ended in, or ''.
 
         Returns:
-            a dictionary, as the reports take it.
+            a `results.QuestionResult`.
         """
         came = [self._read(reply) for reply in self._whole(question, replies)]
         places = zip(question.parts, self.places[question.name], strict=True)
         parts = [self._part(question, part, where, came) for part, where in places]
-        points = sum(part["points"] for part in parts)
+        points = sum(part.points for part in parts)
         status = self._status(question, points, came, state, lost, raised)
-        return {"points": points, "max": question.points, "status": status, "parts": parts}
+        return QuestionResult(points, question.points, status, parts)
 
     def _whole(self, question, replies):
         count = len(self.asked[question.name]["cases"])
@@ -66,15 +67,15 @@ class Judge:
             value, problem = came[place]
             verdicts.append(problem or self._verdict(question, part, place, value))
         wrong = [verdict for verdict in verdicts if verdict]
-        entry = {"name": part.name, "max": part.points, "points": 0 if wrong else part.points,
-                 "verdict": "right", "hint": ""}  # fmt: skip
-        if wrong:
-            entry["verdict"] = wrong[0]
-            if part.cases:
-                count = f"{len(where) - len(wrong)} of {len(where)} hidden cases are right"
-                entry["verdict"] = f"{count}; the first wrong one: {wrong[0]}"
-            entry["hint"] = self._hint(question, part, where, came)
-        return entry
+        if not wrong:
+            return PartResult(part.name, part.points, part.points)
+        verdict = wrong[0]
+        if part.cases:
+            count = f"{len(where) - len(wrong)} of {len(where)} hidden cases are right"
+            verdict = f"{count}; the first wrong one: {wrong[0]}"
+        return PartResult(
+            part.name, part.points, 0, verdict, self._hint(question, part, where, came)
+        )
 
     def _verdict(self, question, part, place, value):
         """'' when a value is right, else a few words without any number of the case."""

@@ -167,22 +167,6 @@ def points(value):
     return "–" if value is None else f"{value:g}"
 
 
-def total(result):
-    """The points that a student has so far."""
-    return sum(entry["points"] or 0 for entry in _entries(result).values())
-
-
-def most(result):
-    """The points that a student can have."""
-    return sum(entry["max"] for entry in _entries(result).values())
-
-
-def state(result):
-    """A submission's status: one that is graded but for a written answer says so."""
-    waits = any(entry["status"] == "needs manual grading" for entry in result["written"].values())
-    return "needs manual grading" if result["status"] == "graded" and waits else result["status"]
-
-
 def title_of(exercise):
     """'Exercise 2: output size and padding', as its notebook says."""
     return exercise.released.cells[0].source.splitlines()[0].removeprefix("# ")
@@ -195,37 +179,37 @@ def feedback_page(result, exercise, notebook):
     """What a student gets back: points, what was wrong and how, and the notebook as it ran.
 
     Args:
-        result: of `batch.Examiner.judged`, with the points by hand.
+        result: a `results.Result`, with the points by hand.
         notebook: as it ran, a dictionary; None when it could not be read.
     """
     title = title_of(exercise)
     parts = [
         f"<h1>{text(title)}</h1>",
-        f'<p class="lead">{text(result["name"])}: {_points_so_far(result)}</p>',
+        f'<p class="lead">{text(result.name)}: {_points_so_far(result)}</p>',
     ]
-    if result["problem"]:
+    if result.problem:
         parts.append(
-            f"<p><strong>It could not be graded:</strong> {text(_sentence(result['problem']))}</p>"
+            f"<p><strong>It could not be graded:</strong> {text(_sentence(result.problem))}</p>"
         )
     else:
         parts.append(_table_of_points(result))
-    if result["repairs"]:
-        parts += ["<h2>What had to be mended</h2>", list_of(result["repairs"])]
-    handed_in = f"{'Handed in' if result['problem'] else 'Graded'}: {result['file']}."
-    if result["earlier"]:
-        handed_in += f" Not graded, because there was a later one: {', '.join(result['earlier'])}."
+    if result.repairs:
+        parts += ["<h2>What had to be mended</h2>", list_of(result.repairs)]
+    handed_in = f"{'Handed in' if result.problem else 'Graded'}: {result.file}."
+    if result.earlier:
+        handed_in += f" Not graded, because there was a later one: {', '.join(result.earlier)}."
     parts.append(f'<p class="quiet">{text(handed_in)}</p>')
     if notebook is not None:
         parts.append("<h2>Your notebook, as it ran</h2>")
         parts += [_cell(cell) for cell in notebook["cells"] if cell["id"] not in LEFT_OUT]
-    return page(f"{title}: {result['name']}", "\n".join(parts))
+    return page(f"{title}: {result.name}", "\n".join(parts))
 
 
 def _points_so_far(result):
-    words = f"<strong>{points(total(result))} of {points(most(result))} points</strong>"
-    if state(result) == "needs manual grading":
+    words = f"<strong>{points(result.points)} of {points(result.max)} points</strong>"
+    if result.state == "needs manual grading":
         words += " so far; a written answer is still to be read"
-    return words + ("; nothing was answered" if result["status"] == "untouched" else "")
+    return words + ("; nothing was answered" if result.status == "untouched" else "")
 
 
 def _sentence(words):
@@ -235,33 +219,33 @@ def _sentence(words):
 
 def _table_of_points(result):
     rows = []
-    for name, entry in _entries(result).items():
-        given = f"{points(entry['points'])} of {points(entry['max'])}"
-        found = _what_was_found(entry) if "parts" in entry else _what_was_said(entry)
-        rows.append([text(name), given, status(entry["status"]), found])
+    for name, entry in result.entries.items():
+        given = f"{points(entry.points)} of {points(entry.max)}"
+        found = _what_was_found(entry) if name in result.questions else _what_was_said(entry)
+        rows.append([text(name), given, status(entry.status), found])
     return table(["question", "points", "status", "what was found"], rows, (1,), "points")
 
 
 def _what_was_said(entry):
     """The comment on a written answer."""
-    return f'<div class="part">{text(entry["comment"])}</div>' if entry["comment"] else ""
+    return f'<div class="part">{text(entry.comment)}</div>' if entry.comment else ""
 
 
 def _what_was_found(entry):
     """A line for each part that is not right, and one for those that are; a hint stands once."""
-    if entry["status"] in UNANSWERED:
-        return f'<div class="part">{UNANSWERED[entry["status"]]}</div>'
+    if entry.status in UNANSWERED:
+        return f'<div class="part">{UNANSWERED[entry.status]}</div>'
     lines, hints = [], set()
-    for part in entry["parts"]:
-        if part["points"] == part["max"]:
+    for part in entry.parts:
+        if part.right:
             continue
-        given = f"{points(part['points'])} of {points(part['max'])}"
-        line = f"<strong>{text(part['name'])}</strong> ({given}): {text(part['verdict'])}"
-        if part["hint"] and part["hint"] not in hints:
-            hints.add(part["hint"])
-            line += f'<br><span class="hint">{text(part["hint"])}</span>'
+        given = f"{points(part.points)} of {points(part.max)}"
+        line = f"<strong>{text(part.name)}</strong> ({given}): {text(part.verdict)}"
+        if part.hint and part.hint not in hints:
+            hints.add(part.hint)
+            line += f'<br><span class="hint">{text(part.hint)}</span>'
         lines.append(line)
-    right = [part["name"] for part in entry["parts"] if part["points"] == part["max"]]
+    right = [part.name for part in entry.parts if part.right]
     lines += [f"Right: {text(', '.join(right))}"] if right else []
     return "".join(f'<div class="part">{line}</div>' for line in lines)
 
@@ -360,15 +344,15 @@ def grades_table(results, exercise, missing=()):
     """
     rows = []
     for result in results:
-        row = {"student": result["student"], "name": result["name"]}
-        for name, entry in _entries(result).items():
-            row[f"{name} points"] = "" if entry["points"] is None else points(entry["points"])
-            row[f"{name} status"] = entry["status"] if not result["problem"] else "unreadable"
-        remarks = [result["problem"]] if result["problem"] else []
-        remarks += [] if result["matched"] else ["not in the roster"]
-        remarks += [f"also handed in: {', '.join(result['earlier'])}"] if result["earlier"] else []
-        row |= {"points": points(total(result)), "max": points(most(result)),
-                "status": state(result), "repaired": "yes" if result["repairs"] else "no",
+        row = {"student": result.student, "name": result.name}
+        for name, entry in result.entries.items():
+            row[f"{name} points"] = "" if entry.points is None else points(entry.points)
+            row[f"{name} status"] = entry.status if not result.problem else "unreadable"
+        remarks = [result.problem] if result.problem else []
+        remarks += [] if result.matched else ["not in the roster"]
+        remarks += [f"also handed in: {', '.join(result.earlier)}"] if result.earlier else []
+        row |= {"points": points(result.points), "max": points(result.max),
+                "status": result.state, "repaired": "yes" if result.repairs else "no",
                 "remarks": "; ".join(remarks)}  # fmt: skip
         rows.append(row)
     for student in missing:
@@ -420,11 +404,11 @@ def class_page(results, exercise, pairs, nearest, missing, notes):
         missing: the students of the roster who did not hand in.
         notes: sentences of `collect`.
     """
-    readable = [result for result in results if not result["problem"]]
+    readable = [result for result in results if not result.problem]
     parts = [f"<h1>{text(title_of(exercise))}: the class</h1>", _counts(results, missing)]
     if readable:
         entries = {name: found for name in _names(exercise) if (
-            found := [_entries(result)[name] for result in readable if name in _entries(result)]
+            found := [result.entries[name] for result in readable if name in result.entries]
         )}  # fmt: skip
         parts += ["<h2>Points by question</h2>", _figure(*_draw_points(entries))]
         parts += ["<h2>What became of the questions</h2>", _figure(*_draw_questions(entries))]
@@ -438,7 +422,7 @@ def class_page(results, exercise, pairs, nearest, missing, notes):
 
 def _counts(results, missing):
     """How many there are of each kind."""
-    counts = Counter(state(result) for result in results)
+    counts = Counter(result.state for result in results)
     told = [(len(results), "handed in"), (counts["graded"], "graded"),
             (counts["needs manual grading"], "need reading"),
             (counts["untouched"], "untouched"), (counts["unreadable"], "unreadable"),
@@ -457,13 +441,9 @@ def _figure(figure, alt):
     return f"<figure>{_picture(content, text(alt))}</figure>"
 
 
-def _entries(result):
-    return {**result["questions"], **result["written"]}
-
-
 def _mean(entries):
     """The mean points of those that have some; None where nobody has yet."""
-    given = [entry["points"] for entry in entries if entry["points"] is not None]
+    given = [entry.points for entry in entries if entry.points is not None]
     return sum(given) / len(given) if given else None
 
 
@@ -476,8 +456,8 @@ def _draw_points(entries, columns=3):
     for axes in grid.flat[len(entries) :]:
         axes.axis("off")
     for axes, (name, found) in zip(grid.flat, entries.items(), strict=False):
-        highest = int(found[0]["max"])
-        given = [entry["points"] for entry in found if entry["points"] is not None]
+        highest = int(found[0].max)
+        given = [entry.points for entry in found if entry.points is not None]
         counts = Counter(min(highest, max(0, int(number))) for number in given)
         heights = [counts[number] for number in range(highest + 1)]
         bars = axes.bar(range(highest + 1), heights, color=plots.PALETTE["input"],
@@ -497,7 +477,7 @@ def _draw_points(entries, columns=3):
 
 def _statuses(entries):
     """How many have each status, by question; and the statuses, in order, that anybody has."""
-    counts = {name: Counter(entry["status"] for entry in found) for name, found in entries.items()}
+    counts = {name: Counter(entry.status for entry in found) for name, found in entries.items()}
     found = set().union(*counts.values())
     return counts, [look for look in LOOKS if look in found] + sorted(found - set(LOOKS))
 
@@ -537,8 +517,8 @@ def _draw_questions(entries):
 def _finding(entries):
     """Which question was the hardest, in the words of a title; unread answers are left out."""
     read = {name: found for name, found in entries.items()
-            if found[0]["max"] and all(entry["points"] is not None for entry in found)}  # fmt: skip
-    shares = {name: _mean(found) / found[0]["max"] for name, found in read.items()}
+            if found[0].max and all(entry.points is not None for entry in found)}  # fmt: skip
+    shares = {name: _mean(found) / found[0].max for name, found in read.items()}
     if not shares:
         return "Nothing is graded to its end yet"
     hardest = min(shares, key=shares.get)
@@ -551,7 +531,7 @@ def _numbers(entries):
     rows = []
     for name, found in entries.items():
         mean = _mean(found)
-        given = "–" if mean is None else f"{mean:.1f} of {points(found[0]['max'])}"
+        given = "–" if mean is None else f"{mean:.1f} of {points(found[0].max)}"
         rows.append([text(name), given, *(counts[name][look] for look in shown)])
     header = ["question", "mean points", *map(text, shown)]
     return table(header, rows, range(1, len(header)))
@@ -559,14 +539,14 @@ def _numbers(entries):
 
 def _draw_totals(results, highest):
     """How many have how many points."""
-    counts = Counter(min(highest, max(0, int(total(result)))) for result in results)
+    counts = Counter(min(highest, max(0, int(result.points))) for result in results)
     figure, axes = plots.subplots(height=2.6)
     bars = axes.bar(range(highest + 1), [counts[number] for number in range(highest + 1)],
                     color=plots.PALETTE["output"], edgecolor="#333333", linewidth=0.6)  # fmt: skip
     axes.bar_label(bars, [str(counts[number] or "") for number in range(highest + 1)],
                    padding=2, fontsize=8, zorder=3,
                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})  # fmt: skip
-    mean = sum(map(total, results)) / len(results)
+    mean = sum(result.points for result in results) / len(results)
     axes.axvline(mean, color="black", linestyle="--", label=f"mean {mean:.1f}")
     axes.set(xlabel="points", ylabel="students", xlim=(-0.7, highest + 0.7))
     axes.set_ylim(0, 1.15 * max(counts.values()))
@@ -583,15 +563,15 @@ def _mistakes(results):
     """What went wrong, by question: how many students were told each hint, and missed each part."""
     hints, parts = Counter(), Counter()
     for result in results:
-        for name, entry in result["questions"].items():
-            if entry["status"] in UNANSWERED:
+        for name, entry in result.questions.items():
+            if entry.status in UNANSWERED:
                 continue
-            wrong = [part for part in entry["parts"] if part["points"] < part["max"]]
-            parts.update((name, part["name"]) for part in wrong)
-            hints.update({(name, part["hint"]) for part in wrong if part["hint"]})  # once each
+            wrong = [part for part in entry.parts if not part.right]
+            parts.update((name, part.name) for part in wrong)
+            hints.update({(name, part.hint) for part in wrong if part.hint})  # once each
     if not parts:
         return "<p>None.</p>"
-    order = list(results[0]["questions"])
+    order = list(results[0].questions)
     rows = [[text(name), text(part), count] for (name, part), count in _by_question(parts, order)]
     listed = table(["question", "part that went wrong", "students"], rows, numbers=(2,))
     if not hints:
@@ -660,7 +640,7 @@ def _pairs(pairs, nearest, results):
     drawn = _figure(*_draw_nearest(nearest)) if len(nearest) > 1 else ""
     if not pairs:
         return f"{drawn}<p>None.</p>{MEASURE}"
-    names = {result["student"]: result["name"] for result in results}
+    names = {result.student: result.name for result in results}
     rows, blocks = [], []
     for place, pair in enumerate(pairs):
         who = [text(_who(student, names)) for student in (pair.first, pair.second)]
@@ -698,12 +678,12 @@ def _repairs(results):
     """What was mended how often; cells and numbers are left out of the sentences."""
     repaired = Counter()
     for result in results:
-        for sentence in result["repairs"]:
+        for sentence in result.repairs:
             sentence = re.sub(r"\bthe (answer's )?cell \S+", r"a \1cell", sentence)
             repaired[re.sub(r"^\d+ of|\b\d+(?= times)", _loosely, sentence)] += 1
     if not repaired:
         return []
-    count = sum(bool(result["repairs"]) for result in results)
+    count = sum(bool(result.repairs) for result in results)
     rows = [[text(sentence), times] for sentence, times in repaired.most_common()]
     return ["<h2>Repairs</h2>", f"<p>In {count} of {len(results)} submissions.</p>",
             table(["what was mended", "how often"], rows, numbers=(1,))]  # fmt: skip
@@ -716,13 +696,13 @@ def _loosely(number):
 def _remarks(results, missing, notes):
     """Submissions that somebody should look at, one by one."""
     kinds = {
-        "Unreadable": [f"{result['student']}: {result['problem']}" for result in results
-                       if result["problem"]],
-        "Not in the roster": [f"{result['student']} ({result['file']})" for result in results
-                              if not result["matched"]],
+        "Unreadable": [f"{result.student}: {result.problem}" for result in results
+                       if result.problem],
+        "Not in the roster": [f"{result.student} ({result.file})" for result in results
+                              if not result.matched],
         "Handed in more than once": [
-            f"{result['student']}: graded {result['file']}, not graded "
-            f"{', '.join(result['earlier'])}" for result in results if result["earlier"]],
+            f"{result.student}: graded {result.file}, not graded "
+            f"{', '.join(result.earlier)}" for result in results if result.earlier],
         "Not handed in": [f"{student.id} ({student.name})" for student in missing],
         "Notes": list(notes),
     }  # fmt: skip

@@ -10,51 +10,40 @@ import nbformat
 
 from grading import repair, running, sandbox
 from grading.questions import marks_of
+from grading.results import Job, Outcome
 
 BASE64_OF_PNG = re.compile(r"iVBOR[A-Za-z0-9+/=\n]*")
 
 
-def run(job):
-    """Repair and run one submission.
-
-    Args:
-        job: a dictionary: `content` (bytes) and `file` of the submission, the students' `release`,
-            the `requests` for the questions, the `limits`, and how to find the `box`.
-
-    Returns:
-        a dictionary: `problem` (why it cannot be read), `repairs`, `answered` by cell, `notebook`
-        as it ran, `replies` by question, what brought the process down (`lost_cells`, `lost`),
-        `raised` by cell, `seconds`.
-    """
+def run(job: Job) -> Outcome:
+    """Repair and run one submission."""
     began = time.monotonic()
     try:
-        if job["problem"]:
-            raise repair.Unreadable(job["problem"])
-        release = nbformat.from_dict(job["release"])
-        mended = repair.repair(job["content"], job["file"], release)
+        if job.problem:
+            raise repair.Unreadable(job.problem)
+        release = nbformat.from_dict(job.release)
+        mended = repair.repair(job.content, job.file, release)
     except repair.Unreadable as problem:
-        return unreadable(str(problem))
-    limits = running.Limits(**job["limits"])
-    ran = running.run(mended.notebook, job["requests"], limits, sandbox.find(**job["box"]))
+        return Outcome(problem=str(problem))
+    limits = running.Limits(**job.limits)
+    ran = running.run(mended.notebook, job.requests, limits, sandbox.find(**job.box))
     notebook = checked(ran.notebook, mended.notebook)
-    return {
-        "problem": "",
-        "repairs": mended.log,
-        "answered": mended.answered,
-        "notebook": notebook,
-        "replies": ran.answers,
-        "lost_cells": ran.lost_cells,
-        "lost": ran.lost,
-        "raised": {cell["id"]: output["ename"] for cell in notebook["cells"]
-                   for output in cell.get("outputs", []) if output["output_type"] == "error"},
-        "seconds": time.monotonic() - began,
-    }  # fmt: skip
-
-
-def unreadable(problem):
-    """What `run` returns for a file that cannot be graded."""
-    return {"problem": problem, "repairs": [], "answered": {}, "notebook": None, "replies": {},
-            "lost_cells": {}, "lost": {}, "raised": {}, "seconds": 0.0}  # fmt: skip
+    raised = {
+        cell["id"]: output["ename"]
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", [])
+        if output["output_type"] == "error"
+    }
+    return Outcome(
+        repairs=mended.log,
+        answered=mended.answered,
+        notebook=notebook,
+        replies=ran.answers,
+        lost_cells=ran.lost_cells,
+        lost=ran.lost,
+        raised=raised,
+        seconds=time.monotonic() - began,
+    )
 
 
 def checked(executed, mended):

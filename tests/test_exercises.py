@@ -244,9 +244,9 @@ def graded(exercise, bubblewrap, tmp_path_factory):
 
 def test_untouched_scores_nothing(exercise, graded):
     result = graded[1]["untouched"]
-    assert result["status"] == "untouched"
-    for entry in [*result["questions"].values(), *result["written"].values()]:
-        assert (entry["points"], entry["status"]) == (0, "untouched")
+    assert result.status == "untouched"
+    for entry in result.entries.values():
+        assert (entry.points, entry.status) == (0, "untouched")
 
 
 def uses_keras(exercise):
@@ -259,9 +259,9 @@ def test_a_correct_submission_scores_in_full(exercise, graded, who):
         assert who not in graded[1], "a Keras network cannot be built by NumPy"
         return
     result = graded[1][who]
-    for name, entry in result["questions"].items():
-        assert (entry["points"], entry["status"]) == (entry["max"], "correct"), (name, entry)
-    assert result["repairs"] == []
+    for name, entry in result.questions.items():
+        assert (entry.points, entry.status) == (entry.max, "correct"), (name, entry)
+    assert result.repairs == []
 
 
 def test_hidden_cases_catch_every_known_mistake(exercise, graded):
@@ -276,7 +276,7 @@ def test_hidden_cases_catch_every_known_mistake(exercise, graded):
                 came = judge.mistaken(question, mistake, case)
                 replies.append({"error": "E"} if came is None else {"value": answers.encode(came)})
             entry = examiner.judge.question(question, replies, "answered", "", "")
-            assert entry["points"] < question.points, (question.name, hint)
+            assert entry.points < question.points, (question.name, hint)
 
 
 def test_cases_differ_from_seed_to_seed(exercise):

@@ -135,22 +135,22 @@ def test_what_breaks_the_grader_breaks_one_grade(tmp_path, monkeypatch):
     whole = submission.run
 
     def run(job):
-        if "ada" in job["file"]:
+        if "ada" in job.file:
             raise ZeroDivisionError("a fault of ours")
         return whole(job)
 
     monkeypatch.setattr(submission, "run", run)
     options = batch.Options(unsafe=True)
     results = batch.grade("ex02", tmp_path / "in", None, tmp_path / "graded", options, tell=str)
-    assert results["ada"]["status"] == "unreadable"
-    assert "the grader itself failed on it (ZeroDivisionError: a fault" in results["ada"]["problem"]
-    assert results["ben"]["status"] == "graded"
-    assert sum(entry["points"] for entry in results["ben"]["questions"].values()) == 16
+    assert results["ada"].status == "unreadable"
+    assert "the grader itself failed on it (ZeroDivisionError: a fault" in results["ada"].problem
+    assert results["ben"].status == "graded"
+    assert sum(entry.points for entry in results["ben"].questions.values()) == 16
     again = batch.Examiner(EXERCISE, files.Folder(tmp_path / "graded"), options)
     handed_in = collect.collect(tmp_path / "in", "ex02").submissions[0]
     monkeypatch.setattr(batch.Examiner, "judged", broken_once(batch.Examiner.judged))
     result = batch._judged(again, handed_in, whole(again.job(handed_in)), None)
-    assert "the grader itself failed on it (KeyError" in result["problem"]
+    assert "the grader itself failed on it (KeyError" in result.problem
 
 
 def broken_once(judged):

@@ -5,12 +5,14 @@ import html.parser
 import io
 import os
 import re
+from dataclasses import replace
 
 import pytest
 from handed_in import answered, cell_of
 
 from course_utils import plots
 from grading import collect, questions, report, similar
+from grading.results import PartResult, QuestionResult, Result, WrittenResult
 
 NASTY = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\x00\x1b[31m\ud800"
 EXERCISE = questions.load("ex02")
@@ -25,16 +27,26 @@ def result_of(student="s1", status="graded", written=None, said="the shape is wr
     for name, question in QUESTIONS.items():
         kind = statuses.get(name, "correct")
         right = kind == "correct"
-        parts = [{"name": part.name, "max": part.points, "points": part.points if right else 0,
-                  "verdict": "right" if right else said, "hint": "" if right else f"hint: {said}"}
-                 for part in question.parts]  # fmt: skip
+        parts = [
+            PartResult(part.name, part.points, part.points)
+            if right
+            else PartResult(part.name, part.points, 0, said, f"hint: {said}")
+            for part in question.parts
+        ]
         points = question.points if right else 0
-        entries[name] = {"points": points, "max": question.points, "status": kind, "parts": parts}
-    unread = {"points": None, "max": 3, "status": "needs manual grading", "comment": ""}
-    return {"student": student, "name": f"Name of {student}", "matched": True, "file": "a.ipynb",
-            "exercise": EXERCISE.name, "earlier": [], "status": status, "problem": "",
-            "repairs": [], "questions": entries, "written": {"explain": written or unread},
-            "seconds": 1.0}  # fmt: skip
+        entries[name] = QuestionResult(points, question.points, kind, parts)
+    unread = WrittenResult(None, 3, "needs manual grading")
+    return Result(
+        student=student,
+        name=f"Name of {student}",
+        matched=True,
+        exercise=EXERCISE.name,
+        file="a.ipynb",
+        status=status,
+        questions=entries,
+        written={"explain": written or unread},
+        seconds=1.0,
+    )
 
 
 def rows_of(results, tmp_path, missing=()):
@@ -57,8 +69,8 @@ def test_every_status_has_its_own_word(tmp_path):
 
 
 def test_unread_unreadable_untouched_and_missing_are_told_apart(tmp_path):
-    read = {"points": 2, "max": 3, "status": "graded", "comment": "The price is missing."}
-    unreadable = {**result_of("d", "unreadable"), "problem": "the file is empty"}
+    read = WrittenResult(2, 3, "graded", "The price is missing.")
+    unreadable = replace(result_of("d", "unreadable"), problem="the file is empty")
     results = [
         result_of("a"),
         result_of("b", written=read),
@@ -87,8 +99,9 @@ def test_unread_unreadable_untouched_and_missing_are_told_apart(tmp_path):
 
 
 def test_remarks(tmp_path):
-    result = {**result_of("a"), "matched": False, "earlier": ["x.ipynb", "y.ipynb"]}
-    result["repairs"] = ["the cell readers stood 2 times: the last that is answered counts"]
+    repairs = ["the cell readers stood 2 times: the last that is answered counts"]
+    earlier = ["x.ipynb", "y.ipynb"]
+    result = replace(result_of("a"), matched=False, earlier=earlier, repairs=repairs)
     row = rows_of([result], tmp_path)["a"]
     assert row["remarks"] == "not in the roster; also handed in: x.ipynb, y.ipynb"
     assert row["repaired"] == "yes"
@@ -100,7 +113,7 @@ def test_remarks(tmp_path):
 
 
 def test_the_whole_table(tmp_path):
-    read = {"points": 2.5, "max": 3, "status": "graded", "comment": ""}
+    read = WrittenResult(2.5, 3, "graded")
     results = [result_of("b", written=read, readers="wrong"), result_of("a")]
     path = tmp_path / "grades.csv"
     report.write_grades(results, EXERCISE, path, [collect.Student("c", "Zoë, the last")])
@@ -115,7 +128,7 @@ def test_the_whole_table(tmp_path):
 
 
 def test_points_below_nought_stay_a_number(tmp_path):
-    read = {"points": -1, "max": 3, "status": "graded", "comment": ""}
+    read = WrittenResult(-1, 3, "graded")
     row = rows_of([result_of("a", written=read)], tmp_path)["a"]
     assert (row["explain points"], row["points"]) == ("-1", "15")
 
@@ -153,7 +166,7 @@ STARTS = [
 
 @pytest.mark.parametrize("start", STARTS)
 def test_no_cell_is_a_formula(tmp_path, start):
-    row = rows_of([{**result_of("a"), "name": start}], tmp_path)["a"]
+    row = rows_of([replace(result_of("a"), name=start)], tmp_path)["a"]
     assert row["name"].startswith("'")
 
 
@@ -190,8 +203,8 @@ def assert_harmless(page):
 
 def test_nothing_of_a_student_is_html():
     result = result_of(NASTY, said=NASTY, readers="wrong")
-    result |= {"name": NASTY, "file": NASTY, "earlier": [NASTY], "repairs": [NASTY]}
-    result["written"]["explain"]["comment"] = NASTY
+    said = {"explain": WrittenResult(2, 3, "graded", NASTY)}
+    result = replace(result, name=NASTY, file=NASTY, earlier=[NASTY], repairs=[NASTY], written=said)
     notebook = answered()
     for cell in notebook["cells"]:
         cell["source"] = NASTY
@@ -285,8 +298,8 @@ def test_outputs_are_shown_as_a_terminal_would():
 
 def test_parts_that_are_right_are_named_too():
     result = result_of(output_size="partly correct")
-    first = result["questions"]["output_size"]["parts"][0]
-    first |= {"points": 1, "verdict": "right", "hint": ""}
+    first = result.questions["output_size"].parts[0]
+    result.questions["output_size"].parts[0] = PartResult(first.name, 1, 1)
     page = report.feedback_page(result, EXERCISE, None)
     assert "Right: stride 1</div>" in page
     assert "<strong>larger strides</strong> (0 of 1): the shape is wrong" in page
@@ -300,18 +313,18 @@ def test_untouched_and_missing_are_said_in_words():
 
 def test_nobody_everybody_unreadable_and_nothing_read(tmp_path):
     assert_harmless(report.class_page([], EXERCISE, [], {}, [], []))
-    unreadable = {**result_of("d", "unreadable"), "problem": "the file is empty."}
+    unreadable = replace(result_of("d", "unreadable"), problem="the file is empty.")
     page = report.class_page([unreadable], EXERCISE, [], {}, [], [])
     assert "<figure>" not in page
     page = report.feedback_page(unreadable, EXERCISE, None)
     assert "the file is empty.</p>" in page and "Handed in: a.ipynb" in page
     old = result_of("e")
-    del old["questions"]["readers"]  # of an exercise that has changed since
+    del old.questions["readers"]  # of an exercise that has changed since
     assert_harmless(report.class_page([result_of("a"), old], EXERCISE, [], {}, [], []))
 
 
 def test_points_and_statuses_are_there_in_numbers():
-    read = {"points": 2, "max": 3, "status": "graded", "comment": ""}
+    read = WrittenResult(2, 3, "graded")
     results = [result_of("a", readers="wrong"), result_of("b", written=read)]
     page = report.class_page(results, EXERCISE, [], {}, [], [])
     assert "readers: 0 points 1, 2 points 1." in page

@@ -609,18 +609,18 @@ def graded(bubblewrap, tmp_path_factory):
 @pytest.mark.parametrize("name", CASES)
 def test_points_and_status(graded, name):
     expected, result = CASES[name], graded[1][name]
-    points = {question: entry["points"] for question, entry in result["questions"].items()}
+    points = {question: entry.points for question, entry in result.questions.items()}
     assert points == {**FULL, **expected.points}
-    assert result["status"] == expected.whole
-    for question, entry in result["questions"].items():
+    assert result.status == expected.whole
+    for question, entry in result.questions.items():
         wanted = expected.status.get(question, "correct" if expected.whole == "graded" else None)
         if wanted is not None:
             allowed = wanted if isinstance(wanted, tuple) else (wanted,)
-            assert entry["status"] in allowed, (question, entry)
-    log = "\n".join(result["repairs"])
+            assert entry.status in allowed, (question, entry)
+    log = "\n".join(result.repairs)
     for sentence in expected.repairs:
         assert sentence in log
-    assert bool(result["problem"]) == (expected.whole == "unreadable")
+    assert bool(result.problem) == (expected.whole == "unreadable")
 
 
 def test_there_are_enough_of_them():
@@ -651,8 +651,8 @@ def test_outputs_are_bounded(graded):
 
 def test_feedback_holds_no_hidden_number_and_no_script(graded):
     page = graded[0].feedback("ex02_output_size", "copies_its_questions_into_its_answers")
-    verdicts = graded[1]["copies_its_questions_into_its_answers"]["questions"]["readers"]["parts"]
-    assert all("size" not in part["verdict"] for part in verdicts)
+    parts = graded[1]["copies_its_questions_into_its_answers"].questions["readers"].parts
+    assert all("size" not in part.verdict for part in parts)
     assert "'kernel'," not in page.read_text(encoding="utf-8")
     text = graded[0].feedback("ex02_output_size", "script_in_the_page").read_text(encoding="utf-8")
     assert "<script" not in text and "<img src=x" not in text

@@ -1,0 +1,196 @@
+"""What travels through the grader: a job, what came of it, and the result that is kept and shown.
+
+They are plain data. A `Job` and an `Outcome` go to a process or a machine of a cluster and back; a
+`Result` lies on the disk as JSON. `Result.from_json` is the one place that reads older files: what
+they lack takes its default, and what nobody knows any more is left out.
+"""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `submission.run` needs for one submission.
+
+    Attributes:
+        student: whose it is: the roster's id, or the file's own where that is not known.
+        content: the bytes of the file.
+        file: its name, for what is said about it.
+        problem: why it cannot be taken at all, or ''.
+        release: the students' notebook, a dictionary.
+        requests: from each question to `{"probe": …, "cases": […]}`.
+        limits: the arguments of `running.Limits`.
+        box: the arguments of `sandbox.find`.
+    """
+
+    student: str
+    content: bytes
+    file: str
+    problem: str
+    release: dict[str, Any]
+    requests: dict[str, Any]
+    limits: dict[str, Any]
+    box: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one submission in its box, before anybody judges it.
+
+    Attributes:
+        problem: why it cannot be read, or ''.
+        repairs: what was mended, a sentence each.
+        answered: from the id of each answer's cell to 'answered', 'untouched' or 'missing'.
+        notebook: as it ran.
+        replies: from each question to its replies.
+        lost_cells: from the id of a cell to what it brought the process down by.
+        lost: the same from a question.
+        raised: from the id of a cell to the name of the error that it ended in.
+        seconds: that all of it took.
+    """
+
+    problem: str = ""
+    repairs: list[str] = field(default_factory=list)
+    answered: dict[str, str] = field(default_factory=dict)
+    notebook: dict[str, Any] | None = None
+    replies: dict[str, Any] = field(default_factory=dict)
+    lost_cells: dict[str, str] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
+    raised: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """The points of one part of a question, and why."""
+
+    name: str
+    max: float
+    points: float
+    verdict: str = "right"
+    hint: str = ""
+
+    @property
+    def right(self) -> bool:
+        """Whether it has all of its points."""
+        return self.points == self.max
+
+
+@dataclass(frozen=True)
+class QuestionResult:
+    """The points of one question, part by part; README.md lists the statuses."""
+
+    points: float
+    max: float
+    status: str
+    parts: list[PartResult] = field(default_factory=list)
+    comment: str = ""  # of a reader, or why the points are what they are
+
+
+@dataclass(frozen=True)
+class WrittenResult:
+    """The points of an answer that somebody reads.
+
+    Attributes:
+        points: None as long as nobody has read it.
+        comment: of the reader.
+        answer: a digest of the text.
+        changed: whether an earlier submission had another text.
+    """
+
+    points: float | None
+    max: float
+    status: str
+    comment: str = ""
+    answer: str = ""
+    changed: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is known of one submission.
+
+    Attributes:
+        student: the roster's id, or one that is made from the file's name.
+        name: of the student.
+        matched: whether it is known who that is.
+        exercise: its name.
+        file: the one that was graded.
+        earlier: further files of the same student.
+        digest: a name for everything that the grade depends on.
+        status: 'graded', 'untouched' or 'unreadable'.
+        problem: why it could not be graded, or ''.
+        repairs: what was mended, a sentence each.
+        questions: by name; those that the judge gives points for.
+        written: by the id of their cell; those that somebody reads.
+        seconds: that it took.
+    """
+
+    student: str
+    name: str
+    matched: bool
+    exercise: str
+    file: str
+    earlier: list[str] = field(default_factory=list)
+    digest: str = ""
+    status: str = "graded"
+    problem: str = ""
+    repairs: list[str] = field(default_factory=list)
+    questions: dict[str, QuestionResult] = field(default_factory=dict)
+    written: dict[str, WrittenResult] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def entries(self) -> dict[str, QuestionResult | WrittenResult]:
+        """All that has points, those that somebody reads behind the others."""
+        return {**self.questions, **self.written}
+
+    @property
+    def points(self) -> float:
+        """The points that there are so far."""
+        return sum(entry.points or 0 for entry in self.entries.values())
+
+    @property
+    def max(self) -> float:
+        """The points that there can be."""
+        return sum(entry.max for entry in self.entries.values())
+
+    @property
+    def state(self) -> str:
+        """The status; one that is graded but for a written answer says so."""
+        waits = any(entry.status == "needs manual grading" for entry in self.written.values())
+        return "needs manual grading" if self.status == "graded" and waits else self.status
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """The result that a file holds, of this version of the grader or an older one.
+
+        Raises:
+            ValueError: when it is none.
+        """
+        try:
+            questions = {
+                name: _known(QuestionResult, entry)
+                | {"parts": [PartResult(**_known(PartResult, part)) for part in entry["parts"]]}
+                for name, entry in data["questions"].items()
+            }
+            whole = _known(cls, data)
+            whole["questions"] = {name: QuestionResult(**each) for name, each in questions.items()}
+            whole["written"] = {
+                cell: WrittenResult(**_known(WrittenResult, entry))
+                for cell, entry in data["written"].items()
+            }
+            return cls(**whole)
+        except (TypeError, KeyError, AttributeError) as problem:
+            raise ValueError(f"this is no result of the grader: {problem!r}") from None
+
+
+def _known(kind: type, data: dict[str, Any]) -> dict[str, Any]:
+    """Of a dictionary what a kind of result has a place for."""
+    names = {place.name for place in fields(kind)}
+    return {name: value for name, value in data.items() if name in names}
