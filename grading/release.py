@@ -12,7 +12,7 @@ from nbgrader import preprocessors
 from traitlets.config import Config
 
 from course_utils import answers, checks
-from grading import judge, questions, running, sandbox
+from grading import judge, questions, sandbox, supervisor
 
 STUB = "# YOUR CODE HERE\n..."
 TEXT_STUB = "YOUR ANSWER HERE"
@@ -58,7 +58,7 @@ def expected(exercise, seed, box=None):
     notebook = nbformat.read(exercise.source, as_version=4)
     notebook.cells = [cell for cell in notebook.cells if _is_needed(cell, exercise)]
     asked, _ = questions.requests(exercise, seed)
-    ran = running.run(notebook, asked, running.Limits(exercise.seconds, exercise.memory), box)
+    ran = supervisor.run(notebook, asked, supervisor.Limits(exercise.seconds, exercise.memory), box)
     right = {}
     for name, request in asked.items():
         replies = ran.answers.get(name, [{"error": ran.lost.get(name, "no answer")}])

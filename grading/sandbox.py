@@ -22,7 +22,8 @@ from grading import filter, groups
 ROOT = Path(__file__).resolve().parents[1]
 COURSE = "/course"  # where the box has it, with the student's folder inside, as in a clone
 WORK = f"{COURSE}/work"
-RUNNER = "/grader/inside_box.py"
+INSIDE = ROOT / "grading" / "inside_box"
+RUNNER = "/grader/inside_box"  # where the box has that
 # Of the course only what a notebook uses: no solutions, no tests, no grader.
 PARTS = ("course_utils", "data", "exercises/release")
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/fonts")
@@ -141,7 +142,7 @@ class Bubblewrap(Box):
         prefixes = map(os.path.abspath, (sys.base_prefix, sys.prefix))
         places = {place: place for place in prefixes if not place.startswith("/usr")}
         places |= {f"{COURSE}/{part}": ROOT / part for part in PARTS}
-        places[RUNNER] = ROOT / "grading" / "inside_box.py"
+        places[RUNNER] = INSIDE
         above = {folder for place in places for folder in Path(place).parents}
         for folder in sorted(above - {Path("/")}):  # else bubblewrap makes them for root alone
             words += ["--perms", "0755", "--dir", str(folder)]
@@ -200,7 +201,7 @@ class Container(Box):
             words += [f"--tmpfs={place}:size={size},mode=1777"]
         for part in PARTS:
             words += [f"--volume={ROOT / part}:{COURSE}/{part}:ro"]
-        words += [f"--volume={ROOT / 'grading' / 'inside_box.py'}:{RUNNER}:ro", f"--workdir={WORK}"]
+        words += [f"--volume={INSIDE}:{RUNNER}:ro", f"--workdir={WORK}"]
         for name, value in variables().items():
             words += ["--env", f"{name}={value}"]
         return [*words, self.image, "python", "-B", RUNNER]
@@ -222,7 +223,7 @@ class Unsafe(Box):
 
     def command(self):
         """The runner itself."""
-        return [PYTHON, "-B", str(ROOT / "grading" / "inside_box.py")]
+        return [PYTHON, "-B", str(INSIDE)]
 
     def environment(self):
         """As in the box, with this machine's paths."""

@@ -164,7 +164,9 @@ def _held_by(folder):
         state = os.statvfs(folder)
     except OSError:
         return 0
-    return (state.f_blocks - state.f_bfree) * state.f_frsize + FILE * (state.f_files - state.f_ffree)
+    return (state.f_blocks - state.f_bfree) * state.f_frsize + FILE * (
+        state.f_files - state.f_ffree
+    )
 
 
 def free():
