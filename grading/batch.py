@@ -29,7 +29,7 @@ from grading import (
     submission,
 )
 
-VERSION = 1  # of the grader: raised when the same submission may get another grade
+VERSION = 2  # of the grader: raised when the same submission may get another grade
 
 
 class Options(NamedTuple):
@@ -163,6 +163,9 @@ class Examiner:
             requests=self.asked,
             limits=self.limits,
             box={"unsafe": self.options.unsafe, "image": self.options.image},
+            exercise=self.exercise.name,
+            places=self.places,
+            right={name: answers.encode(value) for name, value in self.judge.right.items()},
         )
 
     def digest(self, handed_in):
@@ -191,14 +194,7 @@ class Examiner:
         """The result of one submission; `before` is the one that it had, or None."""
         answered = {}
         for question in self.exercise.questions:
-            cell = question.cell
-            answered[question.name] = self.judge.question(
-                question,
-                outcome.replies.get(question.name),
-                outcome.answered.get(cell, "missing"),
-                outcome.lost.get(question.name) or outcome.lost_cells.get(cell, ""),
-                outcome.raised.get(cell, ""),
-            )
+            answered[question.name] = self.judge.question(question, outcome.answer_to(question))
         nothing = set(outcome.answered.values()) <= {"untouched"} and not any(
             entry.points for entry in answered.values()
         )

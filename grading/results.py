@@ -20,8 +20,11 @@ class Job:
         problem: why it cannot be taken at all, or ''.
         release: the students' notebook, a dictionary.
         requests: from each question to `{"probe": …, "cases": […]}`.
-        limits: the arguments of `running.Limits`.
+        limits: the arguments of `supervisor.Limits`.
         box: the arguments of `sandbox.find`.
+        exercise: its name, where questions may be asked again: `submission.run` then judges.
+        places: from each question to the places of each part's cases.
+        right: from each question to the right answers, encoded.
     """
 
     student: str
@@ -32,6 +35,9 @@ class Job:
     requests: dict[str, Any]
     limits: dict[str, Any]
     box: dict[str, Any]
+    exercise: str = ""
+    places: dict[str, Any] = field(default_factory=dict)
+    right: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,15 @@ class Outcome:
         answered: from the id of each answer's cell to 'answered', 'untouched' or 'missing'.
         notebook: as it ran.
         replies: from each question to its replies.
+        later: the same, of a later version of the answer where the notebook has one.
+        again: the same, with the right answers to the questions in `instead`.
+        instead: from a question that was asked again to those questions.
+        notes: from a question to what had become of its name at the end: 'gone', 'changed'.
+        called: from a question to what it called although it was to be written.
         lost_cells: from the id of a cell to what it brought the process down by.
         lost: the same from a question.
         raised: from the id of a cell to the name of the error that it ended in.
+        mentions: from a question to what stands in its answer's cell although it was to be written.
         seconds: that all of it took.
     """
 
@@ -55,10 +67,55 @@ class Outcome:
     answered: dict[str, str] = field(default_factory=dict)
     notebook: dict[str, Any] | None = None
     replies: dict[str, Any] = field(default_factory=dict)
+    later: dict[str, Any] = field(default_factory=dict)
+    again: dict[str, Any] = field(default_factory=dict)
+    instead: dict[str, list[str]] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    called: dict[str, list[str]] = field(default_factory=dict)
     lost_cells: dict[str, str] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
     raised: dict[str, str] = field(default_factory=dict)
+    mentions: dict[str, list[str]] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def answer_to(self, question: Any) -> "Answer":
+        """All that is known of the answer to one question."""
+        name, cell = question.name, question.cell
+        return Answer(
+            replies=self.replies.get(name),
+            later=self.later.get(name),
+            again=self.again.get(name),
+            instead=self.instead.get(name, []),
+            note=self.notes.get(name, ""),
+            called=self.called.get(name, []),
+            mentions=self.mentions.get(name, []),
+            state=self.answered.get(cell, "missing"),
+            lost=self.lost.get(name) or self.lost_cells.get(cell, ""),
+            raised=self.raised.get(cell, ""),
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one question, before anybody judges it; see `Outcome`.
+
+    Attributes:
+        replies: one for each different case, or whatever came.
+        state: of the answer's cell: 'answered', 'untouched' or 'missing'.
+        lost: what brought the process down at this question, or ''.
+        raised: the name of the error that the answer's cell ended in, or ''.
+    """
+
+    replies: Any = None
+    later: Any = None
+    again: Any = None
+    instead: list[str] = field(default_factory=list)
+    note: str = ""
+    called: list[str] = field(default_factory=list)
+    mentions: list[str] = field(default_factory=list)
+    state: str = "answered"
+    lost: str = ""
+    raised: str = ""
 
 
 @dataclass(frozen=True)
