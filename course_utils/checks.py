@@ -111,8 +111,9 @@ class Checks:
         if short:
             problems = self._problems_of_short(asked["parts"], question, answer)
         else:
-            problems = {part["name"]: problem for part in asked["parts"]
-                        if (problem := self._problem_of(part, question, answer, asked))}  # fmt: skip
+            found = {part["name"]: self._problem_of(part, question, answer, asked)
+                     for part in asked["parts"]}  # fmt: skip
+            problems = {name: problem for name, problem in found.items() if problem}
         if problems:
             right = [part["name"] for part in asked["parts"] if part["name"] not in problems]
             lines = [f"{question}: not right yet."]
@@ -141,10 +142,11 @@ class Checks:
             raise CheckFailed(f"{question}: run the cell with STUDENT first, it has your numbers.")
         if answer is ... or not isinstance(answer, dict):
             names = ", ".join(repr(part["of"]) for part in parts)
-            raise CheckFailed(f"{question}: not right yet.\n  a dictionary with the entries {names} "
-                              f"is expected, came {answers.shown(answer)}")  # fmt: skip
-        return {part["name"]: problem for part in parts
-                if (problem := _problem_of_short(part, answer, self.variant))}  # fmt: skip
+            text = f"a dictionary with the entries {names} should stand there"
+            came = answers.shown(answer)
+            raise CheckFailed(f"{question}: not right yet.\n  {text}, not {came}")
+        found = {part["name"]: _problem_of_short(part, answer, self.variant) for part in parts}
+        return {name: problem for name, problem in found.items() if problem}
 
 
 def decoded(arguments):

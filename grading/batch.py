@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 import nbformat
 
-from course_utils import answers
+from course_utils import answers, checks
 from grading import (
     collect,
     files,
     gradebook,
     judge,
+    papers,
     questions,
-    release,
     report,
     results,
     sandbox,
@@ -130,42 +130,30 @@ class Examiner:
         self.release = json.loads(json.dumps(exercise.released))  # plain, for other machines
         seconds = options.seconds or exercise.seconds
         self.limits = {"seconds": seconds, "memory": exercise.memory}
-        self.asked, self.places = questions.requests(exercise, course.seed)
+        self.papers = papers.Papers(exercise, course.seed)
         self.cases = _digest(VERSION, self.limits, exercise.release.read_bytes(), course.seed,
                              exercise.source.read_bytes(),
                              (exercise.source.parent / "questions.py").read_bytes())  # fmt: skip
-        self._judge = None
 
-    @property
-    def judge(self):
-        """The right answers, from the source notebook: computed once for a seed and kept."""
-        if self._judge is None:
-            path = self.course.place / "expected" / f"{self.exercise.name}.json"
-            kept = files.read_json(path) or {}
-            if kept.get("digest") != self.cases:
-                box = sandbox.find(self.options.unsafe, self.options.image)
-                right = release.expected(self.exercise, self.course.seed, box)
-                encoded = {key: answers.encode(value) for key, value in right.items()}
-                kept = {"digest": self.cases, "right": encoded}
-                files.write_json(path, kept)
-            right = {key: answers.decode(value) for key, value in kept["right"].items()}
-            self._judge = judge.Judge(self.exercise, self.asked, self.places, right)
-        return self._judge
+    def paper(self, handed_in, variant=0):
+        """What one student is asked, and what is right."""
+        return self.papers.of(handed_in.student, variant)
 
     def job(self, handed_in):
         """What `submission.run` needs for one submission."""
+        paper = self.paper(handed_in)
         return results.Job(
             student=handed_in.student,
             content=handed_in.content,
             file=handed_in.file,
             problem=handed_in.problem,
             release=self.release,
-            requests=self.asked,
+            requests=paper.asked,
             limits=self.limits,
             box={"unsafe": self.options.unsafe, "image": self.options.image},
             exercise=self.exercise.name,
-            places=self.places,
-            right={name: answers.encode(value) for name, value in self.judge.right.items()},
+            places=paper.places,
+            right={name: answers.encode(value) for name, value in paper.right.items()},
         )
 
     def digest(self, handed_in):
@@ -192,12 +180,14 @@ class Examiner:
 
     def judged(self, handed_in, outcome, before):
         """The result of one submission; `before` is the one that it had, or None."""
+        variant = papers.variant_of(self.exercise, outcome)
+        paper = self.paper(handed_in, variant.number)
+        examined = judge.Judge(paper.exercise, paper.asked, paper.places, paper.right)
         answered = {}
-        for question in self.exercise.questions:
-            answered[question.name] = self.judge.question(question, outcome.answer_to(question))
-        nothing = set(outcome.answered.values()) <= {"untouched"} and not any(
-            entry.points for entry in answered.values()
-        )
+        for question in paper.exercise.questions:
+            answered[question.name] = examined.question(question, outcome.answer_to(question))
+        states = {state for cell, state in outcome.answered.items() if cell != checks.STUDENT_CELL}
+        nothing = states <= {"untouched"} and not any(entry.points for entry in answered.values())
         return results.Result(
             student=handed_in.student,
             name=handed_in.name,
@@ -214,6 +204,7 @@ class Examiner:
                 cell: self._written(cell, points, outcome, before)
                 for cell, points in self.exercise.written.items()
             },
+            variant=variant,
             seconds=round(outcome.seconds, 2),
         )
 
@@ -321,7 +312,7 @@ def _run_all(examiner, todo, options):
     """Each submission with what it answered, as they come in."""
     if not todo:
         return
-    _ = examiner.judge  # the right answers first: without them nothing can be graded
+    examiner.paper(todo[0])  # the right answers first: without them nothing can be graded
     if options.cluster:
         yield from _run_on_cluster(examiner, todo, options.cluster)
         return

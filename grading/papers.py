@@ -7,13 +7,17 @@ HMAC says which is whose.
 """
 
 import hmac
+import re
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
+
 from course_utils import answers, checks
-from grading import questions
+from grading import questions, results
 
 SETS = 8  # of cases for the questions about networks
+MORE = 2  # short answers that fit another variant, and not this one, before that is told
 
 
 class Paper(NamedTuple):
@@ -60,15 +64,14 @@ class Papers:
         return Paper(asked, places, right, self._in_variant[variant])
 
     def _settled(self, question, student):
-        """A student's cases of one question and their right answers; those of a set are kept."""
-        if question.probe != "network":
-            return questions.settled(question, self.seed(question, student), self._right(question))
-        number = self.seed(question, student) % SETS
-        if (question.name, number) not in self.kept:
-            seed = self.seed(question, f"set {number}")
-            settled = questions.settled(question, seed, self._right(question))
-            self.kept[question.name, number] = settled
-        return self.kept[question.name, number]
+        """The cases of one question and their right answers, drawn once for a student or a set."""
+        whose = student
+        if question.probe == "network":
+            whose = f"set {self.seed(question, student) % SETS}"
+        if (question.name, whose) not in self.kept:
+            settled = questions.settled(question, self.seed(question, whose), self._right(question))
+            self.kept[question.name, whose] = settled
+        return self.kept[question.name, whose]
 
     def _right(self, question):
         return self.exercise.code.answer(question)
@@ -94,6 +97,33 @@ class Public(Papers):
 
 
 # --- Whose variant --------------------------------------------------------------------------------
+
+
+def variant_of(exercise, outcome):
+    """The variant that a submission is judged by, a `results.Variant`.
+
+    It is that of the name in the notebook's own cell. Where none is there, a right answer must not
+    lose its points for that: it is the variant that the answers fit best.
+    """
+    if len(exercise.variants) == 1:
+        return results.Variant()
+    student = named_in(outcome.notebook)
+    counts = fitting(exercise, outcome.replies)
+    number = exercise.variant_of(student) if student else int(np.argmax(counts))
+    most = max(counts)
+    others = [other for other, count in enumerate(counts)
+              if count == most and most >= counts[number] + MORE]  # fmt: skip
+    return results.Variant(number, student, others)
+
+
+def named_in(notebook):
+    """The name that a student wrote into a notebook's first cell; '' where there is none."""
+    cells = notebook["cells"] if notebook else []
+    text = next((cell["source"] for cell in cells if cell["id"] == checks.STUDENT_CELL), "")
+    found = re.findall(
+        r"""^[ \t]*STUDENT[ \t]*=[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|(\d+))""", text, re.M
+    )
+    return "".join(found[-1]).strip()[:100] if found else ""
 
 
 def fitting(exercise, replies):

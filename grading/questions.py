@@ -191,11 +191,13 @@ class Exercise:
 
     def short_answers(self, variant):
         """From the name of each question of short answers to what is right in a variant."""
-        return {
-            question.name: self.code.short_answers(question, numbers=self.variants[variant])
-            for question in self.questions
-            if question.probe == "values"
-        }
+        return dict(self._short_answers[variant])
+
+    @cached_property
+    def _short_answers(self):
+        asked = [question for question in self.questions if question.probe == "values"]
+        return [{question.name: self.code.short_answers(question, numbers) for question in asked}
+                for numbers in self.variants]  # fmt: skip
 
     def in_variant(self, variant):
         """The exercise whose short answers have the known mistakes of one variant, as values."""

@@ -165,6 +165,21 @@ class WrittenResult:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """Which of the variants of the short answers a submission is judged by.
+
+    Attributes:
+        number: of the variant.
+        student: whom the notebook itself names, or ''.
+        others: the variants that the answers fit although they do not fit this one.
+    """
+
+    number: int = 0
+    student: str = ""
+    others: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Result:
     """What is known of one submission.
 
@@ -181,6 +196,7 @@ class Result:
         repairs: what was mended, a sentence each.
         questions: by name; those that the judge gives points for.
         written: by the id of their cell; those that somebody reads.
+        variant: of the short answers.
         seconds: that it took.
     """
 
@@ -196,6 +212,7 @@ class Result:
     repairs: list[str] = field(default_factory=list)
     questions: dict[str, QuestionResult] = field(default_factory=dict)
     written: dict[str, WrittenResult] = field(default_factory=dict)
+    variant: Variant = field(default_factory=Variant)
     seconds: float = 0.0
 
     @property
@@ -242,6 +259,7 @@ class Result:
                 cell: WrittenResult(**_known(WrittenResult, entry))
                 for cell, entry in data["written"].items()
             }
+            whole["variant"] = Variant(**_known(Variant, data.get("variant", {})))
             return cls(**whole)
         except (TypeError, KeyError, AttributeError) as problem:
             raise ValueError(f"this is no result of the grader: {problem!r}") from None
