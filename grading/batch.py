@@ -181,7 +181,7 @@ class Examiner:
     def judged(self, handed_in, outcome, before):
         """The result of one submission; `before` is the one that it had, or None."""
         variant = papers.variant_of(self.exercise, outcome)
-        paper = self.paper(handed_in, variant.number)
+        paper = self.paper(handed_in, variant.number or 0)
         examined = judge.Judge(paper.exercise, paper.asked, paper.places, paper.right)
         answered = {}
         for question in paper.exercise.questions:

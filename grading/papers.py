@@ -105,7 +105,7 @@ def variant_of(exercise, outcome):
     It is that of the name in the notebook's own cell. Where none is there, a right answer must not
     lose its points for that: it is the variant that the answers fit best.
     """
-    if len(exercise.variants) == 1:
+    if len(exercise.variants) == 1 or outcome.problem:
         return results.Variant()
     student = named_in(outcome.notebook)
     counts = fitting(exercise, outcome.replies)

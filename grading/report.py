@@ -416,7 +416,7 @@ def class_page(results, exercise, pairs, nearest, missing, notes):
         parts += ["<h2>Points in all</h2>", _figure(*_draw_totals(readable, exercise.points))]
         parts += ["<h2>Common mistakes</h2>", _mistakes(readable)]
     parts += ["<h2>Near-identical answers</h2>", _pairs(pairs, nearest, results)]
-    parts += _repairs(results) + _remarks(results, missing, notes)
+    parts += _variants(readable) + _repairs(results) + _remarks(results, missing, notes)
     return page(f"{title_of(exercise)}: the class", "\n".join(parts))
 
 
@@ -672,6 +672,38 @@ def _side_by_side(pair, who):
         )
         blocks += f'<h4>{text(name)}</h4><div class="side">{shown}</div>'
     return blocks
+
+
+def _variants(results):
+    """Who had which numbers in question 1, and whose answers fit somebody else's."""
+    found = [result for result in results if result.variant.number is not None]
+    if not found:
+        return []
+    told = []
+    for result in found:
+        own, student = result.variant, result.student
+        if own.others:
+            having = [other.student for other in found
+                      if other.variant.number in own.others and other is not result]  # fmt: skip
+            numbers = " or ".join(map(str, own.others))
+            told.append(f"{student}: the answers fit variant {numbers}, not variant {own.number}; "
+                        f"that is the variant of {', '.join(having) or 'nobody here'}")  # fmt: skip
+        if not own.student:
+            told.append(f"{student}: no name in the notebook, so the variant is the best fitting")
+        elif not _names_the_same(own.student, result):
+            told.append(f"{student}: the notebook names {own.student!r}")
+    rows = [[text(result.student), text(result.variant.student), result.variant.number]
+            for result in found]  # fmt: skip
+    listed = table(["student", "name in the notebook", "variant"], rows, (2,))
+    return ["<h2>Numbers of one's own</h2>", list_of(told) if told else "",
+            _folded("Who has which variant", listed)]  # fmt: skip
+
+
+def _names_the_same(name, result):
+    """Whether a name in a notebook is that of the student, as far as words tell."""
+    words = [set(re.findall(r"\w+", words.casefold()))
+             for words in (name, f"{result.student} {result.name}")]  # fmt: skip
+    return bool(words[0] & words[1])
 
 
 def _repairs(results):

@@ -169,12 +169,12 @@ class Variant:
     """Which of the variants of the short answers a submission is judged by.
 
     Attributes:
-        number: of the variant.
+        number: of the variant; None where all have the same numbers.
         student: whom the notebook itself names, or ''.
         others: the variants that the answers fit although they do not fit this one.
     """
 
-    number: int = 0
+    number: int | None = None
     student: str = ""
     others: list[int] = field(default_factory=list)
 
