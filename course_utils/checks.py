@@ -287,11 +287,13 @@ def no_number(value):
         return f"{value!r} is a text: write a number, without quotes."
     if callable(value) or isinstance(value, dict) or value is None:
         return f"{answers.shown(value)} is no number."
+    if isinstance(value, int | float):  # of any size
+        return ""
     shape = np.shape(value) if answers.numeric(value) else None
     if shape is None or shape:
-        kind = "array" if isinstance(value, np.ndarray) else type(value).__name__
+        kind = "an array" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
         many = "one number" if shape is not None and np.size(value) == 1 else "several values"
-        return f"one number is expected, and a {kind} with {many} came."
+        return f"one number is expected, and {kind} with {many} came."
     return ""
 
 
