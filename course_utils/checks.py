@@ -238,15 +238,16 @@ def variant_of(exercise, student, variants=VARIANTS):
 
 
 def listed(numbers):
-    """Numbers with their names: single ones in a row, tables below."""
-    single = {name: value for name, value in numbers.items() if not isinstance(value, list)}
-    lines = ["  " + ",  ".join(f"own.{name} = {value}" for name, value in single.items())]
+    """Numbers with their names: single ones in rows, tables below."""
+    single = [f"own.{name} = {value}" for name, value in numbers.items()
+              if not isinstance(value, list)]  # fmt: skip
+    lines = ["  " + "   ".join(single[place : place + 4]) for place in range(0, len(single), 4)]
     for name, value in numbers.items():
-        if name not in single:
-            lines.append(f"  own.{name} =")
+        if isinstance(value, list):
             rows = value if isinstance(value[0], list) else [value]
+            lines += [f"  own.{name} ="]
             lines += ["    " + " ".join(f"{item:>4}" for item in row) for row in rows]
-    return "\n".join(line for line in lines if line.strip())
+    return "\n".join(lines)
 
 
 def _written_into_the_cell(name):

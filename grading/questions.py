@@ -148,7 +148,9 @@ class Exercise:
         for question in self.questions:
             patches = question.mistakes if question.probe == "values" else {}
             for hint, mistake in patches.items():
-                values = mistake.values(numbers) if isinstance(mistake, Patched) else mistake
+                if not isinstance(mistake, Patched):
+                    continue
+                values = mistake.values(numbers)
                 if not values:
                     return f"a known mistake is right: {hint}"
                 for entry, value in values.items():

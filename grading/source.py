@@ -84,6 +84,8 @@ class Source:
 
     def short_answers(self, question, numbers, patch=()):
         """The short answers to a question, as the cell computes them from a student's numbers."""
+        if not self.holds_short_answers(question.cell):
+            return self.answer(question, patch)
         names = {"np": np, "own": SimpleNamespace(**numbers)}
         _run(self.patched(question.cell, patch), names, self.path, question.cell)
         return names[question.name]
