@@ -97,7 +97,8 @@ def canonical(value):
         if isinstance(item, dict):
             return {key: plain(entry) for key, entry in item.items()}
         if isinstance(item, float) and math.isfinite(item):
-            return int(item) if item.is_integer() else float(f"{item:.6g}")
+            whole = math.isclose(item, round(item), rel_tol=1e-9, abs_tol=1e-9)
+            return round(item) if whole else float(f"{item:.6g}")
         return item.strip().lower() if isinstance(item, str) else item
 
     if hasattr(value, "tolist"):

@@ -182,6 +182,8 @@ def test_equal_short_answers_have_one_text():
         assert answers.canonical(one) == answers.canonical(other)
     assert answers.canonical(0.1 + 0.2) == answers.canonical(0.3)
     assert answers.canonical(1234567.0) == answers.canonical(1234567)
+    assert answers.canonical(1 / (1 - 0.8)) == answers.canonical(5)
+    assert answers.canonical(123456.7) != answers.canonical(123457)
     assert len({answers.canonical(each) for each in (1, 2, "1", None, [1])}) == 5
 
 

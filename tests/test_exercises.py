@@ -213,7 +213,7 @@ def test_there_are_twelve_known_mistakes_at_least(exercise):
 def test_a_patch_that_fits_twice_or_not_at_all_is_refused():
     exercise = questions.load("ex02")
     question = next(asked for asked in exercise.questions if asked.name == "output_size")
-    for old in ("stride", "strides"):
+    for old in ("span", "strides"):
         with pytest.raises(ValueError, match="fits . times, not once"):
             exercise.code.answer(question, (old, "stride"))
 
