@@ -26,6 +26,7 @@ from guard import Forbidden, Guard
 from outputs import Outputs, Room
 from versions import Versions
 
+RESERVE = 30_000_000  # bytes
 MOST_ANSWERS = 6_000_000  # bytes of the answers to one question
 
 
@@ -108,6 +109,11 @@ def make_shell():
         room = Room()
         outputs = Outputs(room)
         out_of_memory = False
+        reserve = None  # memory that is let go of when there is none left, to tell so
+
+        def showtraceback(self, *arguments, **options):
+            self.reserve = None
+            super().showtraceback(*arguments, **options)
 
         def _tee(self, channel):
             return nullcontext()  # IPython would keep a copy of all that is printed
@@ -167,6 +173,7 @@ def run_cells(shell, order, versions, channel):
         channel.write(cell=cell["id"])
         began = time.monotonic()
         shell.outputs, shell.out_of_memory = Outputs(shell.room), False
+        shell.reserve = reserve()
         run_cell(shell, cell, order["seconds"])
         time_left -= time.monotonic() - began if spare else 0
         memory = shell.out_of_memory
@@ -186,8 +193,17 @@ def run_cell(shell, cell, seconds):
         shell.outputs.error("TimeLimit", text, [text])
 
 
+def reserve():
+    """Memory to be let go of; none where there is none any more."""
+    try:
+        return bytearray(RESERVE)
+    except MemoryError:
+        return None
+
+
 def forget_errors(shell):
     """Let go of a traceback: it keeps all that the functions on their way had in hand."""
+    shell.reserve = None
     shell.last_execution_result = None
     names = ("last_type", "last_value", "last_traceback", "last_exc")
     if any(getattr(sys, name, None) is not None for name in names):
