@@ -6,9 +6,11 @@
 | `release` | from an exercise's source to what students get |
 | `collect` | who handed in what, whatever the files are called |
 | `repair` | from what a student sent to a notebook that can be run |
-| `sandbox` | the box that a submission runs in, and the watch over it |
-| `runner` | the grader's half inside the box |
-| `running` | one notebook, run until every question is settled |
+| `sandbox` | the box that a submission runs in |
+| `groups`, `watch`, `filter` | what holds a box to its limits, and what it may ask the kernel |
+| `inside_box` | the grader's half inside the box |
+| `supervisor` | one notebook, run until every question is settled |
+| `submission` | one submission, from its file to what it answered |
 | `results` | what travels between them: a job, what came of it, the result |
 | `judge` | compares answers with what is right, outside the box |
 | `batch` | all submissions: in parallel, safe to interrupt and to run again |

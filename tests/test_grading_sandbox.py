@@ -194,9 +194,10 @@ def test_want_of_memory_in_one_cell_costs_no_other_question():
 
 def test_want_of_memory_in_one_answer_costs_no_other_question():
     cells = [
-        code("hog", "import numpy as np\nhogs = []\ndef hog():\n    while True: hogs.append(np.ones(2_000_000))"),
+        code("hogs", "import numpy as np\nhogs = []"),
+        code("hog", "def hog():\n    while True: hogs.append(np.ones(2_000_000))"),
         code("large", "def large(n): return float(np.ones(n).sum())"),
-    ]  # fmt: skip
+    ]
     limits = supervisor.Limits(memory=600)
     ran = run(cells, asked(hog=[{}], large=[{"n": 10_000_000}]), limits=limits)
     assert ran.answers["hog"][0]["memory"] and ran.answers["large"] == [{"value": 1e7}]
@@ -240,19 +241,32 @@ def test_an_answer_counts_as_it_was_at_its_check():
 
 
 CALLS = {
-    "by another name": "from course_utils.arithmetic import same_padding as mine\n"
-    "def padding(size): return mine(size, 3, 1)",
-    "of a module": "import course_utils.arithmetic as a\ndef padding(size): return a.same_padding(size, 3, 1)",
-    "imported at the last moment": "def padding(size):\n    import importlib\n"
-    "    return importlib.import_module('course_utils.arithmetic').same_padding(size, 3, 1)",
-    "hidden in something else": "import functools\nfrom course_utils import arithmetic\n"
-    "table = {'f': functools.partial(arithmetic.same_padding, kernel=3, stride=1)}\n"
-    "def padding(size): return table['f'](size)",
-    "with an excuse": "from course_utils.arithmetic import same_padding\n"
-    "def padding(size):\n    try: return same_padding(size, 3, 1)\n    except BaseException: return (1, 1)",
-    "after the module was thrown out": "import sys\nfrom course_utils.arithmetic import same_padding\n"
-    "sys.modules.pop('course_utils.arithmetic')\ndef padding(size): return same_padding(size, 3, 1)",
-}  # fmt: skip
+    "by another name": """
+from course_utils.arithmetic import same_padding as mine
+def padding(size): return mine(size, 3, 1)""",
+    "of a module": """
+import course_utils.arithmetic as a
+def padding(size): return a.same_padding(size, 3, 1)""",
+    "imported at the last moment": """
+def padding(size):
+    import importlib
+    return importlib.import_module('course_utils.arithmetic').same_padding(size, 3, 1)""",
+    "hidden in something else": """
+import functools
+from course_utils import arithmetic
+table = {'f': functools.partial(arithmetic.same_padding, kernel=3, stride=1)}
+def padding(size): return table['f'](size)""",
+    "with an excuse": """
+from course_utils.arithmetic import same_padding
+def padding(size):
+    try: return same_padding(size, 3, 1)
+    except BaseException: return (1, 1)""",
+    "after the module was thrown out": """
+import sys
+from course_utils.arithmetic import same_padding
+sys.modules.pop('course_utils.arithmetic')
+def padding(size): return same_padding(size, 3, 1)""",
+}
 
 
 @pytest.mark.parametrize("source", CALLS.values(), ids=CALLS.keys())
@@ -267,8 +281,12 @@ def test_calling_the_course_is_seen(source):
 
 
 def test_the_course_may_call_itself():
-    source = "from course_utils import convolution\ndef conv(n):\n    import numpy as np\n" \
-             "    return convolution.conv2d(np.ones((1, n, n, 1)), np.ones((3, 3, 1, 1)), padding='same').shape"  # fmt: skip
+    source = """
+import numpy as np
+from course_utils import convolution
+def conv(n):
+    images, kernel = np.ones((1, n, n, 1)), np.ones((3, 3, 1, 1))
+    return convolution.conv2d(images, kernel, padding='same').shape"""
     forbidden = {"conv": ("course_utils.arithmetic",)}
     ran = run([code("conv", source)], asked(conv=[{"n": 5}]), forbidden=forbidden)
     assert ran.called == {} and ran.answers["conv"] == [{"value": {"tuple": [1, 5, 5, 1]}}]

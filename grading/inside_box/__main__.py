@@ -26,6 +26,7 @@ from guard import Forbidden, Guard
 from outputs import Outputs, Room
 from versions import Versions
 
+RESERVE = 30_000_000  # bytes
 MOST_ANSWERS = 6_000_000  # bytes of the answers to one question
 
 
@@ -108,6 +109,11 @@ def make_shell():
         room = Room()
         outputs = Outputs(room)
         out_of_memory = False
+        reserve = None  # memory that is let go of when there is none left, to tell so
+
+        def showtraceback(self, *arguments, **options):
+            self.reserve = None
+            super().showtraceback(*arguments, **options)
 
         def _tee(self, channel):
             return nullcontext()  # IPython would keep a copy of all that is printed
@@ -135,20 +141,26 @@ def is_about_memory(problem):
 
 
 class Limit:
-    """`with Limit(seconds):` ends what takes longer by a TimeLimit, again every second."""
+    """`with Limit(seconds):` ends what takes longer by a TimeLimit, again every two seconds.
+
+    Attributes:
+        passed: whether it took longer.
+    """
 
     def __init__(self, seconds):
-        self.seconds = seconds
+        self.seconds, self.passed = seconds, False
 
     def __enter__(self):
         signal.signal(signal.SIGALRM, self.over)
-        signal.setitimer(signal.ITIMER_REAL, self.seconds, 1)
+        signal.setitimer(signal.ITIMER_REAL, self.seconds, 2)
+        return self
 
     def __exit__(self, *_):
         signal.setitimer(signal.ITIMER_REAL, 0)
 
     def over(self, *_):
         """What the alarm clock calls."""
+        self.passed = True
         raise TimeLimit(f"this took longer than {self.seconds} seconds")
 
 
@@ -167,6 +179,7 @@ def run_cells(shell, order, versions, channel):
         channel.write(cell=cell["id"])
         began = time.monotonic()
         shell.outputs, shell.out_of_memory = Outputs(shell.room), False
+        shell.reserve = reserve()
         run_cell(shell, cell, order["seconds"])
         time_left -= time.monotonic() - began if spare else 0
         memory = shell.out_of_memory
@@ -178,16 +191,28 @@ def run_cells(shell, order, versions, channel):
 
 def run_cell(shell, cell, seconds):
     """Run one cell."""
+    limit = Limit(seconds)
     try:
-        with Limit(seconds):
+        with limit:
             shell.run_cell(cell["source"], store_history=True)
     except TimeLimit:
+        pass
+    if limit.passed and not shell.outputs.has_error():
         text = f"This cell took longer than {seconds} seconds.\n"
         shell.outputs.error("TimeLimit", text, [text])
 
 
+def reserve():
+    """Memory to be let go of; none where there is none any more."""
+    try:
+        return bytearray(RESERVE)
+    except MemoryError:
+        return None
+
+
 def forget_errors(shell):
     """Let go of a traceback: it keeps all that the functions on their way had in hand."""
+    shell.reserve = None
     shell.last_execution_result = None
     names = ("last_type", "last_value", "last_traceback", "last_exc")
     if any(getattr(sys, name, None) is not None for name in names):
@@ -247,7 +272,10 @@ class Examination:
         """The answer to one case."""
         try:
             with Limit(max(0.01, end - time.monotonic())):
-                return {"value": self.encode(self.ask(probe, answer, case))}
+                value = self.ask(probe, answer, case)
+                if getattr(value, "nbytes", 0) > MOST_ANSWERS:
+                    return {"large": True}
+                return {"value": self.encode(value)}
         except TimeLimit:
             return {"timeout": True}
         except Forbidden as problem:

@@ -5,6 +5,7 @@ nor whether somebody has kept them since the notebook's first cell. A package ma
 """
 
 import builtins
+import gc
 import importlib
 import sys
 import types
@@ -42,8 +43,10 @@ class Guard:
 
     def _and_look(self, original):
         def then_look(*arguments, **options):
+            before = len(sys.modules)
             module = original(*arguments, **options)
-            self._find()
+            if len(sys.modules) != before:
+                self._find()
             return module
 
         return then_look
@@ -51,17 +54,15 @@ class Guard:
     def _find(self):
         """Guard what the names stand for, as far as it has been imported."""
         for name in self.names:
-            parent, _, last = name.rpartition(".")
-            module = sys.modules.get(name)
-            if isinstance(module, types.ModuleType):
-                for attribute, value in list(vars(module).items()):
-                    own = getattr(value, "__module__", None)
-                    if callable(value) and isinstance(own, str) and _belongs(own, name):
-                        self._protect(f"{name}.{attribute}", value)
-            else:
-                value = getattr(_module(parent), last, None)
-                if callable(value):
-                    self._protect(name, value)
+            value = _value(name)
+            if callable(value):
+                self._protect(name, value)
+        # Not from the modules' own lists: somebody may have thrown a module out of these.
+        for function in gc.get_objects():
+            if type(function) is types.FunctionType:
+                module = function.__globals__.get("__name__")
+                if isinstance(module, str) and any(_belongs(module, name) for name in self.names):
+                    self._protect(f"{module}.{function.__qualname__}", function)
 
     def _protect(self, name, value):
         if id(value) in self.guarded:
@@ -72,7 +73,7 @@ class Guard:
             return
         function = value
         while not isinstance(function, types.FunctionType):
-            function = getattr(function, "__wrapped__", None) or getattr(function, "__func__", None)
+            function = getattr(function, "__wrapped__", None)
             if function is None:
                 self._replace(name, value)
                 return
@@ -98,7 +99,7 @@ class Guard:
         function.__code__ = _body(name, function.__code__)
 
     def _replace(self, name, value):
-        """Of something without a body of Python, a compiled function say: stand in its place."""
+        """Of something that has no code of Python, a compiled function say: stand in its place."""
         self.originals[name] = value
 
         def stand_in(*arguments, **options):
@@ -126,8 +127,8 @@ def _belongs(module, name):
     return module == name or module.startswith(f"{name}.")
 
 
-def _module(name):
-    """A module, or what an attribute of one is; None as long as it is not imported."""
+def _value(name):
+    """What has a dotted name; None as long as it is not imported."""
     parts = name.split(".")
     for count in range(len(parts), 0, -1):
         value = sys.modules.get(".".join(parts[:count]))

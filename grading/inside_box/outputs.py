@@ -75,6 +75,10 @@ class Outputs:
             "traceback": [plain(line)[:MOST_IN_LINE] for line in lines[-MOST_LINES:]],
         })  # fmt: skip
 
+    def has_error(self):
+        """Whether an error is among them."""
+        return any(output["output_type"] == "error" for output in self.kept)
+
     def _forms(self, data):
         forms = {}
         picture, text = data.get("image/png"), data.get("text/plain")
