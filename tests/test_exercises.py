@@ -12,6 +12,7 @@ from handed_in import answered, in_bytes, released, solutions
 
 from course_utils import answers, checks
 from grading import batch, files, judge, questions, release
+from grading.examiner import Examiner
 
 ROOT = Path(__file__).parents[1]
 NAMES = questions.names()
@@ -266,16 +267,16 @@ def test_a_correct_submission_scores_in_full(exercise, graded, who):
 
 def test_hidden_cases_catch_every_known_mistake(exercise, graded):
     """With the numbers of a secret seed, not only with those of the public cases."""
-    examiner = batch.Examiner(exercise, graded[0], batch.Options())
+    paper = Examiner(exercise, graded[0], batch.Options()).paper("somebody")
     for question in exercise.questions:
         if question.probe == "values":
             continue
         for hint, mistake in question.mistakes.items():
             replies = []
-            for case in examiner.asked[question.name]["cases"]:
+            for case in paper.asked[question.name]["cases"]:
                 came = judge.mistaken(question, mistake, case)
                 replies.append({"error": "E"} if came is None else {"value": answers.encode(came)})
-            entry = examiner.judge.question(question, replies, "answered", "", "")
+            entry = paper.judge.question(question, replies, "answered", "", "")
             assert entry.points < question.points, (question.name, hint)
 
 
