@@ -136,13 +136,21 @@ class PartResult:
 
 @dataclass(frozen=True)
 class QuestionResult:
-    """The points of one question, part by part; README.md lists the statuses."""
+    """The points of one question, part by part; README.md lists the statuses.
+
+    Attributes:
+        comment: of a reader, or why the points are what they are.
+        answer: a digest of the code.
+        changed: whether an earlier submission had another code.
+    """
 
     points: float
     max: float
     status: str
     parts: list[PartResult] = field(default_factory=list)
-    comment: str = ""  # of a reader, or why the points are what they are
+    comment: str = ""
+    answer: str = ""
+    changed: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,6 +206,13 @@ class Result:
         written: by the id of their cell; those that somebody reads.
         variant: of the short answers.
         seconds: that it took.
+        identity: what the platform wrote for this student; the same in every export.
+        graded_as: whose variant of the hidden cases it got.
+        why: the reason where it is not known whose it is; `likeliest` then names two students.
+        time: when it was handed in, in seconds since 1970; None where nothing says so.
+        clock: what says the time: 'the platform', 'the file' or ''.
+        late: whether the platform marks it as late.
+        penalty: what lateness costs, in points; only in reports. `lateness` says it in words.
     """
 
     student: str
@@ -214,6 +229,15 @@ class Result:
     written: dict[str, WrittenResult] = field(default_factory=dict)
     variant: Variant = field(default_factory=Variant)
     seconds: float = 0.0
+    identity: str = ""
+    graded_as: str = ""
+    why: str = ""
+    likeliest: list[str] = field(default_factory=list)
+    time: float | None = None
+    clock: str = ""
+    late: bool = False
+    penalty: float = 0.0
+    lateness: str = ""
 
     @property
     def entries(self) -> dict[str, QuestionResult | WrittenResult]:
@@ -231,9 +255,14 @@ class Result:
         return sum(entry.max for entry in self.entries.values())
 
     @property
+    def total(self) -> float:
+        """The points that count: less what lateness costs."""
+        return round(self.points - self.penalty, 2)
+
+    @property
     def state(self) -> str:
         """The status; one that is graded but for a written answer says so."""
-        waits = any(entry.status == "needs manual grading" for entry in self.written.values())
+        waits = any(entry.status == "needs manual grading" for entry in self.entries.values())
         return "needs manual grading" if self.status == "graded" and waits else self.status
 
     def to_json(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from handed_in import answered, cell_of, in_bytes, own_cell, place_of, released,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grading import batch, collect, files, questions, repair, submission
+from grading import batch, collect, examiner, files, questions, repair, submission
 
 EXERCISE = questions.load("ex02")
 RELEASE = EXERCISE.released
@@ -146,9 +146,9 @@ def test_what_breaks_the_grader_breaks_one_grade(tmp_path, monkeypatch):
     assert "the grader itself failed on it (ZeroDivisionError: a fault" in results["ada"].problem
     assert results["ben"].status == "graded"
     assert sum(entry.points for entry in results["ben"].questions.values()) == 16
-    again = batch.Examiner(EXERCISE, files.Folder(tmp_path / "graded"), options)
+    again = examiner.Examiner(EXERCISE, files.Folder(tmp_path / "graded"), options)
     handed_in = collect.collect(tmp_path / "in", "ex02").submissions[0]
-    monkeypatch.setattr(batch.Examiner, "judged", broken_once(batch.Examiner.judged))
+    monkeypatch.setattr(examiner.Examiner, "judged", broken_once(examiner.Examiner.judged))
     result = batch._judged(again, handed_in, whole(again.job(handed_in)), None)
     assert "the grader itself failed on it (KeyError" in result.problem
 
