@@ -241,43 +241,46 @@ def test_an_answer_counts_as_it_was_at_its_check():
 
 
 CALLS = {
-    "by another name": """
+    "by_another_name": """
 from course_utils.arithmetic import same_padding as mine
-def padding(size): return mine(size, 3, 1)""",
-    "of a module": """
+def NAME(size): return mine(size, 3, 1)""",
+    "of_a_module": """
 import course_utils.arithmetic as a
-def padding(size): return a.same_padding(size, 3, 1)""",
-    "imported at the last moment": """
-def padding(size):
+def NAME(size): return a.same_padding(size, 3, 1)""",
+    "at_the_last_moment": """
+def NAME(size):
     import importlib
     return importlib.import_module('course_utils.arithmetic').same_padding(size, 3, 1)""",
-    "hidden in something else": """
+    "hidden_in_something": """
 import functools
 from course_utils import arithmetic
 table = {'f': functools.partial(arithmetic.same_padding, kernel=3, stride=1)}
-def padding(size): return table['f'](size)""",
-    "with an excuse": """
+def NAME(size): return table['f'](size)""",
+    "with_an_excuse": """
 from course_utils.arithmetic import same_padding
-def padding(size):
+def NAME(size):
     try: return same_padding(size, 3, 1)
     except BaseException: return (1, 1)""",
-    "after the module was thrown out": """
+    "thrown_out": """
 import sys
 from course_utils.arithmetic import same_padding
 sys.modules.pop('course_utils.arithmetic')
-def padding(size): return same_padding(size, 3, 1)""",
+def NAME(size): return same_padding(size, 3, 1)""",
 }
 
 
-@pytest.mark.parametrize("source", CALLS.values(), ids=CALLS.keys())
-def test_calling_the_course_is_seen(source):
-    forbidden = {"padding": ("course_utils.arithmetic",)}
-    cases = [{"size": 7}]
-    ran = run([code("padding", source)], asked(padding=cases), forbidden=forbidden)
-    assert ran.called == {"padding": ["course_utils.arithmetic.same_padding"]}
-    free = {"padding": ("course_utils.convolution",)}
-    ran = run([code("padding", source)], asked(padding=cases), forbidden=free)
-    assert ran.called == {} and ran.answers["padding"] == [{"value": {"tuple": [1, 1]}}]
+def test_calling_the_course_is_seen():
+    """Each way twice: where it is forbidden, and where something else is."""
+    cells, questions, forbidden = [], {}, {}
+    for way, source in CALLS.items():
+        for name, module in ((way, "arithmetic"), (f"{way}_allowed", "convolution")):
+            cells.append(code(name.replace("_", "-"), source.replace("NAME", name)))
+            questions[name] = [{"size": 7}]
+            forbidden[name] = (f"course_utils.{module}",)
+    ran = run(cells, asked(**questions), forbidden=forbidden)
+    assert ran.called == {way: ["course_utils.arithmetic.same_padding"] for way in CALLS}
+    for way in CALLS:
+        assert ran.answers[f"{way}_allowed"] == [{"value": {"tuple": [1, 1]}}]
 
 
 def test_the_course_may_call_itself():

@@ -230,42 +230,43 @@ class Examination:
         self.ask, self.encode = checks.ask, answers.encode
         self.shell, self.versions, self.seconds = shell, versions, seconds
         self.end = versions.current()
-        self.forbidden = forbidden
-        self.guard = Guard(name for names in forbidden.values() for name in names)
-        self.guard.arm()
+        self.forbidden, self.guard = forbidden, Guard()
 
     def reply(self, request):
         """What is to be sent for one question."""
         name = request["question"]
         candidates, note = self.versions.candidates(name, self.end)
-        self.guard.begin(self.forbidden.get(name, ()))
         # Asked again, with others' right answers in the place of the learner's.
         instead = request.get("instead", {})
-        answered = [self.answers(request, version, instead) for version in candidates]
+        answered, called = [], set()
+        for version in candidates:
+            answered.append(self.answers(request, version, instead))
+            called.update(self.guard.called)
         nothing = [{"missing": True}] * len(request["cases"])
         return {
             "answers": answered[0] if answered else nothing,
             "later": answered[1] if len(answered) > 1 else None,
             "note": note,
-            "called": sorted(set(self.guard.called)),
+            "called": sorted(called),
         }
 
     def answers(self, request, version, instead):
         """The answers of one version, each as `{"value": …}` or `{"error": …}`."""
-        names = self.versions.names
+        names, name = self.versions.names, request["question"]
         self.versions.restore(version)
-        answer, replies, size = names.get(request["question"]), [], 0
-        end = time.monotonic() + self.seconds
         try:
             with Limit(self.seconds):
                 for source in instead.values():
                     exec(source, names)
         except BaseException as problem:
             return [{"error": type(problem).__name__}] * len(request["cases"])
+        replies, size, end = [], 0, time.monotonic() + self.seconds
+        self.guard.begin(self.forbidden.get(name, ()))
         for case in request["cases"]:
-            reply = self.answer(request["probe"], answer, case, end)
+            reply = self.answer(request["probe"], names.get(name), case, end)
             size += len(json.dumps(reply))
             replies.append(reply if size <= MOST_ANSWERS else {"large": True})
+        self.guard.end()
         return replies
 
     def answer(self, probe, answer, case, end):

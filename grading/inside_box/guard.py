@@ -1,7 +1,8 @@
-"""What an exercise asks to be written is not to be called: while answers are asked, it refuses.
+"""What an exercise asks to be written is not to be called: while its question is asked, it refuses.
 
-The functions themselves are changed, in place. So it does not matter by which name they are called,
-nor whether somebody has kept them since the notebook's first cell. A package may call itself.
+The functions themselves are changed, in place, and changed back. So it does not matter by which
+name they are called, nor whether somebody has kept them since the notebook's first cell. A package
+may call itself.
 """
 
 import builtins
@@ -9,8 +10,10 @@ import gc
 import importlib
 import sys
 import types
+from functools import cache
 
 RECORDER = "_refuse_to_answer"
+MARK = "the name stands here"
 
 
 class Forbidden(BaseException):
@@ -21,27 +24,42 @@ class Guard:
     """Watches over functions, classes and modules, given by their dotted names.
 
     Attributes:
-        refused: what the question that is asked now may not call; none while none is asked.
+        names: what the question that is asked now may not call; none while none is asked.
         called: what it called all the same.
     """
 
-    def __init__(self, names):
-        self.names, self.refused, self.called = sorted(set(names)), (), []
-        self.guarded, self.originals = {}, {}
+    def __init__(self):
+        self.names, self.called = (), []
+        self.changed, self.originals, self.replaced = {}, {}, []
 
-    def begin(self, refused):
-        """A question is going to be asked."""
-        self.refused, self.called = tuple(refused), []
-
-    def arm(self):
-        """Guard all that is there now, and what is imported from now on."""
+    def begin(self, names):
+        """A question is going to be asked: guard all that is there, and what is imported."""
+        self.names, self.called = tuple(names), []
         if not self.names:
             return
-        self._find()
+        gc.collect()
+        gc.disable()  # what is thrown away by chance may belong to what is guarded
         for place, name in ((builtins, "__import__"), (importlib, "import_module")):
-            setattr(place, name, self._and_look(getattr(place, name)))
+            self._set(place, name, self._and_look(getattr(place, name)))
+        self._find()
+
+    def end(self):
+        """It has been asked: all is as it was."""
+        for function, code in self.changed.values():
+            function.__code__ = code
+        for place, name, value in reversed(self.replaced):
+            setattr(place, name, value)
+        self.names = ()
+        self.changed, self.originals, self.replaced = {}, {}, []
+        gc.enable()
+
+    def _set(self, place, name, value):
+        self.replaced.append((place, name, getattr(place, name)))
+        setattr(place, name, value)
 
     def _and_look(self, original):
+        """An importing function that looks afterwards what is new."""
+
         def then_look(*arguments, **options):
             before = len(sys.modules)
             module = original(*arguments, **options)
@@ -54,38 +72,30 @@ class Guard:
     def _find(self):
         """Guard what the names stand for, as far as it has been imported."""
         for name in self.names:
-            value = _value(name)
-            if callable(value):
-                self._protect(name, value)
+            self._protect(name, _value(name))
         # Not from the modules' own lists: somebody may have thrown a module out of these.
         for function in gc.get_objects():
             if type(function) is types.FunctionType:
                 module = function.__globals__.get("__name__")
                 if isinstance(module, str) and any(_belongs(module, name) for name in self.names):
-                    self._protect(f"{module}.{function.__qualname__}", function)
+                    self._change(f"{module}.{function.__qualname__}", function)
 
     def _protect(self, name, value):
-        if id(value) in self.guarded:
-            return
-        self.guarded[id(value)] = value  # kept, so that its number stays its own
+        """Guard what has a name of its own in the exercise's list."""
         if isinstance(value, type):
-            self._protect_class(name, value)
-            return
-        function = value
-        while not isinstance(function, types.FunctionType):
-            function = getattr(function, "__wrapped__", None)
-            if function is None:
-                self._replace(name, value)
-                return
-        self._change(name, function)
-
-    def _protect_class(self, name, kind):
-        made = kind.__dict__.get("__init__")
-        if isinstance(made, types.FunctionType):
-            self._change(name, made)
+            for made in ("__new__", "__init__"):
+                function = value.__dict__.get(made)
+                self._change(name, getattr(function, "__func__", function))
+        elif isinstance(value, types.FunctionType):
+            self._change(name, value)
+        elif callable(value):
+            self._replace(name, value)
 
     def _change(self, name, function):
         """Give a function a body that asks first."""
+        known = type(function) is not types.FunctionType or id(function) in self.changed
+        if known or function.__name__ == "__del__":
+            return
         original = types.FunctionType(
             function.__code__,
             function.__globals__,
@@ -94,30 +104,33 @@ class Guard:
             function.__closure__,
         )
         original.__kwdefaults__ = function.__kwdefaults__
+        self.changed[id(function)] = function, function.__code__
         function.__globals__[RECORDER] = self._asked
-        self.originals[name] = original
-        function.__code__ = _body(name, function.__code__)
+        key = f"{name} {len(self.originals)}"
+        self.originals[key] = original
+        function.__code__ = _body(key, function.__code__.co_freevars)
 
     def _replace(self, name, value):
         """Of something that has no code of Python, a compiled function say: stand in its place."""
-        self.originals[name] = value
+        key = f"{name} {len(self.originals)}"
+        self.originals[key] = value
 
         def stand_in(*arguments, **options):
-            return self._asked(name, arguments, options)
+            return self._asked(key, arguments, options)
 
         for module in list(sys.modules.values()):
             for attribute, other in list(getattr(module, "__dict__", {}).items()):
                 if other is value:
-                    setattr(module, attribute, stand_in)
+                    self._set(module, attribute, stand_in)
 
-    def _asked(self, name, arguments, options):
+    def _asked(self, key, arguments, options):
         """What a guarded function does when it is called: refuse, unless its own package calls."""
+        name = key.partition(" ")[0]
         caller = sys._getframe(2).f_globals
         module = caller.get("__name__")
         known = vars(sys.modules.get(module, sys)) is caller  # a name alone is easily taken
-        within = known and module.split(".")[0] == name.split(".")[0]
-        if within or not any(_belongs(name, part) for part in self.refused):
-            return self.originals[name](*arguments, **options)
+        if known and module.split(".")[0] == name.split(".")[0]:
+            return self.originals[key](*arguments, **options)
         self.called.append(name)
         raise Forbidden(f"{name} is what this question asks you to write")
 
@@ -139,12 +152,18 @@ def _value(name):
     return None
 
 
-def _body(name, code):
-    """The code of a function that asks first, with as many free variables as another has."""
-    free = code.co_freevars
+def _body(key, free):
+    """The code of a function that asks first, with the same free variables as another."""
+    code = _template(free)
+    constants = tuple(key if constant == MARK else constant for constant in code.co_consts)
+    return code.replace(co_consts=constants)
+
+
+@cache
+def _template(free):
     lines = [f"def outer({', '.join(free)}):", "    def guarded(*given_, **named_):"]
     lines += [f"        {variable}" for variable in free]
-    lines += [f"        return {RECORDER}({name!r}, given_, named_)", "    return guarded"]
+    lines += [f"        return {RECORDER}({MARK!r}, given_, named_)", "    return guarded"]
     names = {}
     exec("\n".join(lines), names)
     return names["outer"](*[None] * len(free)).__code__
