@@ -222,7 +222,7 @@ class _Collector:
             return []
         if not work:
             problem = f"no notebook was handed in, only {items[0].path.rpartition('/')[2]}"
-            chosen, others = replace(items[0], problem=problem), []
+            chosen, others = replace(items[0], problem=problem), list[Item]()
         else:
             chosen, others = self._choose(work, whose)
         base = self._submission(chosen, others, whose, items)
@@ -454,7 +454,8 @@ def time_in(text: str) -> float | None:
     if found is None:
         return None
     try:
-        when = datetime(*(int(part or 0) for part in found.groups()[:6]))
+        year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+        when = datetime(year, month, day, hour, minute, second)
         return (when.replace(tzinfo=UTC) if found[7] else when).timestamp()
     except (ValueError, OverflowError):
         return None
