@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -160,11 +160,8 @@ class Reader:
             return
         for at, entry in enumerate(entries):
             inside = f"{name}/{printable(entry_name(entry))}"
-            if entry.is_dir() or NOBODY_SENT.search(inside):
-                continue
-            yield from self._entry(
-                entry, inside, time, lambda most, at=at: _read_at(path, at, most)
-            )
+            if not entry.is_dir() and not NOBODY_SENT.search(inside):
+                yield from self._entry(entry, inside, time, partial(_read_at, path, at))
 
     def _entry(
         self,
@@ -180,12 +177,12 @@ class Reader:
         if stat.S_ISLNK(entry.external_attr >> 16):
             self.notes[name] = "is a link and was not followed"
         elif entry.flag_bits & 1:
-            problem = "the file in the zip is encrypted"
-            yield Item(name, outer, inner, entry.file_size, problem, packed=packed)
+            why = "the file in the zip is encrypted"
+            yield Item(name, outer, inner, entry.file_size, why, packed=packed)
         elif name.lower().endswith(".zip"):
             if entry.file_size > MOST_ZIP:
-                problem = f"the zip is larger than {MOST_ZIP // 10**6} MB"
-                yield Item(name, outer, inner, entry.file_size, problem, packed=packed)
+                why = f"the zip is larger than {MOST_ZIP // 10**6} MB"
+                yield Item(name, outer, inner, entry.file_size, why, packed=packed)
                 return
             try:
                 content = load(MOST_ZIP)
@@ -211,9 +208,7 @@ class Reader:
         for entry in archive.infolist():
             inside = f"{name}/{printable(entry_name(entry))}"
             if not entry.is_dir() and not NOBODY_SENT.search(inside):
-                yield from self._entry(
-                    entry, inside, None, lambda most, entry=entry: read_entry(archive, entry, most)
-                )
+                yield from self._entry(entry, inside, None, partial(read_entry, archive, entry))
 
     def _zip(self, content: bytes, name: str, time: float, depth: int = 1) -> Iterator[Item]:
         """A student's zip, in this process or in one of its own."""
@@ -317,12 +312,12 @@ def unpack(content: bytes, depth: int) -> Iterator[Unpacked]:
                 yield name, time, size, inner, None
             elif depth < DEEPEST:
                 room -= len(inner)
-                for inside, seconds, length, problem, body in unpack(inner, depth + 1):
-                    room -= len(body or b"")
+                for inside, seconds, length, why, found in unpack(inner, depth + 1):
+                    room -= len(found or b"")
                     if room < 0:
                         yield name, time, size, _too_much(), None
                         break
-                    yield (f"{name}/{inside}" if inside else name), seconds, length, problem, body
+                    yield (f"{name}/{inside}" if inside else name), seconds, length, why, found
             else:
                 yield name, time, size, "zips lie in zips too deeply", None
         elif not wanted or looked_at >= MOST_NOTEBOOKS:

@@ -249,9 +249,9 @@ def _examine(examiner: Examiner, submissions: list[Submission], tell: Tell) -> N
         to_go = f" ({_in_words(left)} to go)" if left >= 20 else ""
         tell(f"  {done} of {len(todo)}: {one.student}, {summary(result)}{to_go}")
     for one in submissions:
-        result = before.get(one.student)
-        if result is not None and examiner.holds(result, one) and about(result, one) != result:
-            files.write_json(course.result(name, result.student), about(result, one).to_json())
+        old = before.get(one.student)
+        if old is not None and examiner.holds(old, one) and about(old, one) != old:
+            files.write_json(course.result(name, old.student), about(old, one).to_json())
 
 
 def _in_words(seconds: float) -> str:

@@ -350,10 +350,10 @@ def _finding(entries: Entries) -> str:
     """Which question was the hardest, in the words of a title; unread answers are left out."""
     read = {name: found for name, found in entries.items()
             if found[0].max and all(entry.points is not None for entry in found)}  # fmt: skip
-    shares = {name: _mean(found) / found[0].max for name, found in read.items()}
+    shares = {name: (_mean(found) or 0) / found[0].max for name, found in read.items()}
     if not shares:
         return "Nothing is graded to its end yet"
-    hardest = min(shares, key=shares.get)
+    hardest = min(shares, key=lambda name: shares[name])
     return f"The hardest: {hardest}, {100 * shares[hardest]:.0f} per cent of its points"
 
 

@@ -29,6 +29,7 @@ __all__ = ["Collection", "Student", "Submission", "collect", "exercise_in"]
 
 MOST_READ = 100_000_000  # bytes of notebooks of one student
 MOST_EARLIER = 20  # of a student's other files that are named
+DOCUMENT = re.compile(r"\.(py|pdf|docx?|odt|rtf|html?|txt|md|zip|pages)$", re.I)
 TIMES = re.compile(
     r"(\d{4})[-.]?(\d\d)[-.]?(\d\d)[ T_]?(\d\d)[-:.]?(\d\d)(?:[-:.]?(\d\d))?\S*\s*(UTC|Z)?", re.I
 )
@@ -222,7 +223,7 @@ class _Collector:
             return []
         if not work:
             problem = f"no notebook was handed in, only {items[0].path.rpartition('/')[2]}"
-            chosen, others = replace(items[0], problem=problem), []
+            chosen, others = replace(items[0], problem=problem), list[Item]()
         else:
             chosen, others = self._choose(work, whose)
         base = self._submission(chosen, others, whose, items)
@@ -240,9 +241,10 @@ class _Collector:
         self, chosen: Item, others: list[Item], whose: Whose, items: list[Item]
     ) -> Submission:
         time, clock = self._time(chosen, whose, items)
-        listed = []
+        listed, folder = [], chosen.path.rpartition("/")[0]
         for item in others:
-            if item.is_notebook or not item.packed:
+            beside = not item.packed and item.path.rpartition("/")[0] == folder
+            if item.is_notebook or (beside and DOCUMENT.search(item.path)):
                 listed.append(item)
                 self.fates[item.path] = "not graded: another one counts"
             else:
@@ -376,7 +378,14 @@ class _Collector:
             chosen = replace(chosen, problem=f"no notebook was handed in, but {chosen.path}")
         if several and chosen.problem.startswith("this is"):
             self.noted[chosen.path] = "is another exercise's, and none of this exercise is there"
-        return chosen, [item for item, _, _ in read[:-1]]
+        others = []
+        for item, cells, named in read[:-1]:
+            if item.is_notebook and not item.problem and (named or (count > 1 and not cells)):
+                fate = "another exercise's" if named else "beside the notebook"
+                self.fates[item.path] = fate  # the course's own notebooks, a sheet for sums
+            else:
+                others.append(item)
+        return chosen, others
 
     def _read(self, item: Item) -> tuple[Item, bytes]:
         """A file with its bytes put by, or with the reason why it has none."""
@@ -454,7 +463,8 @@ def time_in(text: str) -> float | None:
     if found is None:
         return None
     try:
-        when = datetime(*(int(part or 0) for part in found.groups()[:6]))
+        year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+        when = datetime(year, month, day, hour, minute, second)
         return (when.replace(tzinfo=UTC) if found[7] else when).timestamp()
     except (ValueError, OverflowError):
         return None

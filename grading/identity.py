@@ -25,7 +25,7 @@ WORDS = re.compile(
     r"(copy|kopie|kopia|copia|copie|of|von|de|late|assignsubmission|file|onlinetext|submitted|"
     r"submissions?|submission|final|finale|finished|done|new|neu|solutions?|loesung|losung|answers?|"
     r"exercise|exercises|assignment|assignments|homework|hw\d*|ubung|uebung|ex\d+|aufgabe|version|v\d+|"
-    r"ipynb|notebook|untitled\d*|my|py|zip|the|release|work|student|students|handed|in|abgabe)"
+    r"ipynb|notebook|untitled\d*|my|py|zip|the|release|work|handed|in|abgabe)"
 )
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 SHORT = 3  # digits of an id that may as well be the number of an exercise, or of a copy
@@ -300,11 +300,11 @@ class Export:
                 found[place] = above.removesuffix("submissions")
                 continue
             starts = Counter(
-                name[: len(name) - len(user)]
+                name[: at + 1]
                 for name in names
-                for user in self.register.users
-                if len(user) < len(name) and name.lower().endswith(f"-{user}")
-            ) if len(names) * len(self.register.users) < 1_000_000 else Counter()  # fmt: skip
+                for at, letter in enumerate(name)
+                if letter == "-" and name[at + 1 :].lower() in self.register.users
+            )
             if starts:
                 found[place] = max(starts, key=lambda start: (starts[start], -len(start)))
         return found

@@ -117,7 +117,6 @@ COMPANIONS = re.compile(
     r"|_attempt_\d{4}(-\d\d){5}\.txt$|_assignsubmission_onlinetext(_|/)",
     re.IGNORECASE,
 )
-DOCUMENT = re.compile(r"\.(ipynb|zip)$", re.IGNORECASE)
 
 
 def read(part: str, is_file: bool) -> Written | None:

@@ -357,6 +357,20 @@ def test_the_notebook_of_this_exercise_counts(tmp_path):
     assert "this is exercise" in found["s1234567"].problem
 
 
+def test_a_clone_of_the_course_is_no_heap_of_remarks(tmp_path):
+    place = "ex02-submissions/ex02-jdoe"
+    for exercise in ("ex01", "ex02", "ex03"):
+        put(tmp_path, f"{place}/exercises/release/{exercise}/{exercise}.ipynb",
+            notebook_of(exercise))  # fmt: skip
+    put(tmp_path, f"{place}/exercises/release/ex02/checks.json")
+    put(tmp_path, f"{place}/notebooks/00_start_here.ipynb", b'{"cells": []}')
+    put(tmp_path, f"{place}/README.md")
+    found = collect.collect(tmp_path, "ex02_output_size", ROSTER)
+    (submission,) = found.submissions
+    assert submission.file.endswith("ex02/ex02.ipynb") and submission.earlier == ()
+    assert found.notes == [] and len(found.fates) == 6
+
+
 def test_marks_and_ids_may_be_gone(tmp_path):
     notebook = released("ex02")
     for place, cell in enumerate(notebook["cells"]):
