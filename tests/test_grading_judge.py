@@ -7,29 +7,16 @@ import numpy as np
 import pytest
 
 from course_utils import answers
-from grading import judge, questions
+from grading import judge, papers, questions
 from grading.results import Answer
 from grading.supervisor import Ran
 
 EXERCISE = questions.load("ex02")
-ASKED, PLACES = questions.requests(EXERCISE, 7)
-QUESTIONS = {question.name: question for question in EXERCISE.questions}
+PAPER = papers.Papers(EXERCISE, "secret").of("somebody")
+QUESTIONS = {question.name: question for question in PAPER.exercise.questions}
 SOLUTIONS = judge.solutions(EXERCISE)
-
-
-def right_answers():
-    """From each question to what its solution answers to its cases."""
-    names = {"np": np}
-    for source in SOLUTIONS.values():
-        exec(source, names)
-    return {
-        name: [judge.checks.ask(asked["probe"], names[name], case) for case in asked["cases"]]
-        for name, asked in ASKED.items()
-    }
-
-
-RIGHT = right_answers()
-JUDGE = judge.Judge(EXERCISE, ASKED, PLACES, RIGHT)
+RIGHT = PAPER.right
+JUDGE = judge.Judge(PAPER.exercise, PAPER.asked, PAPER.places, RIGHT)
 REPLIES = {name: [{"value": answers.encode(value)} for value in values]
            for name, values in RIGHT.items()}  # fmt: skip
 
