@@ -16,7 +16,7 @@ import numpy as np
 from course_utils import answers, checks
 from grading import questions, results
 
-SETS = 8  # of cases for the questions about networks
+SETS = 4  # of cases for the questions about networks
 MORE = 2  # short answers that fit another variant, and not this one, before that is told
 
 
