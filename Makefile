@@ -10,6 +10,7 @@ PYTHON_COLAB ?=
 EXERCISE =
 SUBMISSIONS =
 ROSTER =
+PLATFORM =
 FOLDER = graded
 ARGS =
 LAB_ARGS =
@@ -61,7 +62,7 @@ NO_COLAB = Colab has Python 3.13 and none works here: install it, or name one: m
   PYTHON_COLAB=/path/to/python3.13
 
 # pictures/ is a folder, too.
-.PHONY: help lab test quick test-colab notebooks pictures record release grade review report bench zip address format lock clean
+.PHONY: help lab test quick test-colab notebooks pictures record release grade review report give-back bench zip address format lock clean
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -119,6 +120,12 @@ report: ## write feedback, grades and the class page anew: make report EXERCISE=
 	$(call set_up,$(PYTHONS),--extras lab$(comma)grading,$(NO_PYTHON))
 	@test -n "$(EXERCISE)" || { echo "grading: make report EXERCISE=ex02" >&2; exit 1; }
 	@$(VENV) -m grading report $(EXERCISE) --folder "$(FOLDER)"
+
+give-back: ## for your platform: make give-back EXERCISE=ex02 PLATFORM=moodle (canvas, csv, …)
+	$(call set_up,$(PYTHONS),--extras lab$(comma)grading,$(NO_PYTHON))
+	@test -n "$(EXERCISE)" -a -n "$(PLATFORM)" || { echo "grading: make give-back EXERCISE=ex02 \
+	  PLATFORM=moodle|canvas|blackboard|gradescope|csv" >&2; exit 1; }
+	@$(VENV) -m grading give-back $(EXERCISE) $(PLATFORM) --folder "$(FOLDER)"
 
 bench: ## measure what the course promises about speed, into build/bench.json
 	$(call set_up,$(PYTHONS),--extras lab$(comma)test$(comma)grading,$(NO_PYTHON))

@@ -91,13 +91,14 @@ def canonical(value):
 
     def plain(item):
         if isinstance(item, list):
-            return [plain(each) for each in item]
+            return [plain(entry) for entry in item]
         if isinstance(item, dict) and set(item) == {"tuple"}:
             return plain(item["tuple"])
         if isinstance(item, dict):
-            return {key: plain(each) for key, each in item.items()}
+            return {key: plain(entry) for key, entry in item.items()}
         if isinstance(item, float) and math.isfinite(item):
-            return int(item) if item.is_integer() else float(f"{item:.6g}")
+            whole = math.isclose(item, round(item), rel_tol=1e-9, abs_tol=1e-9)
+            return round(item) if whole else float(f"{item:.6g}")
         return item.strip().lower() if isinstance(item, str) else item
 
     if hasattr(value, "tolist"):
@@ -177,9 +178,14 @@ def _difference_of_lists(expected, came, tolerance):
 
 
 def _difference_of_numbers(expected, came, tolerance):
+    if isinstance(came, str):
+        return f"expected {shown(expected)}, came the text {shown(came)}"
     if not numeric(came):
         return f"expected {shown(expected)}, came {shown(came)}"
+    kind = "an array" if isinstance(came, np.ndarray) else f"a {type(came).__name__}"
     came = np.asarray(came)
+    if not expected.shape and came.size == 1 and came.shape:
+        return f"one number is expected, and {kind} with one number came: {shown(came)}"
     if came.shape != expected.shape:
         return f"expected shape {expected.shape}, came shape {came.shape}"
     if expected.size == 0:

@@ -5,22 +5,38 @@
 runs a question's public cases and says what was expected, what came, at which index, and, where the
 answer is that of a well-known mistake, a hint. The cases lie as data in
 `exercises/release/<exercise>/checks.json`, with the answers that are right and those of the
-mistakes, but without any code that computes them. Short answers lie there as hashes, so that
-reading the file gives nothing away.
+mistakes, but without any code that computes them. The grader asks the same functions with other
+numbers, which are different for each student (`grading/`).
 
-The grader asks the same questions with other numbers (`grading/`).
+Short answers have no cases. What protects them: each student has one of sixteen variants of the
+numbers (`check.own`), and the answers of each lie in the file as hashes by scrypt, of which a
+machine tries about three in a second. That keeps them from being read, and makes a thousand guesses
+five minutes; it does not keep a program from guessing a small number overnight, and whoever solves
+another's variant with the formula has solved his own.
 """
 
 import hashlib
 import json
+import os
+import re
+import secrets
+import sysconfig
 import traceback
+import unicodedata
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 from course_utils import answers
 
-RELEASES = Path(__file__).resolve().parents[1] / "exercises" / "release"
+ROOT = Path(__file__).resolve().parents[1]
+RELEASES = ROOT / "exercises" / "release"
+VARIANTS = 16
+STUDENT_CELL = "student"  # the id of the cell in which a student says who he is
+GRADING = "COURSE_GRADING"  # a variable of the environment: the grader judges short answers itself
+COST = 2**16  # scrypt's: about a third of a second and 64 MB for each guess
 
 
 class CheckFailed(AssertionError):
@@ -40,29 +56,64 @@ def checks_of(exercise):
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: fetch the course again, this exercise is "
                                 "newer than your copy of it")  # fmt: skip
-    return Checks(json.loads(path.read_text(encoding="utf-8"))["questions"])
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return Checks(content["questions"], exercise, content.get("variants", [{}]))
 
 
 class Checks:
     """Called with a question's name and an answer, it prints that all is right or says what is not.
 
-    After a failed check `arguments`, `expected` and `came` hold the case that failed, to look at.
+    After a failed check `arguments`, `expected` and `came` hold the first case that failed, to look
+    at. `own` gives a student's own numbers.
     """
 
-    def __init__(self, questions):
-        self.questions = questions
+    def __init__(self, questions, exercise="", variants=({},)):
+        self.questions, self.exercise, self.variants = questions, exercise, variants
+        self.variant = None if len(variants) > 1 else 0
+        self.guest = f"guest-{secrets.token_hex(3)}"  # for whoever gives no name
         self.arguments = self.expected = self.came = None
 
+    def own(self, student):
+        """Print and return the numbers of one student.
+
+        Args:
+            student: a student number or user name, as a text; capitals and spaces do not matter.
+                Without one, a name is made up and, where the notebook can be written, put into
+                the cell.
+
+        Raises:
+            ValueError: when it is neither a text nor a whole number.
+        """
+        if isinstance(student, bool) or not isinstance(student, str | int):
+            raise ValueError("STUDENT is your student number or user name between quotes, "
+                             f"not {answers.shown(student)}")  # fmt: skip
+        name = str(student).strip()
+        if not name:
+            name = self.guest
+            kept = _written_into_the_cell(name)
+            print(f"No name is given, so here are the numbers of a made-up one. {kept}")
+        self.variant = variant_of(self.exercise, name, len(self.variants))
+        numbers = self.variants[self.variant]
+        print(f"Your own numbers (variant {self.variant}):\n{listed(numbers)}")
+        return SimpleNamespace(**{key: answers.decode(value) for key, value in numbers.items()})
+
     def __call__(self, question, answer):
-        """Raises CheckFailed when the answer is not right yet; an unknown name is a KeyError."""
+        """Raises CheckFailed when the answer is not right yet, or no question has that name."""
+        self.arguments = self.expected = self.came = None
         if question not in self.questions:
-            raise KeyError(f"no question {question!r}: choose from {', '.join(self.questions)}")
+            text = f"No question is called {question!r}: choose from {', '.join(self.questions)}."
+            raise CheckFailed(text)
         asked = self.questions[question]
-        problems = {}
-        for part in asked["parts"]:
-            problem = self._problem_of(part, question, answer, asked)
-            if problem:
-                problems[part["name"]] = problem
+        short = "seals" in asked["parts"][0]
+        if short and os.environ.get(GRADING):
+            print(f"{question}: the grader judges these answers by itself.")
+            return
+        if short:
+            problems = self._problems_of_short(asked["parts"], question, answer)
+        else:
+            found = {part["name"]: self._problem_of(part, question, answer, asked)
+                     for part in asked["parts"]}  # fmt: skip
+            problems = {name: problem for name, problem in found.items() if problem}
         if problems:
             right = [part["name"] for part in asked["parts"] if part["name"] not in problems]
             lines = [f"{question}: not right yet."]
@@ -70,22 +121,32 @@ class Checks:
             lines += [f"  {name}: {problem}" for name, problem in problems.items()]
             raise CheckFailed("\n".join(lines)) from None
         count = sum(len(part.get("cases", [1])) for part in asked["parts"])
-        print(f"{question}: right, all {count} {'answers' if 'seal' in part else 'cases'}.")
+        print(f"{question}: right, all {count} {'answers' if short else 'cases'}.")
 
     def _problem_of(self, part, question, answer, asked):
-        if "seal" in part:
-            return _problem_of_short(part, answer)
         came = [_answer_to(case, part, answer, asked["probe"]) for case in part["cases"]]
         for case, (value, problem) in zip(part["cases"], came, strict=True):
             arguments = decoded(case["arguments"])
             expected = answers.decode(case["expected"])
             found = problem or answers.difference(expected, value, asked["tolerance"])
             if found:
-                self.arguments, self.expected, self.came = arguments, expected, value
+                if self.arguments is None:
+                    self.arguments, self.expected, self.came = arguments, expected, value
                 text = f"{called(question, arguments)}{'' if problem else ':'} {found}"
                 hint = "" if problem else _hint(case, part, came, asked["tolerance"])
                 return f"{text}\n    Hint: {hint}" if hint else text
         return ""
+
+    def _problems_of_short(self, parts, question, answer):
+        if self.variant is None:
+            raise CheckFailed(f"{question}: run the cell with STUDENT first, it has your numbers.")
+        if answer is ... or not isinstance(answer, dict):
+            names = ", ".join(repr(part["of"]) for part in parts)
+            text = f"a dictionary with the entries {names} should stand there"
+            came = answers.shown(answer)
+            raise CheckFailed(f"{question}: not right yet.\n  {text}, not {came}")
+        found = {part["name"]: _problem_of_short(part, answer, self.variant) for part in parts}
+        return {name: problem for name, problem in found.items() if problem}
 
 
 def decoded(arguments):
@@ -96,9 +157,9 @@ def decoded(arguments):
 def _answer_to(case, part, answer, probe):
     """A learner's answer to a case, or None and what was raised."""
     try:
-        came = ask(probe, answer, case["arguments"])
-        return part_of(answers.decode(answers.encode(came)), part["of"]), ""
-    except Exception as problem:
+        came = answers.decode(answers.encode(ask(probe, answer, case["arguments"])))
+        return part_of(came, part["of"]), lacking(came, part["of"])
+    except (Exception, SystemExit) as problem:
         return None, f"raised {raised(problem)}"
 
 
@@ -108,7 +169,7 @@ def _hint(failed, part, came, tolerance):
     for mistake in failed["mistakes"]:
         hint, explained = mistake["hint"], 0
         for case, (value, _) in zip(part["cases"], came, strict=True):
-            told = {each["hint"]: each["answer"] for each in case["mistakes"]}
+            told = {other["hint"]: other["answer"] for other in case["mistakes"]}
             given = answers.decode(told.get(hint, case["expected"]))
             same = not answers.difference(given, value, tolerance)
             if case is failed and not same:
@@ -120,32 +181,19 @@ def _hint(failed, part, came, tolerance):
     return best
 
 
-def _problem_of_short(part, answer):
-    if not isinstance(answer, dict) or part["of"] not in answer:
-        return "is missing"
-    value = answer[part["of"]]
-    if value is ...:
-        return "not answered yet"
-    seal = part["seal"]
-    found = sealed(value, seal["salt"])
-    if found == seal["answer"]:
-        return ""
-    hint = seal["mistakes"].get(found)
-    return f"{answers.shown(value)} is not right." + (f"\n    Hint: {hint}" if hint else "")
-
-
-def sealed(value, salt):
-    """A short answer as a hash, so that the right one can be told without being shown."""
-    try:
-        text = answers.canonical(value)
-    except TypeError:
-        text = repr(type(value))
-    return hashlib.sha256(f"{salt} {text}".encode()).hexdigest()[:16]
-
-
 def part_of(came, name):
     """The entry of an answer that a part of a question looks at; all of it when `name` is None."""
     return came.get(name) if name is not None and isinstance(came, dict) else came
+
+
+def lacking(came, name):
+    """A sentence when an answer has no entry `name`, though it should; '' when it has."""
+    if name is None or came is None or (isinstance(came, dict) and name in came):
+        return ""
+    if isinstance(came, dict):
+        return f"has no entry {name!r}: there are {', '.join(map(repr, came)) or 'none'}"
+    kind = f"a {type(came).__name__}" if isinstance(came, tuple | list) else answers.shown(came)
+    return f"should return a dictionary with an entry {name!r}, and {kind} came"
 
 
 def called(question, arguments):
@@ -157,9 +205,125 @@ def called(question, arguments):
 def raised(problem):
     """An exception, and the learner's own line that it came from."""
     frames = traceback.extract_tb(problem.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith(str(RELEASES.parents[1]))]
+    theirs = [frame for frame in frames if _is_theirs(frame.filename)]
     place = f" (in `{theirs[-1].line}`)" if theirs and theirs[-1].line else ""
     return f"{type(problem).__name__}: {str(problem)[:300]}{place}"
+
+
+def _is_theirs(file):
+    """Whether a file is the learner's: not the course's, nor Python's, nor a package's."""
+    if file.startswith("<") and not file.startswith("<ipython"):
+        return False
+    if {"site-packages", "dist-packages"} & set(Path(file).parts):
+        return False
+    places = [ROOT / "course_utils", ROOT / "grading"]
+    places += [sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib")]
+    return not any(file.startswith(f"{place}{os.sep}") for place in places)
+
+
+# --- Numbers of one's own, and short answers ------------------------------------------------------
+
+
+def variant_of(exercise, student, variants=VARIANTS):
+    """The number of the variant that a student has in an exercise; "variant 3" asks for the third.
+
+    >>> variant_of("ex02_output_size", "Ada L.") == variant_of("ex02_output_size", "ada l.")
+    True
+    """
+    name = "".join(unicodedata.normalize("NFKC", str(student)).casefold().split())
+    chosen = re.fullmatch(r"variant(\d{1,6})", name)
+    if chosen:
+        return int(chosen[1]) % variants
+    return hashlib.sha256(f"{exercise}/{name}".encode()).digest()[0] % variants
+
+
+def listed(numbers):
+    """Numbers with their names: single ones in rows, tables below."""
+    single = [f"own.{name} = {value}" for name, value in numbers.items()
+              if not isinstance(value, list)]  # fmt: skip
+    lines = ["  " + "   ".join(single[place : place + 4]) for place in range(0, len(single), 4)]
+    for name, value in numbers.items():
+        if isinstance(value, list):
+            rows = value if isinstance(value[0], list) else [value]
+            lines += [f"  own.{name} ="]
+            lines += ["    " + " ".join(f"{item:>4}" for item in row) for row in rows]
+    return "\n".join(lines)
+
+
+def _written_into_the_cell(name):
+    """Put a made-up name into the cell that is running, where that can be done; says what to do."""
+    advice = f'To keep them, write STUDENT = "{name}", or better your own name.'
+    try:
+        from IPython import get_ipython
+
+        shell = get_ipython()
+        text = shell.history_manager.input_hist_raw[-1]
+    except (ImportError, AttributeError, IndexError):
+        return advice
+    filled = re.sub(r"""^(STUDENT\s*=\s*)(""|'')""", rf'\1"{name}"', text, count=1, flags=re.M)
+    if filled != text:
+        shell.set_next_input(filled, replace=True)
+    return advice
+
+
+def _problem_of_short(part, answer, variant):
+    if part["of"] not in answer:
+        return "is missing"
+    value = answer[part["of"]]
+    if value is ...:
+        return "not answered yet"
+    if part.get("kind") == "number" and (problem := no_number(value)):
+        return problem
+    seal = part["seals"][variant]
+    found = sealed(value, seal["salt"])
+    if found == seal["answer"]:
+        return ""
+    hint = seal["mistakes"].get(found)
+    return f"{answers.shown(value)} is not right." + (f"\n    Hint: {hint}" if hint else "")
+
+
+def no_number(value):
+    """A sentence when something else came than one number; '' for a number."""
+    if isinstance(value, str):
+        return f"{value!r} is a text: write a number, without quotes."
+    if callable(value) or isinstance(value, dict) or value is None:
+        return f"{answers.shown(value)} is no number."
+    if isinstance(value, int | float):  # of any size
+        return ""
+    shape = np.shape(value) if answers.numeric(value) else None
+    if shape is None or shape:
+        kind = "an array" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+        many = "one number" if shape is not None and np.size(value) == 1 else "several values"
+        return f"one number is expected, and {kind} with {many} came."
+    return ""
+
+
+def sealed(value, salt):
+    """A short answer as a hash, so that the right one can be told without being shown.
+
+    The hash is slow on purpose: `COST` says how slow.
+    """
+    try:
+        text = answers.canonical(value)
+    except (TypeError, ValueError, OverflowError):
+        text = repr(type(value))
+    return _hash(text, salt, COST)
+
+
+@cache
+def _hash(text, salt, cost):
+    memory = 2 * 128 * 8 * cost
+    found = hashlib.scrypt(text.encode(), salt=salt.encode(), n=cost, r=8, p=1, maxmem=memory,
+                           dklen=8)  # fmt: skip
+    return found.hex()
+
+
+def same_short(came, wanted):
+    """Whether a short answer is the right one; False for whatever is no short answer."""
+    try:
+        return answers.canonical(came) == answers.canonical(wanted)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return False
 
 
 # --- Probes: how an answer becomes data -----------------------------------------------------------
@@ -183,32 +347,74 @@ def call(answer, **arguments):
 
 
 def values(answer):
-    """A dictionary of short answers is data already; what is still `...` is left out."""
-    return {name: value for name, value in answer.items() if value is not ...}
+    """A dictionary of short answers is data already; what is still `...` is left out.
+
+    So is what is no data: it costs its own answer, not the others.
+    """
+    if not isinstance(answer, dict):
+        raise TypeError(f"a dictionary should stand there, not {answers.shown(answer)}")
+    return {name: value for name, value in answer.items() if _is_data(value)}
+
+
+def _is_data(value):
+    try:
+        answers.encode(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def network(answer, weight_seed, batch=2, **arguments):
     """A function that builds a Keras model answers with what the model does.
 
     Every weight gets a number that depends on its shape, its place in it and the seed, so that two
-    networks agree whatever the order in which their layers were made; then random images go
-    through it.
+    networks agree whatever the order in which their layers were made; then random images of
+    `input_shape` go through it. A model that is not built yet (a subclass of `keras.Model`, or a
+    `Sequential` without an input) is built by them.
 
     Returns:
-        a dictionary: `output shape`, `parameters` and `outputs`.
+        a dictionary: `output shape`, `parameters` and `outputs`; a sentence in place of the outputs
+        of a network that gives others each time while it is trained, as Dropout does.
     """
     model = answer(**arguments)
     if not hasattr(model, "count_params"):
-        raise TypeError(f"a Keras model should come back, not a {type(model).__name__}")
+        what = "nothing (None)" if model is None else f"a {type(model).__name__}"
+        raise TypeError(f"a Keras model should come back, not {what}")
+    shape = _image_shape(model, arguments)
+    images = np.random.default_rng(weight_seed).normal(size=(batch, *shape)).astype("float32")
+    if not model.built or not model.weights:
+        model(images, training=False)
     for weight in model.weights:
         weight.assign(_numbers_for(weight.shape, weight_seed))
-    rng = np.random.default_rng(weight_seed)
-    images = rng.normal(size=(batch, *model.input_shape[1:])).astype("float32")
+    outputs = model(images, training=False)
+    if not hasattr(outputs, "shape"):
+        raise TypeError(f"the network should give one array, not a {type(outputs).__name__}")
+    trained = [np.array(model(images, training=True)) for _ in range(2)]
     return {
-        "output shape": list(model.output_shape[1:]),
+        "output shape": list(outputs.shape[1:]),
         "parameters": model.count_params(),
-        "outputs": np.array(model(images, training=False)),
+        "outputs": np.array(outputs) if np.array_equal(*trained, equal_nan=True) else RANDOM,
     }
+
+
+RANDOM = "other numbers at each call while training: is there a Dropout?"
+
+
+def _image_shape(model, arguments):
+    """The shape of one image: what was asked for, which has to be what the model takes."""
+    taken = getattr(model, "input_shape", None) if model.built else None
+    taken = tuple(taken[1:]) if isinstance(taken, tuple) else None
+    if "input_shape" not in arguments:
+        return taken
+    asked = tuple(arguments["input_shape"])
+    fits = taken is None or (
+        len(taken) == len(asked)
+        and all(size in (None, other) for size, other in zip(taken, asked, strict=True))
+    )
+    if not fits:
+        raise ValueError(f"the network takes images of shape {taken}, not of {asked}: its input "
+                         "should have the shape `input_shape`")  # fmt: skip
+    return asked
 
 
 def _numbers_for(shape, seed):

@@ -1,62 +1,54 @@
 """All submissions of an exercise: `make grade EXERCISE=ex02 SUBMISSIONS=folder`.
 
 What was graded is on the disk at once, one file a student. So it may be interrupted at any moment
-and run again: what is there and still holds is not graded anew.
+and run again: what is there and still holds is not graded anew. What earlier runs graded stays, in
+every report; a run may bring one late file alone.
 """
 
-import hashlib
-import json
 import os
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from typing import NamedTuple
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-import nbformat
-
-from course_utils import answers
 from grading import (
     collect,
     files,
-    gradebook,
-    judge,
+    identity,
+    matches,
     questions,
-    release,
-    report,
+    reports,
+    roster,
     sandbox,
-    similar,
+    schedule,
     submission,
 )
+from grading.collect import Collection, Submission
+from grading.examiner import Examiner, Options, about
+from grading.results import Outcome, Result
 
-VERSION = 1  # of the grader: raised when the same submission may get another grade
+__all__ = ["Options", "grade", "regrade"]
 
-
-class Options(NamedTuple):
-    """How submissions are run.
-
-    Attributes:
-        workers: how many at once; None for one each processor core.
-        unsafe: without a sandbox.
-        image: of a container engine, for the sandbox.
-        cluster: the address of a Dask scheduler, or None for this machine.
-        again: grade what is graded already.
-        seconds: for a cell, or for the cases of a question; None for what the exercise says.
-    """
-
-    workers: int | None = None
-    unsafe: bool = False
-    image: str | None = None
-    cluster: str | None = None
-    again: bool = False
-    seconds: int | None = None
+Tell = Callable[[str], object]
 
 
-def grade(name, place, roster=None, folder="graded", options=None, tell=print):
+def grade(
+    name: str,
+    place: str | Path,
+    class_list: str | Path | None = None,
+    folder: str | Path = "graded",
+    options: Options | None = None,
+    tell: Tell = print,
+) -> dict[str, Result]:
     """Collect, run and judge all submissions of an exercise, and write every report.
 
     Args:
         name: of the exercise, or its beginning: `ex02`.
         place: the folder or zip with the submissions.
-        roster: the path of a CSV with the students, or None.
+        class_list: the path of a list with the students; None for the one that was read last.
         folder: the instructor's own; see `files.Folder`.
         tell: takes lines on the progress.
 
@@ -64,294 +56,299 @@ def grade(name, place, roster=None, folder="graded", options=None, tell=print):
         the results by student.
 
     Raises:
-        ValueError: when the exercise, the submissions or the roster are not as they should be.
+        ValueError: when the exercise, the submissions or the list are not as they should be.
         sandbox.NoSandbox: when there is none and `unsafe` is not set.
     """
     options = options or Options()
-    exercise = questions.load(name)
+    exercise = _exercise(name, options)
     sandbox.find(options.unsafe, options.image)  # or refuse before anything is done
     course = files.Folder(folder)
     with course.prepare():
-        _grade(exercise, course, place, roster, options, tell)
-        return write_reports(exercise.name, folder, tell)
+        known = _class_list(course, class_list, tell)
+        plan = schedule.read(course.schedule, exercise.name, _names(exercise))
+        said = matches.read(course.report(exercise.name, "matches.csv"))
+        collection = collect.collect(place, exercise.name, known.students, said, plan.groups)
+        collection = _one_identity_each(collection, course.results(exercise.name))
+        _tell_what_came(exercise, collection, tell)
+        _take_over(course, exercise, collection, said, tell)
+        for sentence in matches.settle(course, exercise, known.students):
+            tell(f"  {sentence}")
+        examiner = Examiner(exercise, course, options)
+        _examine(examiner, _chosen(collection.submissions, options), tell)
+        _keep(course, exercise, collection)
+        return reports.write(exercise.name, folder, tell)
 
 
-def _grade(exercise, course, place, roster, options, tell):
-    """Collect, run and judge; leaves a result for each student on the disk."""
-    students = collect.read_roster(roster) if roster else []
-    collection = collect.collect(place, exercise.name, students)
+def regrade(
+    name: str,
+    folder: str | Path = "graded",
+    options: Options | None = None,
+    tell: Tell = print,
+) -> dict[str, Result]:
+    """Grade again what was handed in before: one question, one student, or all.
+
+    The files are those that `grade` put by; `options` says which students and questions.
+    """
+    options = (options or Options())._replace(again=True)
+    exercise = _exercise(name, options)
+    sandbox.find(options.unsafe, options.image)
+    course = files.Folder(folder)
+    with course.prepare():
+        handed_in = [
+            _put_by(course, exercise, result) for result in course.results(exercise.name).values()
+        ]
+        if not handed_in:
+            raise ValueError(f"nothing is graded yet for {exercise.name} in {course.place}")
+        _examine(Examiner(exercise, course, options), _chosen(handed_in, options), tell)
+        return reports.write(exercise.name, folder, tell)
+
+
+def _exercise(name: str, options: Options) -> questions.Exercise:
+    exercise = questions.load(name)
+    known = {question.name for question in exercise.questions}
+    if unknown := set(options.questions) - known:
+        raise ValueError(f"no question is called {', '.join(sorted(unknown))}: choose from "
+                         f"{', '.join(sorted(known))}")  # fmt: skip
+    return exercise
+
+
+def _names(exercise: questions.Exercise) -> list[str]:
+    return [question.name for question in exercise.questions] + list(exercise.written)
+
+
+def _class_list(
+    course: files.Folder, path: str | Path | None, tell: Tell
+) -> roster.Roster:  # fmt: skip
+    """The list that is given, or the one of the last run."""
+    if path is None:
+        known = roster.Roster.from_json(files.read_json(course.roster))
+        if known.students:
+            tell(f"the class list is that of the last run: {len(known.students)} students")
+        return known
+    known = roster.read(path)
+    files.write_json(course.roster, known.to_json())
+    for note in known.notes[:5]:
+        tell(f"  {note}")
+    if len(known.notes) > 5:
+        tell(f"  and {len(known.notes) - 5} more without one")
+    return known
+
+
+def _tell_what_came(exercise: questions.Exercise, collection: Collection, tell: Tell) -> None:
     tell(f"{exercise.name}: {len(collection.submissions)} submissions")
+    unmatched = [one for one in collection.submissions if not one.matched]
+    if unmatched:
+        tell(f"  {len(unmatched)} are not matched to a student: see matches.csv")
+    counts = Counter(collection.fates.values())
+    listed = ", ".join(f"{count} {fate}" for fate, count in counts.most_common())
+    tell(f"  {len(collection.fates)} files: {listed}")
 
-    examiner = Examiner(exercise, course, options)
+
+def _one_identity_each(collection: Collection, before: dict[str, Result]) -> Collection:
+    """A student whom an earlier run knew by another number of the platform: nobody guesses."""
+    found = []
+    here = {one.identity for one in collection.submissions}
+    for one in collection.submissions:
+        earlier = before.get(one.student)
+        if (
+            one.matched
+            and one.graded_as == one.student
+            and earlier is not None
+            and earlier.identity not in ("", one.identity)
+            and earlier.identity not in here
+            and _platform(earlier.identity) == _platform(one.identity) != ""
+        ):
+            made = identity.Whose(one.identity)
+            student = f"unmatched-{identity.slug(one.name)}-{made.digest}"
+            why = (f"{one.student} was graded before as {earlier.identity!r}, and this is "
+                   f"{one.identity!r}")  # fmt: skip
+            collection.noted[one.file] = f"is not matched: {why}"
+            one = replace(one, student=student, graded_as=student, matched=False, why=why,
+                          likeliest=(one.student,))  # fmt: skip
+        found.append(one)
+    return replace(collection, submissions=found)
+
+
+def _platform(key: str) -> str:
+    """The platform of an identity whose number or user name it wrote."""
+    first = key.split(" ")[0]
+    return first if first in ("moodle", "canvas", "blackboard", "brightspace", "sakai") else ""
+
+
+def _take_over(
+    course: files.Folder,
+    exercise: questions.Exercise,
+    collection: Collection,
+    said: dict[str, str],
+    tell: Tell,
+) -> None:
+    """What an earlier run graded under another name goes to the student whom it is known to be."""
     before = course.results(exercise.name)
-    todo = [each for each in collection.submissions
-            if options.again or not examiner.holds(before.get(each.student), each)]  # fmt: skip
-    if len(todo) < len(collection.submissions):
-        tell(f"  {len(collection.submissions) - len(todo)} are graded already")
-    done = 0
-    for each, answered in _run_all(examiner, todo, options):
-        done += 1
-        result = _judged(examiner, each, answered, before.get(each.student))
-        examiner.keep(result, answered["notebook"])
-        tell(f"  {done} of {len(todo)}: {each.student}, {summary(result)}")
-    for each in collection.submissions:
-        examiner.refresh(each, before.get(each.student))
-    _keep_collection(course, exercise, collection, students)
+    by_identity = {result.identity: result for result in before.values() if result.identity}
+    for at, one in enumerate(collection.submissions):
+        old = by_identity.get(one.identity)
+        if old is None or old.student == one.student or not one.matched:
+            continue
+        if one.student in before and one.file not in said and one.graded_as not in said:
+            continue
+        one = replace(one, graded_as=old.graded_as or old.student)
+        collection.submissions[at] = one
+        matches.move(course, exercise, old, about(old, one))
+        tell(f"  {old.student} is {one.student} ({one.name})")
 
 
-def _judged(examiner, handed_in, answered, before):
+def _chosen(submissions: list[Submission], options: Options) -> list[Submission]:
+    if not options.students:
+        return submissions
+    known = {one.student for one in submissions}
+    if unknown := [student for student in options.students if student not in known]:
+        raise ValueError(f"nothing was handed in by {', '.join(unknown)}")
+    return [one for one in submissions if one.student in options.students]
+
+
+def _put_by(course: files.Folder, exercise: questions.Exercise, result: Result) -> Submission:
+    """A submission of an earlier run, from the file that was put by."""
+    path = course.handed_in(exercise.name, result.student)
+    problem = result.problem
+    if not path.exists() and not problem:
+        problem = "the file that was handed in is not there any more: grade the export again"
+    return Submission(
+        student=result.student,
+        name=result.name,
+        matched=result.matched,
+        file=result.file,
+        load=lambda: path.read_bytes(),
+        time=result.time,
+        earlier=tuple(result.earlier),
+        problem=problem if not path.exists() or not path.stat().st_size else "",
+        identity=result.identity,
+        graded_as=result.graded_as or result.student,
+        why=result.why,
+        likeliest=tuple(result.likeliest),
+        late=result.late,
+        clock=result.clock,
+    )
+
+
+def _examine(examiner: Examiner, submissions: list[Submission], tell: Tell) -> None:
+    """Run and judge; leaves a result for each submission on the disk."""
+    course, name, options = examiner.course, examiner.exercise.name, examiner.options
+    before = course.results(name)
+    todo = [
+        one
+        for one in submissions
+        if options.again or not examiner.holds(before.get(one.student), one)
+    ]
+    if len(todo) < len(submissions):
+        tell(f"  {len(submissions) - len(todo)} are graded already")
+    began = time.monotonic()
+    for done, (one, outcome) in enumerate(_run_all(examiner, todo), start=1):
+        result = _judged(examiner, one, outcome, before.get(one.student))
+        examiner.keep(result, outcome.notebook, one.content)
+        left = (time.monotonic() - began) / done * (len(todo) - done)
+        to_go = f" ({_in_words(left)} to go)" if left >= 20 else ""
+        tell(f"  {done} of {len(todo)}: {one.student}, {summary(result)}{to_go}")
+    for one in submissions:
+        old = before.get(one.student)
+        if old is not None and examiner.holds(old, one) and about(old, one) != old:
+            files.write_json(course.result(name, old.student), about(old, one).to_json())
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+
+
+def _judged(
+    examiner: Examiner, handed_in: Submission, outcome: Outcome, before: Result | None
+) -> Result:
     """The result of one submission; what not even the judge can bear is one student's problem."""
     try:
-        return examiner.judged(handed_in, answered, before)
+        return examiner.judged(handed_in, outcome, before)
     except Exception as problem:
-        return examiner.judged(handed_in, submission.unreadable(_failed(problem)), before)
+        return examiner.judged(handed_in, Outcome(problem=_failed(problem)), before)
 
 
-def _failed(problem):
+def _failed(problem: BaseException) -> str:
     return f"the grader itself failed on it ({type(problem).__name__}: {str(problem)[:200]})"
 
 
-def summary(result):
+def summary(result: Result) -> str:
     """A result in a few words."""
-    if result["status"] != "graded":
-        return result["status"]
-    points = sum(question["points"] for question in result["questions"].values())
-    most = sum(question["max"] for question in result["questions"].values())
-    return f"{points:g} of {most} points"
+    if result.status != "graded":
+        return result.status
+    points = sum(question.points for question in result.questions.values())
+    most = sum(question.max for question in result.questions.values())
+    return f"{points:g} of {most:g} points"
 
 
-class Examiner:
-    """Knows what is right for an exercise, and turns answers into results."""
-
-    def __init__(self, exercise, course, options):
-        self.exercise, self.course, self.options = exercise, course, options
-        self.release = json.loads(json.dumps(exercise.released))  # plain, for other machines
-        seconds = options.seconds or exercise.seconds
-        self.limits = {"seconds": seconds, "memory": exercise.memory}
-        self.asked, self.places = questions.requests(exercise, course.seed)
-        self.cases = _digest(VERSION, self.limits, exercise.release.read_bytes(), course.seed,
-                             exercise.source.read_bytes(),
-                             (exercise.source.parent / "questions.py").read_bytes())  # fmt: skip
-        self._judge = None
-
-    @property
-    def judge(self):
-        """The right answers, from the source notebook: computed once for a seed and kept."""
-        if self._judge is None:
-            path = self.course.place / "expected" / f"{self.exercise.name}.json"
-            kept = files.read_json(path) or {}
-            if kept.get("digest") != self.cases:
-                box = sandbox.find(self.options.unsafe, self.options.image)
-                right = release.expected(self.exercise, self.course.seed, box)
-                encoded = {key: answers.encode(value) for key, value in right.items()}
-                kept = {"digest": self.cases, "right": encoded}
-                files.write_json(path, kept)
-            right = {key: answers.decode(value) for key, value in kept["right"].items()}
-            self._judge = judge.Judge(self.exercise, self.asked, self.places, right)
-        return self._judge
-
-    def job(self, handed_in):
-        """What `submission.run` needs for one submission."""
-        return {
-            "content": handed_in.content,
-            "file": handed_in.file,
-            "problem": handed_in.problem,
-            "release": self.release,
-            "requests": self.asked,
-            "limits": self.limits,
-            "box": {"unsafe": self.options.unsafe, "image": self.options.image},
-        }
-
-    def digest(self, handed_in):
-        """A name for everything that this submission's grade depends on."""
-        return _digest(self.cases, handed_in.content, handed_in.problem)
-
-    def holds(self, result, handed_in):
-        """Whether a result on the disk is that of this very submission."""
-        return result is not None and result.get("digest") == self.digest(handed_in)
-
-    def refresh(self, handed_in, result):
-        """Bring what a result says about its file up to date; its grade stays."""
-        if self.holds(result, handed_in):
-            about = {"name": handed_in.name, "matched": handed_in.matched, "file": handed_in.file,
-                     "earlier": list(handed_in.earlier)}  # fmt: skip
-            if any(result[key] != value for key, value in about.items()):
-                path = self.course.result(self.exercise.name, result["student"])
-                files.write_json(path, {**result, **about})
-
-    def judged(self, handed_in, answered, before):
-        """The result of one submission: see `report` for its form."""
-        result = {
-            "student": handed_in.student,
-            "name": handed_in.name,
-            "matched": handed_in.matched,
-            "exercise": self.exercise.name,
-            "file": handed_in.file,
-            "earlier": list(handed_in.earlier),
-            "digest": self.digest(handed_in),
-            "status": "graded",
-            "problem": answered["problem"],
-            "repairs": answered["repairs"],
-            "questions": {},
-            "written": {},
-            "seconds": round(answered["seconds"], 2),
-        }
-        states = answered["answered"]
-        for question in self.exercise.questions:
-            cell = question.cell
-            lost = answered["lost"].get(question.name) or answered["lost_cells"].get(cell, "")
-            result["questions"][question.name] = self.judge.question(
-                question,
-                answered["replies"].get(question.name),
-                states.get(cell, "missing"),
-                lost,
-                answered["raised"].get(cell, ""),
-            )
-        for cell, points in self.exercise.written.items():
-            result["written"][cell] = self._written(cell, points, answered, before)
-        if answered["problem"]:
-            result["status"] = "unreadable"
-        elif set(states.values()) <= {"untouched"} and not any(
-            question["points"] for question in result["questions"].values()
-        ):
-            result["status"] = "untouched"
-        return result
-
-    def _written(self, cell, points, answered, before):
-        """A written answer: whether somebody must read it, or read it again."""
-        text = next((each["source"] for each in (answered["notebook"] or {"cells": []})["cells"]
-                     if each["id"] == cell), "")  # fmt: skip
-        earlier = (before or {}).get("written", {}).get(cell, {})
-        answer = _digest(text)
-        entry = {"max": points, "points": None, "status": "needs manual grading", "comment": "",
-                 "answer": answer, "changed": earlier.get("answer", answer) != answer}  # fmt: skip
-        if answered["answered"].get(cell) != "answered":
-            entry |= {"points": 0, "status": "untouched"}
-        return entry
-
-    def keep(self, result, notebook):
-        """Put one result on the disk, after its notebook: the result says that both are there."""
-        exercise, student = self.exercise.name, result["student"]
-        path = self.course.notebook(exercise, student)
-        if notebook is not None:
-            files.write_atomically(path, nbformat.writes(nbformat.from_dict(notebook)) + "\n")
-        else:
-            path.unlink(missing_ok=True)
-        files.write_json(self.course.result(exercise, student), result)
-
-
-def _digest(*things):
-    whole = hashlib.sha256()
-    for thing in things:
-        whole.update(thing if isinstance(thing, bytes) else repr(thing).encode("utf-8", "replace"))
-        whole.update(b"\0")
-    return whole.hexdigest()[:32]
-
-
-def _keep_collection(course, exercise, collection, roster):
-    """What the reports tell beside the results; submissions of earlier runs stay in them.
-
-    A run may bring only those that came late. What an earlier run could not match, or matched
-    without the roster, is left out when a roster is there.
-    """
+def _keep(course: files.Folder, exercise: questions.Exercise, collection: Collection) -> None:
+    """What the reports tell beside the results; what earlier runs told stays."""
     path = course.report(exercise.name, "collection.json")
-    earlier = (files.read_json(path) or {}).get("students", [])
-    known = {student.id for student in roster}
-    students = {each.student for each in collection.submissions}
-    students |= {student for student in earlier if not roster or student in known}
-    missing = [list(each) for each in collection.missing if each.id not in students]
-    kept = {"missing": missing, "notes": collection.notes, "students": sorted(students)}
-    files.write_json(path, kept)
-
-
-def write_reports(name, folder="graded", tell=print):
-    """Bring gradebook and results together, and write feedback, `grades.csv` and the class page.
-
-    Returns:
-        the results by student, with the points that were given by hand.
-    """
-    exercise = questions.load(name)
-    course = files.Folder(folder)
-    kept = files.read_json(course.report(exercise.name, "collection.json"))
-    if kept is None:
-        raise ValueError(f"nothing is graded yet for {exercise.name} in {course.place}: begin with "
-                         f"make grade EXERCISE={exercise.name} SUBMISSIONS=folder")  # fmt: skip
-    results = {student: result for student, result in course.results(exercise.name).items()
-               if student in kept["students"]}  # fmt: skip
-    results = gradebook.synchronise(course, exercise, results)
-    codes = {}
-    for student, result in results.items():
-        notebook = files.read_json(course.notebook(exercise.name, student))
-        page = report.feedback_page(result, exercise, notebook)
-        files.write_atomically(course.feedback(exercise.name, student), page)
-        if notebook is not None:
-            codes[student] = _codes(exercise, notebook)
-    missing = [collect.Student(*each) for each in kept["missing"]]
-    given = _codes(exercise, exercise.released)
-    pairs, nearest = similar.pairs(codes, given), similar.nearest(codes, given)
-    everyone = list(results.values())
-    report.write_grades(everyone, exercise, course.report(exercise.name, "grades.csv"), missing)
-    page = report.class_page(everyone, exercise, pairs, nearest, missing, kept["notes"])
-    files.write_atomically(course.report(exercise.name, "class.html"), page)
-    for label, path in (("grades", course.report(exercise.name, "grades.csv")),
-                        ("the class", course.report(exercise.name, "class.html")),
-                        ("feedback", course.place / "feedback" / exercise.name)):  # fmt: skip
-        tell(f"{label}: {os.path.relpath(path)}")
-    waiting = sum(entry["status"] == "needs manual grading"
-                  for result in everyone for entry in result["written"].values())  # fmt: skip
-    if waiting:
-        tell(f"{waiting} written answers are to be read: make review, then make report "
-             f"EXERCISE={exercise.name}")  # fmt: skip
-    return results
-
-
-def _codes(exercise, notebook):
-    sources = {cell["id"]: report.joined(cell["source"]) for cell in notebook["cells"]}
-    return {question.name: sources.get(question.cell, "") for question in exercise.questions}
+    kept = files.read_json(path) or {}
+    files_now = set(collection.fates)
+    noted = {
+        about: note
+        for about, note in kept.get("noted", {}).items()
+        if about not in files_now and about not in collection.noted
+    }
+    data = {
+        "noted": {**noted, **collection.noted},
+        "fates": {**kept.get("fates", {}), **collection.fates},
+    }
+    files.write_json(path, data)
 
 
 # --- In parallel ----------------------------------------------------------------------------------
 
 
-def _run_all(examiner, todo, options):
+def _run_all(examiner: Examiner, todo: list[Submission]) -> Iterator[tuple[Submission, Outcome]]:
     """Each submission with what it answered, as they come in."""
     if not todo:
         return
-    _ = examiner.judge  # the right answers first: without them nothing can be graded
-    if options.cluster:
-        yield from _run_on_cluster(examiner, todo, options.cluster)
+    examiner.paper(todo[0].graded_as)  # the right answers first: without them nothing is graded
+    if examiner.options.cluster:
+        yield from _run_on_cluster(examiner, todo, examiner.options.cluster)
         return
-    with _workers(options.workers or os.cpu_count() or 1) as pool:
-        # A thread waits for its box; the work is done by the processes inside.
-        waiting = {pool.submit(submission.run, examiner.job(each)): each for each in todo}
-        for done in as_completed(waiting):
-            yield waiting[done], _result_of(done)
+    workers = examiner.options.workers or os.cpu_count() or 1
+    pool = ThreadPoolExecutor(workers)
+    try:
+        # A thread waits for its box; the work is done by the processes inside. No more are begun
+        # than can be done soon: each holds a notebook in memory.
+        left, waiting = iter(todo), dict[Future[Outcome], Submission]()
+        while True:
+            while len(waiting) < 2 * workers and (one := next(left, None)) is not None:
+                waiting[pool.submit(_run, examiner, one)] = one
+            if not waiting:
+                return
+            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield waiting.pop(future), _result_of(future)
+    finally:
+        # Whoever interrupts waits for no box: `__main__` ends the process, and they end with it.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _result_of(done):
+def _run(examiner: Examiner, one: Submission) -> Outcome:
+    return submission.run(examiner.job(one))
+
+
+def _result_of(done: Any) -> Outcome:
     """What came of one submission, whatever happened: the others go on."""
     problem = done.exception()
     if isinstance(problem, sandbox.NoSandbox):
         raise problem  # on a machine of the cluster: no submission's fault
-    return submission.unreadable(_failed(problem)) if problem else done.result()
+    return Outcome(problem=_failed(problem)) if problem else done.result()
 
 
-@contextmanager
-def _workers(count):
-    pool = ThreadPoolExecutor(count)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)  # an interruption does not start those that wait
-
-
-def _run_on_cluster(examiner, todo, address):
+def _run_on_cluster(
+    examiner: Examiner, todo: list[Submission], address: str
+) -> Iterator[tuple[Submission, Outcome]]:
     """The same on the machines of a Dask cluster; each needs this course and a sandbox."""
-    from distributed import Client
-    from distributed import as_completed as as_they_come
+    from distributed import Client, as_completed
 
     with Client(address) as client:
-        waiting = {client.submit(submission.run, examiner.job(each), pure=False): each
-                   for each in todo}  # fmt: skip
-        for done in as_they_come(waiting):
+        waiting = {
+            client.submit(submission.run, examiner.job(one), pure=False): one for one in todo
+        }
+        for done in as_completed(waiting):
             yield waiting[done], _result_of(done)

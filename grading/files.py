@@ -6,8 +6,12 @@ import os
 import secrets
 import tempfile
 from pathlib import Path
+from typing import Any, TextIO
+
+from grading.results import Result
 
 HALF_DONE = ".half-done-"
+os.umask(UMASK := os.umask(0))  # the only way to ask for it is to set it
 CONFIG = """# Written by `python -m grading`; nbgrader reads it.
 c = get_config()  # noqa: F821
 import os
@@ -19,19 +23,22 @@ c.Exporter.template_name = "formgrade"
 """
 
 
-def write_atomically(path, text, encoding="utf-8"):
+def write_atomically(path: str | Path, text: str | bytes, secret: bool = False) -> None:
     """Write a file so that a crash leaves the old one or the new one, and never a half.
 
     Args:
         path: of the file; its folder is made.
         text: a string, or bytes.
+        secret: for its owner's eyes only; other files have the rights that the system gives.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = text if isinstance(text, bytes) else text.encode(encoding)
+    content = text if isinstance(text, bytes) else text.encode("utf-8")
     handle, half_done = tempfile.mkstemp(dir=path.parent, prefix=HALF_DONE)
     try:
         with os.fdopen(handle, "wb") as file:
+            if not secret:
+                os.fchmod(file.fileno(), 0o666 & ~UMASK)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -49,15 +56,19 @@ class Folder:
         secret_seed                               the hidden cases come from it: keep it to yourself
         gradebook.db                              nbgrader's database
         autograded/<student>/<exercise>/          each notebook as it ran
+        handed_in/<exercise>/<student>.ipynb      each file as it was handed in
         results/<exercise>/<student>.json         what was graded
+        course.toml                               due dates and changes: yours to write (`schedule`)
+        roster.json                               the class list that was read last
         feedback/<exercise>/<student>.html        for the student
-        reports/<exercise>/grades.csv, class.html
+        reports/<exercise>/grades.csv, class.html, matches.csv, files.csv
+        give_back/<exercise>/                     what a platform takes
     """
 
-    def __init__(self, place="graded"):
+    def __init__(self, place: str | Path = "graded") -> None:
         self.place = Path(place).resolve()
 
-    def prepare(self):
+    def prepare(self) -> TextIO:
         """Make what is missing, and remove what a killed grader left half done.
 
         Returns:
@@ -80,45 +91,66 @@ class Folder:
         return lock
 
     @property
-    def seed(self):
+    def seed(self) -> int:
         """The secret seed, made when it is first asked for."""
         path = self.place / "secret_seed"
         if not path.exists():
-            write_atomically(path, f"{secrets.randbits(128)}\n")  # for its owner's eyes: mode 600
+            write_atomically(path, f"{secrets.randbits(128)}\n", secret=True)
         return int(path.read_text(encoding="utf-8"))
 
     @property
-    def gradebook(self):
+    def gradebook(self) -> Path:
         """The path of nbgrader's database."""
         return self.place / "gradebook.db"
 
-    def result(self, exercise, student):
+    def result(self, exercise: str, student: str) -> Path:
         """The path of one result."""
         return self.place / "results" / exercise / f"{student}.json"
 
-    def notebook(self, exercise, student):
+    def notebook(self, exercise: str, student: str) -> Path:
         """The path of one notebook as it ran, where nbgrader looks for it."""
         return self.place / "autograded" / student / exercise / f"{exercise}.ipynb"
 
-    def feedback(self, exercise, student):
+    def handed_in(self, exercise: str, student: str) -> Path:
+        """The path of one file as it was handed in: not where nbgrader would run it."""
+        return self.place / "handed_in" / exercise / f"{student}.ipynb"
+
+    @property
+    def schedule(self) -> Path:
+        """The path of `course.toml`."""
+        return self.place / "course.toml"
+
+    @property
+    def roster(self) -> Path:
+        """The path of the class list that was read last."""
+        return self.place / "roster.json"
+
+    def feedback(self, exercise: str, student: str) -> Path:
         """The path of one student's feedback."""
         return self.place / "feedback" / exercise / f"{student}.html"
 
-    def report(self, exercise, name):
+    def report(self, exercise: str, name: str) -> Path:
         """The path of a report: `grades.csv` or `class.html`."""
         return self.place / "reports" / exercise / name
 
-    def results(self, exercise):
-        """Every result of an exercise, by student; a damaged file is left out."""
+    def results(self, exercise: str) -> dict[str, Result]:
+        """Every result of an exercise, by student; those of `damaged` are left out."""
         found = {}
         for path in sorted((self.place / "results" / exercise).glob("*.json")):
-            result = read_json(path)
-            if result is not None:
-                found[path.stem] = result
+            try:
+                found[path.stem] = Result.from_json(read_json(path))
+            except ValueError:
+                continue
         return found
 
+    def damaged(self, exercise: str) -> list[Path]:
+        """The files of results that hold none: they have to be graded anew."""
+        paths = sorted((self.place / "results" / exercise).glob("*.json"))
+        found = self.results(exercise)
+        return [path for path in paths if path.stem not in found]
 
-def read_json(path):
+
+def read_json(path: str | Path) -> Any:
     """What a JSON file holds, or None when it is not there or damaged."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -126,6 +158,6 @@ def read_json(path):
         return None
 
 
-def write_json(path, data):
+def write_json(path: str | Path, data: Any) -> None:
     """Write data as a JSON file, whole or not at all."""
     write_atomically(path, json.dumps(data, indent=1) + "\n")

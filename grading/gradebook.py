@@ -9,54 +9,127 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import Comment, Grade, Gradebook, MissingEntry
+from sqlalchemy.exc import SQLAlchemyError
 
 from grading import files
-from grading.questions import marks_of
+from grading.questions import Exercise, marks_of
+from grading.results import QuestionResult, Result
 
 
-def with_programs(variables):
+class NoGradebook(RuntimeError):
+    """The database cannot be read or written."""
+
+
+@contextmanager
+def opened(course: files.Folder) -> Iterator[Any]:
+    """nbgrader's database, open; what is wrong with it is said in a sentence."""
+    os.environ.update(with_programs(dict(os.environ)))
+    logging.getLogger("traitlets").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), Gradebook(f"sqlite:///{course.gradebook}") as book:
+            warnings.simplefilter("ignore")  # of SQLAlchemy, on how nbgrader makes a submission
+            yield book
+    except SQLAlchemyError as problem:
+        said = str(getattr(problem, "orig", None) or problem).splitlines()[0]
+        raise NoGradebook(
+            f"the database {course.gradebook} cannot be used ({said}): is the disk full, or is "
+            "formgrader at work on it? What is graded is kept; the same command goes on"
+        ) from None
+
+
+def with_programs(variables: dict[str, str]) -> dict[str, str]:
     """Environment variables with this Python's programs on the path: nbgrader calls `alembic`."""
     here = str(Path(sys.executable).parent)
     path = variables.get("PATH", "").split(os.pathsep)
     return {**variables, "PATH": os.pathsep.join([here, *path])} if here not in path else variables
 
 
-def synchronise(course, exercise, results):
+def synchronise(
+    course: files.Folder, exercise: Exercise, results: dict[str, Result]
+) -> dict[str, Result]:
     """Write the results into the database, and give them back with the points given by hand.
 
     Returns:
         the results by student; a written answer that was read has its points and comment.
+
+    Raises:
+        NoGradebook: when the database cannot be read or written.
     """
-    os.environ.update(with_programs(dict(os.environ)))
-    logging.getLogger("traitlets").setLevel(logging.ERROR)
     path = course.report(exercise.name, "synchronised.json")
     synchronised = files.read_json(path) or {}
-    with warnings.catch_warnings(), Gradebook(f"sqlite:///{course.gradebook}") as book:
-        warnings.simplefilter("ignore")  # of SQLAlchemy, on how nbgrader makes a submission
-        released = hashlib.sha256(exercise.release.read_bytes()).hexdigest()
+    released = hashlib.sha256(exercise.release.read_bytes()).hexdigest()
+    entered = {student: _entered(result) for student, result in results.items()}
+    with opened(course) as book:
         if synchronised.get("release") != released:
             _enter_exercise(book, exercise)
         for student, result in results.items():
-            if synchronised.get(student) != result["digest"]:
+            if synchronised.get(student) != entered[student]:
                 _enter_result(book, exercise, result)
         book.db.commit()
-        merged = {student: _with_points_by_hand(book, exercise, result)
-                  for student, result in results.items()}  # fmt: skip
-    digests = {student: result["digest"] for student, result in results.items()}
-    files.write_json(path, {**digests, "release": released})
+        merged = {
+            student: _with_points_by_hand(book, exercise, result)
+            for student, result in results.items()
+        }
+    files.write_json(path, {**entered, "release": released})
     return merged
 
 
-def _enter_exercise(book, exercise):
-    """The exercise, and its cells with their points."""
+def _entered(result: Result) -> str:
+    """A name for what of a result stands in the database."""
+    points = {name: (entry.points, entry.answer) for name, entry in result.entries.items()}
+    whole = repr((result.digest, result.name, result.time, points))
+    return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def rename(
+    course: files.Folder, exercise: Exercise, old: str, new: str, name: str
+) -> None:  # fmt: skip
+    """Give what readers entered for one student to another, whose own is left out."""
+    if not course.gradebook.exists():
+        return
+    with opened(course) as book:
+        try:
+            handed_in = book.find_submission(exercise.name, old)
+        except MissingEntry:
+            return
+        first, last = names_of(name)
+        student = book.update_or_create_student(new, first_name=first, last_name=last)
+        try:
+            book.remove_submission(exercise.name, new)
+        except MissingEntry:
+            pass
+        handed_in.student = student
+        book.db.commit()
+
+
+def names_of(name: str) -> tuple[str, str]:
+    """First and last name, as far as one can tell: 'van Sant' is one name."""
+    words = name.split()
+    at = len(words) - 1
+    while at > 1 and words[at - 1][:1].islower():
+        at -= 1
+    particles = {"van", "von", "de", "da", "del", "della", "di", "du", "la", "le", "bin", "ibn"}
+    while at > 1 and words[at - 1].lower() in particles:
+        at -= 1
+    return " ".join(words[:at]), " ".join(words[at:])
+
+
+def _enter_exercise(book: Any, exercise: Exercise) -> None:
+    """The exercise, and its cells with their points; those that it had once are taken out."""
     name = exercise.name
     book.update_or_create_assignment(name)
-    book.update_or_create_notebook(name, name)
+    notebook = book.update_or_create_notebook(name, name)
+    cells = {cell.id: marks for cell in exercise.released.cells if (marks := marks_of(cell))}
     for cell in exercise.released.cells:
-        marks = marks_of(cell)
+        marks = cells.get(cell.id)
         if not marks:
             continue
         book.update_or_create_source_cell(
@@ -69,70 +142,120 @@ def _enter_exercise(book, exercise):
             )
         if marks.solution:
             book.update_or_create_solution_cell(cell.id, name, name)
+    for old in list(notebook.grade_cells):
+        read = any(grade.manual_score is not None for grade in old.grades)
+        if old.name not in cells and not read:  # what somebody gave is not thrown away
+            book.db.delete(old)
+    book.db.commit()
 
 
-def _enter_result(book, exercise, result):
-    """One student's points, as far as the judge gives them."""
-    name, student = exercise.name, result["student"]
-    first, _, last = result["name"].rpartition(" ")
+def _complete(book: Any, notebook: Any) -> None:
+    """Rows for the questions that an exercise gained after a student was entered."""
+    source = notebook.notebook
+    graded = {grade.name for grade in notebook.grades}
+    for cell in source.grade_cells:
+        if cell.name not in graded:
+            Grade(cell_id=cell.id, notebook=notebook)
+    commented = {comment.name for comment in notebook.comments}
+    for cell in source.solution_cells:
+        if cell.name not in commented:
+            Comment(cell_id=cell.id, notebook=notebook)
+    book.db.flush()
+    book.db.refresh(notebook)
+
+
+def _enter_result(book: Any, exercise: Exercise, result: Result) -> None:
+    """One student's points, as far as the judge gives them.
+
+    Points by hand for an answer that has changed since stay, marked for a reader to look again.
+    """
+    name, student = exercise.name, result.student
+    first, last = names_of(result.name)
     book.update_or_create_student(student, first_name=first, last_name=last)
-    handed_in = book.update_or_create_submission(name, student)
+    moment = {}
+    if result.time is not None:
+        moment["timestamp"] = datetime.fromtimestamp(result.time, UTC).isoformat()
+    handed_in = book.update_or_create_submission(name, student, **moment)
     notebook = handed_in.notebooks[0]
+    _complete(book, notebook)
     grades = {grade.name: grade for grade in notebook.grades}
     for question in exercise.questions:
+        entry = result.questions.get(question.name)
+        if entry is None:
+            continue
         grade = grades[question.check_cell]
-        grade.auto_score = result["questions"][question.name]["points"]
-        grade.needs_manual_grade = False
-    for cell, entry in result["written"].items():
+        grade.auto_score = entry.points
+        if grade.manual_score is None:
+            grade.needs_manual_grade = False
+        elif entry.changed:
+            grade.needs_manual_grade = True
+    for cell, written in result.written.items():
         grade = grades[cell]
-        grade.auto_score = entry["points"]  # None: somebody has to read it
-        untouched = entry["points"] is not None
-        read = grade.manual_score is not None and not entry["changed"]
-        grade.needs_manual_grade = not (untouched or read)
-    verdicts = {question.cell: verdict_on(result["questions"][question.name])
-                for question in exercise.questions}  # fmt: skip
+        grade.auto_score = written.points  # None: somebody has to read it
+        if grade.manual_score is None:
+            grade.needs_manual_grade = written.points is None
+        elif written.changed:
+            grade.needs_manual_grade = True
+    verdicts = {
+        question.cell: verdict_on(result.questions[question.name])
+        for question in exercise.questions
+        if question.name in result.questions
+    }
     for comment in notebook.comments:
-        entry = result["written"].get(comment.name, {})
-        untouched = "No answer." if entry.get("status") == "untouched" else None
+        unread = result.written.get(comment.name)
+        untouched = "No answer." if unread and unread.status == "untouched" else None
         comment.auto_comment = verdicts.get(comment.name, untouched)
 
 
-def verdict_on(entry):
+def verdict_on(entry: QuestionResult) -> str | None:
     """What formgrader shows as a comment on an answer; None on one that is right."""
-    if entry["status"] == "correct":
+    if entry.status == "correct":
         return None
-    lines = [f"{part['name']}: {part['verdict']}. {part['hint']}".strip()
-             for part in entry["parts"] if part["points"] < part["max"]]  # fmt: skip
-    return "\n\n".join([f"{entry['status'].capitalize()}, by hidden cases.", *lines])
+    lines = [
+        f"{part.name}: {part.verdict}. {part.hint}".strip()
+        for part in entry.parts
+        if not part.right
+    ]
+    return "\n\n".join([f"{entry.status.capitalize()}, by hidden cases.", *lines])
 
 
-def _with_points_by_hand(book, exercise, result):
+HELD = "points were given by hand for an earlier answer; they do not count until it is read again"
+
+
+def _with_points_by_hand(book: Any, exercise: Exercise, result: Result) -> Result:
     """The result with what was entered in formgrader."""
     name = exercise.name
     try:
-        notebook = book.find_submission_notebook(name, name, result["student"])
+        notebook = book.find_submission_notebook(name, name, result.student)
     except MissingEntry:
         return result
     grades = {grade.name: grade for grade in notebook.grades}
     comments = {comment.name: comment.comment or "" for comment in notebook.comments}
-    questions = {}
+    questions = dict(result.questions)
     for question in exercise.questions:
-        entry = dict(result["questions"][question.name])
-        grade = grades[question.check_cell]
-        if grade.manual_score is not None or grade.extra_credit:
-            entry["points"] = _whole(grade.score)
-            entry["status"] = "changed by hand"
+        entry, grade = questions.get(question.name), grades.get(question.check_cell)
+        if entry is None or grade is None:
+            continue
+        entry = replace(entry, comment=comments.get(question.cell, ""))
+        if grade.manual_score is not None and grade.needs_manual_grade:
+            held = f"{_whole(grade.manual_score):g} {HELD}"
+            entry = replace(entry, status="needs manual grading", comment=held)
+        elif grade.manual_score is not None or grade.extra_credit:
+            entry = replace(entry, points=_whole(grade.score), status="changed by hand")
         questions[question.name] = entry
     written = {}
-    for cell, entry in result["written"].items():
-        entry = {**entry, "comment": comments.get(cell, "")}
-        grade = grades[cell]
-        if grade.manual_score is not None or grade.extra_credit:
-            entry["points"] = _whole(grade.score)
-            entry["status"] = "needs manual grading" if grade.needs_manual_grade else "graded"
-        written[cell] = entry
-    return {**result, "questions": questions, "written": written}
+    for cell, answer in result.written.items():
+        answer = replace(answer, comment=comments.get(cell, ""))
+        grade = grades.get(cell)
+        if grade is not None and (grade.manual_score is not None or grade.extra_credit):
+            if grade.needs_manual_grade:
+                held = f"{_whole(grade.manual_score or 0):g} {HELD}"
+                answer = replace(answer, points=None, status="needs manual grading", comment=held)
+            else:
+                answer = replace(answer, points=_whole(grade.score), status="graded")
+        written[cell] = answer
+    return replace(result, questions=questions, written=written)
 
 
-def _whole(points):
+def _whole(points: float) -> float:
     return int(points) if float(points).is_integer() else points

@@ -5,11 +5,19 @@ in which way the first wrong one is wrong, and a hint where the mistake is a kno
 """
 
 import builtins
+from typing import Any
 
+import nbformat
 import numpy as np
 
 from course_utils import answers, checks
 from course_utils.environment import quiet_tensorflow
+from grading.questions import Exercise, Question
+from grading.results import Answer, PartResult, QuestionResult
+
+RAISED = "raised an error"
+OUT_OF_MEMORY = "ran out of memory"
+MEMORY_ERRORS = ("MemoryError", "ResourceExhaustedError", "_ArrayMemoryError")
 
 
 class Judge:
@@ -19,31 +27,64 @@ class Judge:
         self.exercise, self.asked, self.places, self.right = exercise, asked, places, right
         self.wrong_answers = {}
 
-    def question(self, question, replies, state, lost, raised):
-        """The points of one question, part by part.
+    def question(self, question: Question, answer: Answer) -> QuestionResult:
+        """The points of one question, part by part, for the best of its versions."""
+        if answer.called:
+            return _called(question, answer.called)
+        versions = [(answer.replies, _on_name(question.name, answer.note))]
+        if answer.later is not None:
+            versions.append((answer.later, f"a later version of `{question.name}` counts"))
+        if answer.again is not None:
+            right = " and ".join(f"`{name}`" for name in answer.instead)
+            versions.append((answer.again, f"asked again, with the right {right}"))
+        replies, comment = max(versions, key=lambda version: self.points(question, version[0]))
+        came = self._read_all(question, replies)
+        parts = [
+            self._part(question, part, where, came, verdicts)
+            for part, where, verdicts in self._parts(question, came)
+        ]
+        points = sum(part.points for part in parts)
+        status = self._status(question, points, came, answer)
+        comments = [comment, _on_mentions(answer.mentions)]
+        return QuestionResult(
+            points, question.points, status, parts, ". ".join(filter(None, comments))
+        )
+
+    def points(self, question: Question, replies: Any) -> int:
+        """The points that replies get, without a word on why."""
+        came = self._read_all(question, replies)
+        return sum(0 if any(verdicts) else part.points
+                   for part, _, verdicts in self._parts(question, came))  # fmt: skip
+
+    def to_ask_again(self, ran: Any) -> dict[str, list[str]]:
+        """From each question that failed to the earlier ones that failed as well.
 
         Args:
-            question: a `questions.Question`.
-            replies: the submission's replies, one for each different case; whatever came.
-            state: of the answer's cell: 'answered', 'untouched' or 'missing'.
-            lost: what brought the process down at this question, or ''.
-            raised: the name of the error that the answer's cell ended in, or ''.
-
-        Returns:
-            a dictionary, as the reports take it.
+            ran: what came of a notebook: `supervisor.Ran`.
         """
-        came = [self._read(reply) for reply in self._whole(question, replies)]
-        places = zip(question.parts, self.places[question.name], strict=True)
-        parts = [self._part(question, part, where, came) for part, where in places]
-        points = sum(part["points"] for part in parts)
-        status = self._status(question, points, came, state, lost, raised)
-        return {"points": points, "max": question.points, "status": status, "parts": parts}
+        failed, wanted = [], {}
+        for question in self.exercise.questions:
+            name = question.name
+            versions = [ran.answers.get(name), ran.later.get(name)]
+            most = max(self.points(question, replies) for replies in versions)
+            if question.probe == "values" or (most == question.points and name not in ran.called):
+                continue
+            if failed and name not in ran.called:
+                wanted[name] = list(failed)
+            failed.append(name)
+        return wanted
 
-    def _whole(self, question, replies):
+    def _read_all(self, question, replies):
+        """The replies as pairs of a value and a problem, one for each different case."""
         count = len(self.asked[question.name]["cases"])
         if not isinstance(replies, list) or len(replies) != count:
-            return [{"missing": True}] * count
-        return replies
+            replies = [None] * count
+        came = [self._read(reply) for reply in replies]
+        # By the kind of its error an answer could tell the case: only one for all cases is named.
+        if len({problem for _, problem in came}) > 1:
+            came = [(value, RAISED if problem.startswith("raised ") else problem)
+                    for value, problem in came]  # fmt: skip
+        return came
 
     def _read(self, reply):
         """One reply as `(value, problem)`; `problem` is '' when there is a value."""
@@ -52,42 +93,47 @@ class Judge:
         if "value" in reply:
             try:
                 return answers.decode(reply["value"]), ""
-            except ValueError:
+            except Exception:  # what a box sends may be anything
                 return None, "no answer"
         if reply.get("timeout"):
             return None, "timed out"
-        if "error" in reply:
-            return None, f"raised {_known_error(str(reply['error']))}"
-        return None, "no answer"
+        if reply.get("large"):
+            return None, "gave more data than an answer can have"
+        if reply.get("memory"):
+            return None, OUT_OF_MEMORY
+        return None, _raised(str(reply["error"])) if "error" in reply else "no answer"
 
-    def _part(self, question, part, where, came):
-        verdicts = []
-        for place in where:
-            value, problem = came[place]
-            verdicts.append(problem or self._verdict(question, part, place, value))
+    def _parts(self, question, came):
+        """Each part with the places of its cases and a verdict on each of them."""
+        for part, where in zip(question.parts, self.places[question.name], strict=True):
+            yield part, where, [self._verdict(question, part, place, came) for place in where]
+
+    def _part(self, question, part, where, came, verdicts):
         wrong = [verdict for verdict in verdicts if verdict]
-        entry = {"name": part.name, "max": part.points, "points": 0 if wrong else part.points,
-                 "verdict": "right", "hint": ""}  # fmt: skip
-        if wrong:
-            entry["verdict"] = wrong[0]
-            if part.cases:
-                count = f"{len(where) - len(wrong)} of {len(where)} hidden cases are right"
-                entry["verdict"] = f"{count}; the first wrong one: {wrong[0]}"
-            entry["hint"] = self._hint(question, part, where, came)
-        return entry
+        if not wrong:
+            return PartResult(part.name, part.points, part.points)
+        verdict = wrong[0]
+        if part.cases:
+            count = f"{len(where) - len(wrong)} of {len(where)} hidden cases are right"
+            verdict = f"{count}; the first wrong one: {wrong[0]}"
+        return PartResult(
+            part.name, part.points, 0, verdict, self._hint(question, part, where, came)
+        )
 
-    def _verdict(self, question, part, place, value):
+    def _verdict(self, question, part, place, came):
         """'' when a value is right, else a few words without any number of the case."""
+        value, problem = came[place]
+        if problem:
+            return problem
         wanted = checks.part_of(self.right[question.name][place], part.of)
         value = checks.part_of(value, part.of)
         if part.cases is None:
-            same = answers.canonical(value) == answers.canonical(wanted)
-            return "" if same else "not answered" if value is None else "not right"
-        if not answers.difference(wanted, value, question.tolerance):
+            return "" if _same(wanted, value) else "not answered" if value is None else "not right"
+        if _close(wanted, value, question.tolerance):
             return ""
         if value is None:
             return "nothing (None) came back"
-        shapes = [np.shape(each) if answers.numeric(each) else None for each in (wanted, value)]
+        shapes = [_shape(wanted), _shape(value)]
         if shapes[0] is not None and shapes[0] != shapes[1]:
             return "the shape is wrong"
         return "the values are wrong" if shapes[0] is None or shapes[0] else "the number is wrong"
@@ -104,14 +150,14 @@ class Judge:
     def _tells(self, question, part, place, mistaken, came):
         """Whether a known mistake gives the wrong answer that came to a case."""
         value, problem = came[place]
-        if problem or mistaken is None or not self._verdict(question, part, place, value):
+        if problem or mistaken is None or not self._verdict(question, part, place, came):
             return False
         value, mistaken = checks.part_of(value, part.of), checks.part_of(mistaken, part.of)
         if mistaken is None:
             return False
         if part.cases is None:
-            return answers.canonical(value) == answers.canonical(mistaken)
-        return not answers.difference(mistaken, value, question.tolerance)
+            return _same(mistaken, value)
+        return _close(mistaken, value, question.tolerance)
 
     def _mistakes(self, question):
         """From each hint to its mistake's answers, computed when the first wrong answer comes."""
@@ -123,23 +169,70 @@ class Judge:
             }
         return self.wrong_answers[question.name]
 
-    def _status(self, question, points, came, state, lost, raised):
+    def _status(self, question, points, came, answer):
         if points == question.points:
             return "correct"
         if points:
             return "partly correct"
-        if state in ("untouched", "missing"):
-            return state
+        if answer.state in ("untouched", "missing"):
+            return answer.state
         problems = [problem for _, problem in came]
         nothing = all(problems)
-        if lost and nothing:
-            return lost
-        if "timed out" in problems or (nothing and raised == "TimeLimit"):
+        if answer.lost and nothing:
+            return answer.lost
+        if "timed out" in problems or (nothing and answer.raised == "TimeLimit"):
             return "timed out"
-        memory = [problem == "raised MemoryError" for problem in problems]
-        if nothing and (all(memory) or raised == "MemoryError"):
+        if nothing and (OUT_OF_MEMORY in problems or answer.raised in MEMORY_ERRORS):
             return "out of memory"
         return "crashed" if nothing else "wrong"
+
+
+def solutions(exercise: Exercise) -> dict[str, str]:
+    """From each question to the code that answers it in the exercise's source."""
+    cells = {cell.id: cell.source for cell in nbformat.read(exercise.source, as_version=4).cells}
+    return {question.name: cells[question.cell] for question in exercise.questions}
+
+
+def _called(question, names):
+    """No points for an answer that calls what it was to be."""
+    verdict = f"calls `{names[0]}` instead of doing it"
+    parts = [PartResult(part.name, part.points, 0, verdict) for part in question.parts]
+    comment = f"the answer calls {', '.join(f'`{name}`' for name in names)}: that was to be written"
+    return QuestionResult(0, question.points, "wrong", parts, comment)
+
+
+def _on_name(name, note):
+    what = {"gone": "was gone", "changed": "was something else"}.get(note)
+    return f"`{name}` {what} at the end of the notebook: it counts as its check found it" \
+        if what else ""  # fmt: skip
+
+
+def _on_mentions(names):
+    return f"mentions {', '.join(f'`{name}`' for name in names)}: to be looked at" if names else ""
+
+
+def _same(wanted, value):
+    """Whether two short answers are the same; no value is so odd that it stops the grader."""
+    try:
+        return answers.canonical(value) == answers.canonical(wanted)
+    except Exception:
+        return False
+
+
+def _close(wanted, value, tolerance):
+    """Whether two answers are near enough; no value is so odd that it stops the grader."""
+    try:
+        return not answers.difference(wanted, value, tolerance)
+    except Exception:
+        return False
+
+
+def _shape(value):
+    """The shape of numbers; None for anything else."""
+    try:
+        return np.shape(value) if answers.numeric(value) else None
+    except Exception:
+        return None
 
 
 def mistaken(question, mistake, case):
@@ -154,7 +247,7 @@ def mistaken(question, mistake, case):
         return None
 
 
-def _known_error(text):
-    """The kind of an error, where it is one of Python's: its text could tell the case."""
+def _raised(text):
+    """What is said of an error: its kind, where it is one of Python's, and no word of its text."""
     kind = text.split(":", 1)[0].strip()
-    return kind if isinstance(getattr(builtins, kind, None), type) else "an error"
+    return f"raised {kind}" if isinstance(getattr(builtins, kind, None), type) else RAISED

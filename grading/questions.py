@@ -1,12 +1,19 @@
 """What an exercise asks, and with which numbers: read from `exercises/source/<name>/questions.py`.
 
-That file holds no right answer. The right answers are those of the exercise's own notebook: it goes
-through the same process as a submission, and what it answers is what is expected.
+That file holds no right answer: what is right is what the exercise's own notebook answers, and a
+known mistake is that notebook's solution with one thing wrong. It is said as a patch, a pair of
+what stands in the cell of the answer and what the mistake has in its place, or a list of these:
+
+    mistakes={"The window at the very start counts as well.": ("// stride + 1", "// stride")}
+
+`make release` sees that each piece stands there exactly once, and that the patch changes an answer.
+Where no patch says it, a mistake may be a function like the learner's, and for short answers a
+dictionary of wrong ones.
 """
 
 import runpy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,10 +22,12 @@ import nbformat
 import numpy as np
 
 from course_utils import answers, checks
+from grading.source import Patched, Source, marks_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "exercises" / "source"
 PUBLIC_SEED = 0  # of the cases that `check` runs; those of the grader come from a secret one
+MOST_DRAWS = 50  # until every known mistake fails
 
 
 @dataclass(frozen=True)
@@ -49,8 +58,9 @@ class Question:
         parts: the points.
         probe: how the answer becomes data: `call`, `values` or `network` (`course_utils.checks`).
         tolerance: see `course_utils.answers.difference`.
-        mistakes: hints, each with the answer that it is for: a function like the learner's, wrong
-            in a well-known way; for `values` a dictionary of wrong values.
+        mistakes: hints, each with the mistake that it is for: a patch of the solution. Once the
+            exercise is loaded, a function like the learner's; for `values` see `in_variant`.
+        forbidden: dotted names of what the answer must not call, beside those of the exercise.
     """
 
     name: str
@@ -58,6 +68,7 @@ class Question:
     probe: str = "call"
     tolerance: float = 1e-6
     mistakes: dict[str, Any] = field(default_factory=dict)
+    forbidden: tuple[str, ...] = ()
 
     @property
     def points(self):
@@ -74,23 +85,79 @@ class Question:
         """The id of the cell with the check, which carries the points."""
         return f"{self.cell}-check"
 
-    def cases(self, seed):
-        """The cases of every part, in order; part by part drawn from a generator of its own."""
+    def cases(self, seed, draw=0):
+        """The cases of every part, in order; part by part drawn from a generator of its own.
+
+        Args:
+            seed: a whole number.
+            draw: how often cases have been drawn before that let a known mistake pass.
+        """
         drawn = []
         for place, part in enumerate(self.parts):
-            rng = np.random.default_rng([seed, place, *self.name.encode()])
+            again = [draw] if draw else []
+            rng = np.random.default_rng([seed, place, *self.name.encode(), *again])
             drawn.append(part.cases(rng) if part.cases else [{}])
         return drawn
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: where it lies, what it asks and how much it may use."""
+    """One exercise: where it lies, what it asks and how much it may use.
+
+    Attributes:
+        code: the source notebook, as code.
+        first: the students' own numbers in variant 0, that of the source; {} where all have the
+            same.
+        own_numbers: a function of a NumPy generator that draws those of another variant.
+        forbidden: dotted names (`course_utils.convolution`) of what no answer may call.
+    """
 
     name: str
     questions: list[Question]
     seconds: int  # for one cell, or for the cases of one question
     memory: int  # in MB, for everything that a submission starts
+    code: Source | None = None
+    first: dict = field(default_factory=dict)
+    own_numbers: Callable[[np.random.Generator], dict] | None = None
+    forbidden: tuple[str, ...] = ()
+
+    @cached_property
+    def variants(self):
+        """The students' own numbers, variant by variant: no two alike, and in each of them every
+        known mistake gives a wrong answer that no other gives.
+
+        Raises:
+            ValueError: when so many draws do not give such numbers; it says which mistake is right.
+        """
+        found, rng = [], np.random.default_rng([PUBLIC_SEED, *self.name.encode()])
+        numbers, unfit = self.first, ""
+        for _ in range(MOST_DRAWS * checks.VARIANTS):
+            unfit = self._unfit(numbers)
+            if unfit and not found:
+                break
+            if not unfit and numbers not in found:
+                found.append(numbers)
+            if len(found) == (checks.VARIANTS if self.own_numbers else 1):
+                return found
+            numbers = self.own_numbers(rng)
+        raise ValueError(f"{self.name}, the numbers {numbers} of a variant: {unfit}")
+
+    def _unfit(self, numbers):
+        """Why these numbers make no variant, or ''."""
+        wrong = {}
+        for question in self.questions:
+            patches = question.mistakes if question.probe == "values" else {}
+            for hint, mistake in patches.items():
+                if not isinstance(mistake, Patched):
+                    continue
+                values = mistake.values(numbers)
+                if not values:
+                    return f"a known mistake is right: {hint}"
+                for entry, value in values.items():
+                    other = wrong.setdefault((question.name, entry, answers.canonical(value)), hint)
+                    if other != hint:
+                        return f"two known mistakes give the same {entry}: {other} {hint}"
+        return ""
 
     @property
     def source(self):
@@ -120,10 +187,36 @@ class Exercise:
         questions = sum(question.points for question in self.questions)
         return questions + sum(self.written.values())
 
+    def variant_of(self, student):
+        """The number of the variant that a student has."""
+        return checks.variant_of(self.name, student, len(self.variants))
 
-def marks_of(cell):
-    """nbgrader's marks of a cell; an empty dictionary for a cell without any."""
-    return cell["metadata"].get("nbgrader", {})
+    def short_answers(self, variant):
+        """From the name of each question of short answers to what is right in a variant."""
+        return dict(self._short_answers[variant])
+
+    @cached_property
+    def _short_answers(self):
+        asked = [question for question in self.questions if question.probe == "values"]
+        return [{question.name: self.code.short_answers(question, numbers) for question in asked}
+                for numbers in self.variants]  # fmt: skip
+
+    def in_variant(self, variant):
+        """The exercise whose short answers have the known mistakes of one variant, as values."""
+        numbers = self.variants[variant]
+        return replace(self, questions=[
+            replace(question, mistakes={
+                hint: mistake.values(numbers) if isinstance(mistake, Patched) else mistake
+                for hint, mistake in question.mistakes.items()
+            }) if question.probe == "values" else question
+            for question in self.questions
+        ])  # fmt: skip
+
+
+def _source(name, questions):
+    path = SOURCES / name / f"{name}.ipynb"
+    keras = any(question.probe == "network" for question in questions)
+    return Source(path, [question.cell for question in questions], keras)
 
 
 def names():
@@ -137,33 +230,76 @@ def load(name):
     Raises:
         ValueError: when none or several fit.
     """
-    fitting = [each for each in names() if each == name or each.startswith(f"{name}_")]
+    fitting = [known for known in names() if known == name or known.startswith(f"{name}_")]
     if len(fitting) != 1:
         raise ValueError(f"no exercise is called {name!r}: choose from {', '.join(names())}")
-    text = runpy.run_path(str(SOURCES / fitting[0] / "questions.py"))
+    name = fitting[0]
+    text = runpy.run_path(str(SOURCES / name / "questions.py"))
+    code = _source(name, text["QUESTIONS"])
+    asked = [replace(question, mistakes={hint: _mistake(code, question, mistake)
+                                         for hint, mistake in question.mistakes.items()})
+             for question in text["QUESTIONS"]]  # fmt: skip
     return Exercise(
-        fitting[0], text["QUESTIONS"], text.get("SECONDS", 30), text.get("MEMORY", 2000)
-    )
+        name, asked, text.get("SECONDS", 30), text.get("MEMORY", 2000), code,
+        text.get("FIRST", {}), text.get("own_numbers"), text.get("FORBIDDEN", ()),
+    )  # fmt: skip
 
 
-def requests(exercise, seed):
-    """What the runner is asked: for each question its probe and the different cases of its parts.
+def _mistake(code, question, mistake):
+    """A patch as what it makes of the solution; a function or a dictionary as it is."""
+    if callable(mistake) or isinstance(mistake, dict):
+        return mistake
+    return Patched(code, question, mistake)
+
+
+# --- Cases that no known mistake passes -----------------------------------------------------------
+
+
+def settled(question, seed, right):
+    """Cases of one seed in which every known mistake fails, drawn again until it does.
+
+    Args:
+        right: the right answer, a function like the learner's.
 
     Returns:
-        a dictionary from the question's name to `{"probe": …, "cases": [encoded arguments]}`, and
-        one from the question's name to the places of each part's cases in that list.
+        the cases part by part, and the right answers case by case, in the same shape.
+
+    Raises:
+        ValueError: when a mistake passes in all of MOST_DRAWS draws; it says which.
     """
-    asked, places = {}, {}
-    for question in exercise.questions:
-        cases, where = [], []
-        for drawn in question.cases(seed):
-            encoded = [{name: answers.encode(value) for name, value in case.items()}
-                       for case in drawn]  # fmt: skip
-            cases += [case for case in encoded if case not in cases]
-            where.append([cases.index(case) for case in encoded])
-        asked[question.name] = {"probe": question.probe, "cases": cases}
-        places[question.name] = where
-    return asked, places
+    passing = []
+    for draw in range(MOST_DRAWS):
+        drawn = [[_encoded(case) for case in cases] for cases in question.cases(seed, draw)]
+        expected = [[answered(question, right, case) for case in cases] for cases in drawn]
+        passing = [hint for hint, mistake in question.mistakes.items()
+                   if passes(question, mistake, drawn, expected)]  # fmt: skip
+        if not passing:
+            return drawn, expected
+    raise ValueError(f"{question.name}: in {MOST_DRAWS} draws of cases from the seed {seed} a "
+                     f"known mistake passes: {'; '.join(passing)}")  # fmt: skip
+
+
+def passes(question, mistake, drawn, expected):
+    """Whether a known mistake answers every case right."""
+    for part, cases, wanted in zip(question.parts, drawn, expected, strict=True):
+        for case, value in zip(cases, wanted, strict=True):
+            try:
+                came = answered(question, mistake, case)
+            except Exception:  # a mistake may well end in an error
+                return False
+            one, other = checks.part_of(value, part.of), checks.part_of(came, part.of)
+            if answers.difference(one, other, question.tolerance):
+                return False
+    return True
+
+
+def answered(question, answer, case):
+    """What an answer gives for an encoded case, as data that has travelled."""
+    return answers.decode(answers.encode(checks.ask(question.probe, answer, case)))
+
+
+def _encoded(case):
+    return {name: answers.encode(value) for name, value in case.items()}
 
 
 # --- For the files with the cases -----------------------------------------------------------------

@@ -4,18 +4,31 @@ The release is the frame: its cells in its order, its checks and texts as they w
 student's answers in their places. Cells are found by their id, by nbgrader's marks, and when both
 are gone by what they hold. Cells of the student's own stay behind the cell that they stood behind.
 Nothing else of the file is used: no outputs, no metadata, no names of people.
+
+No code is parsed: Python's parser can be kept busy for minutes. A large file is read in a process
+of its own (`python -m grading.repair`), so that nobody else waits for it.
 """
 
-import ast
 import json
 import re
+import resource
+import subprocess
+import sys
+from pathlib import Path
 from typing import NamedTuple
+
+import nbformat
 
 from grading.questions import marks_of
 
+ROOT = Path(__file__).resolve().parents[1]
 MOST_CELLS = 2000
 MOST_SOURCE = 1_000_000  # characters of one cell
-DEEPEST = 40  # objects in objects, in the file
+LARGE = 4_000_000  # bytes of a file from which on a process of its own reads it
+MOST_MEMORY = 3_000_000_000  # bytes of that process
+MOST_SECONDS = 60  # of that process
+SENTENCE = 5  # words that are an answer, where somebody wrote into a question's text
+NOTE = 15  # words that are an answer, wherever they stand
 PICTURES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\n]*")
 
@@ -38,6 +51,45 @@ class Repaired(NamedTuple):
     log: list
 
 
+def repair_safely(content, file, release):
+    """The same as `repair`, of a file of any size and a release that is a plain dictionary."""
+    if len(content) < LARGE:
+        return repair(content, file, nbformat.from_dict(release))
+    order = json.dumps({"file": file, "release": release}).encode() + b"\n"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "grading.repair"],
+            input=order + content,
+            capture_output=True,
+            cwd=ROOT,
+            timeout=2 * MOST_SECONDS,
+            check=True,
+        )
+    except subprocess.TimeoutExpired:
+        raise Unreadable(f"the file takes more than {MOST_SECONDS} seconds to be read") from None
+    except subprocess.CalledProcessError:
+        size = len(content) // 1_000_000
+        raise Unreadable(f"the file cannot be read with the memory there is: {size} MB") from None
+    found = json.loads(done.stdout)
+    if "problem" in found:
+        raise Unreadable(found["problem"])
+    return Repaired(**found)
+
+
+def main():
+    """Read a file from standard input and write what `repair` makes of it, within limits."""
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
+    order = json.loads(sys.stdin.buffer.readline())
+    content = sys.stdin.buffer.read()
+    try:
+        release = nbformat.from_dict(order["release"])
+        found = repair(content, order["file"], release)._asdict()
+    except Unreadable as problem:
+        found = {"problem": str(problem)}
+    print(json.dumps(found))
+
+
 def repair(content, file, release):
     """Put a student's answers into the release.
 
@@ -55,6 +107,7 @@ def repair(content, file, release):
     log += _changes(chosen, release) + _other_order(theirs, chosen, release)
     cells, answered = [], {}
     behind = _cells_of_their_own(theirs, chosen, release)
+    _keep_answers_in_questions(behind, chosen, release)
     extra = 0
     for cell in [None, *release.cells]:
         if cell is not None:
@@ -64,6 +117,7 @@ def repair(content, file, release):
         for own in behind.get(cell.id if cell is not None else None, []):
             extra += 1
             cells.append(_cell(own["cell_type"], f"own-{extra}", own["source"], {}))
+    _find_written(answered, behind, release, log)
     log += [f"the answer's cell {cell_id} is missing" for cell_id, state in answered.items()
             if state == "missing"]  # fmt: skip
     whole = {"nbformat": 4, "nbformat_minor": 5, "metadata": dict(release.metadata), "cells": cells}
@@ -79,12 +133,12 @@ def read(content, file):
     if not content.strip():
         raise Unreadable("the file is empty")
     try:
-        data = json.loads(content.decode("utf-8-sig"))
+        data = json.loads(content)  # UTF-8 or UTF-16
     except (ValueError, RecursionError):
         what = f"a .{suffix} file" if suffix != "ipynb" else "not JSON, as a notebook would be"
+        if re.search(rb"^<{7} ", content, re.MULTILINE):
+            what = "not merged to its end (it holds conflict markers)"
         raise Unreadable(f"the file is {what}: the notebook (.ipynb) itself is needed") from None
-    if _depth(data) > DEEPEST:
-        raise Unreadable("the file's objects are nested too deeply for a notebook")
     cells = data.get("cells") if isinstance(data, dict) else None
     if cells is None and isinstance(data, dict):
         cells = _cells_of_worksheets(data.get("worksheets"))
@@ -102,17 +156,6 @@ def _cells_of_worksheets(sheets):
     lists = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
     cells = [cell for each in lists if isinstance(each, list) for cell in each]
     return [{"source": cell.get("input"), **cell} for cell in cells if isinstance(cell, dict)]
-
-
-def _depth(data):
-    level, deep = [data], 0
-    while level:
-        deep += 1
-        if deep > DEEPEST:
-            break
-        level = [item for each in level if isinstance(each, dict | list)
-                 for item in (each.values() if isinstance(each, dict) else each)]  # fmt: skip
-    return deep
 
 
 def _plain(cell):
@@ -133,6 +176,7 @@ def _plain(cell):
     return {
         "cell_type": cell["cell_type"],
         "source": source,
+        "words": " ".join(source.split()),
         "names": [name for name in names if isinstance(name, str)],
         "marked": bool(marks),
         "attachments": _pictures(cell.get("attachments")),
@@ -174,16 +218,16 @@ def match(theirs, cells):
 
 def _by_content(cell, before, theirs, places):
     """The student's cell that stands for one whose id is gone, or None."""
-    taken = [id(own) for found in places.values() for own in found]
-    free = [own for own in theirs if id(own) not in taken and own["cell_type"] == cell.cell_type]
-    same = [own for own in free if _same(own["source"], cell.source)]
-    if same:
-        return same[0]
-    if not _is_answer(cell):
-        return None
+    taken = {id(own) for found in places.values() for own in found}
+    free = [own for own in theirs
+            if id(own) not in taken and own["cell_type"] == cell.cell_type]  # fmt: skip
+    words = " ".join(cell.source.split())
+    same = next((own for own in free if own["words"] == words), None)
+    if same is not None or not _is_answer(cell):
+        return same
     if cell.cell_type == "code":
         names = defined(cell.source)
-        fitting = [own for own in free if names & defined(own["source"])]
+        fitting = [own for own in free if names & _defined(own)]
         if fitting:
             return fitting[-1]
     # What stands right behind the question.
@@ -196,18 +240,18 @@ def _by_content(cell, before, theirs, places):
     return None
 
 
+def _defined(own):
+    """The names that a student's cell defines; found out once."""
+    if "defines" not in own:
+        own["defines"] = defined(own["source"])
+    return own["defines"]
+
+
 def defined(source):
-    """The names that a cell's code defines at its top level, as far as it can be read."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set(re.findall(r"^(?:def\s+)?(\w+)\s*(?:\(.*\)\s*:|=[^=])", source, re.MULTILINE))
-    names = set()
-    for statement in tree.body:
-        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-            names.add(statement.name)
-        for target in getattr(statement, "targets", []):
-            names |= {part.id for part in ast.walk(target) if isinstance(part, ast.Name)}
+    """The names that a cell's code defines at its top level, as its lines begin with them."""
+    names = set(re.findall(r"^(?:async[ \t]+def|def|class)[ \t]+(\w+)", source, re.MULTILINE))
+    for left in re.findall(r"^(\w[\w, \t]*)(?::[^=\n]*)?=(?!=)", source, re.MULTILINE):
+        names |= set(re.findall(r"\w+", left))
     return names
 
 
@@ -295,6 +339,56 @@ def _cells_of_their_own(theirs, chosen, release):
     return behind
 
 
+def _find_written(answered, behind, release, log):
+    """Let a reader see what may be an answer although its cell is as it was.
+
+    It may stand in a cell of the student's own, and a plot that belongs to it may be there alone.
+    """
+    section, pictures, last = [], [], None
+    for cell in release.cells:
+        marks = marks_of(cell)
+        section.append(cell.id)
+        if _is_answer(cell) and not marks.get("grade"):
+            pictures.append(cell.id)
+        if _is_check(cell):
+            section, pictures = [], []
+        if _is_answer(cell) and marks.get("grade"):
+            last = cell.id
+            own = [cell for place in section for cell in behind.get(place, [])]
+            _enter_written(answered, cell.id, own, pictures, log)
+            section, pictures = [], []
+    if last is not None:
+        own = [cell for place in section for cell in behind.get(place, [])]
+        _enter_written(answered, last, own, [], log)
+    notes = [own for cells in behind.values() for own in cells
+             if own["cell_type"] == "markdown" and len(own["words"].split()) >= NOTE]  # fmt: skip
+    for cell in release.cells:
+        if notes and marks_of(cell).get("grade") and _is_answer(cell):
+            _enter_written(answered, cell.id, notes, [], log)
+
+
+def _enter_written(answered, cell_id, own, pictures, log):
+    """Call a written answer answered where there is anything for a reader."""
+    if answered[cell_id] == "answered":
+        return
+    if any(cell["words"] for cell in own):
+        answered[cell_id] = "answered"
+        log.append(f"the answer {cell_id} may stand in a cell of the student's own")
+    elif any(answered.get(picture) == "answered" for picture in pictures):
+        answered[cell_id] = "answered"
+
+
+def _keep_answers_in_questions(behind, chosen, release):
+    """Keep what somebody wrote into the text of a question, as a cell of its own behind it."""
+    for cell, answer in zip(release.cells, release.cells[1:], strict=False):
+        own = chosen.get(cell.id)
+        if own is None or cell.cell_type != "markdown" or not marks_of(answer).get("grade"):
+            continue
+        more = set(own["words"].split()) - set(cell.source.split())
+        if _is_answer(answer) and not _is_answer(cell) and len(more) >= SENTENCE:
+            behind.setdefault(cell.id, []).insert(0, {**own, "names": []})
+
+
 def _before(cell_id, release):
     ids = [cell.id for cell in release.cells]
     place = ids.index(cell_id)
@@ -315,3 +409,7 @@ def _from_release(cell, own):
 def _cell(kind, cell_id, source, metadata):
     cell = {"cell_type": kind, "id": cell_id, "metadata": dict(metadata), "source": source}
     return cell | ({"outputs": [], "execution_count": None} if kind == "code" else {})
+
+
+if __name__ == "__main__":
+    main()

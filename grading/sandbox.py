@@ -1,32 +1,35 @@
 """The box in which a submission runs: bubblewrap, or a container engine where there is one.
 
 Inside there is no network, nothing of other students, of the tests or of the solutions, and no file
-that can be written but in small folders in memory that are gone afterwards. Memory and processes
-are limited twice: by the system, and by a watch that ends the whole box.
+that can be written but in small folders in memory that are gone afterwards. What it may ask of the
+kernel is filtered (`filter`). Memory and processes are limited by a control group where the grader
+can make one (`groups`), and by a watch (`watch`).
 """
 
-import itertools
 import os
+import platform
+import secrets
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import uuid
 from functools import cache
 from pathlib import Path
 
-import psutil
+from grading import filter, groups
 
 ROOT = Path(__file__).resolve().parents[1]
 COURSE = "/course"  # where the box has it, with the student's folder inside, as in a clone
 WORK = f"{COURSE}/work"
-RUNNER = "/grader/runner.py"
+INSIDE = ROOT / "grading" / "inside_box"
+RUNNER = "/grader/inside_box"  # where the box has that
 # Of the course only what a notebook uses: no solutions, no tests, no grader.
 PARTS = ("course_utils", "data", "exercises/release")
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/fonts")
 WORK_SIZE, SMALL_SIZE = 300_000_000, 64_000_000  # bytes of the folders in memory
-USERS = itertools.count(300_000)  # each box its own: a limit on processes counts by user
+USERS = (0x70000000, 0x7FFFFFFF)  # numbers that nothing else gives out: see `user_of_box`
+PYTHON = os.path.abspath(sys.executable)  # started as ../venv/bin/python, it would not be found
 
 
 class NoSandbox(RuntimeError):
@@ -36,6 +39,7 @@ class NoSandbox(RuntimeError):
 def variables(course=COURSE, work=WORK):
     """The environment of a runner: nothing of the grader's own."""
     return {
+        "COURSE_GRADING": "1",  # `check` leaves short answers to the grader: their hashes are slow
         "HOME": work,
         "IPYTHONDIR": f"{work}/.ipython",
         "LANG": "C.UTF-8",
@@ -57,17 +61,36 @@ class Box:
 
     user = None
 
-    def start(self):
-        """A started runner, a Popen with pipes for its input and output."""
-        return subprocess.Popen(
-            self.command(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=self.environment(),
-            cwd=self.folder(),
-            start_new_session=True,
-        )
+    def start(self, group=None):
+        """A started runner, a Popen with pipes for its input and output.
+
+        Args:
+            group: the `groups.Group` that it is put into, or None.
+        """
+        command, handles = self.started()
+        try:
+            return subprocess.Popen(
+                group.command(command) if group else command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=self.environment(),
+                cwd=self.folder(),
+                start_new_session=True,
+                pass_fds=handles,
+            )
+        finally:
+            for handle in handles:
+                os.close(handle)
+
+    def started(self):
+        """The command line as it is started, and the open files that it needs."""
+        return self.command(), ()
+
+    def group(self, limits):
+        """A control group for one run, or None where there is none."""
+        parents = groups.parents()
+        return groups.Group(parents, limits.memory * 1_000_000, limits.tasks) if parents else None
 
     def stop(self):
         """End what is still running although its first process was killed."""
@@ -86,27 +109,41 @@ class Bubblewrap(Box):
 
     def __init__(self):
         # A grader that is root (in a container, say) must not run submissions as root.
-        self.user = next(USERS) if os.getuid() == 0 else None
+        self.user = user_of_box() if os.getuid() == 0 else None
 
-    def command(self):
-        """The whole command line."""
+    def command(self, counted=True):
+        """The whole command line; `counted` as in `filter.program`."""
+        return ["bwrap", *self.words(counted), PYTHON, "-B", RUNNER]
+
+    def started(self):
+        """The options come by a pipe: what stands in a command line can be read in the box."""
+        counted = bool(groups.parents())
+        options = b"".join(os.fsencode(word) + b"\0" for word in self.words(counted))
+        handles = _pipe_with(options), _pipe_with(filter.program(counted))
+        words = ["bwrap", "--args", str(handles[0]), "--seccomp", str(handles[1])]
+        return [*words, PYTHON, "-B", RUNNER], handles
+
+    def words(self, counted):
+        """What bubblewrap is told."""
         spaces = ["--unshare-user"] if self.user is None else []
         spaces += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
-        words = ["bwrap", *spaces, "--die-with-parent", "--new-session", "--clearenv"]
+        words = [*spaces, "--die-with-parent", "--new-session", "--clearenv"]
         words += ["--cap-drop", "ALL"]
         if self.user is not None:  # for the runner's change to that user, after which it has none
             words += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         for name, value in variables().items():
             words += ["--setenv", name, value]
         words += ["--proc", "/proc", "--dev", "/dev"]
-        for place, size in (("/tmp", SMALL_SIZE), ("/dev/shm", SMALL_SIZE)):
-            words += ["--perms", "1777", "--size", str(size), "--tmpfs", place]
+        if not counted:  # mapped, it is memory that belongs to no process
+            words += ["--ro-bind", "/dev/null", "/dev/zero"]
+        for place in ("/tmp", "/dev/shm"):
+            words += ["--perms", "1777", "--size", str(SMALL_SIZE), "--tmpfs", place]
         for place in SYSTEM:
             words += ["--ro-bind-try", place, place]
-        places = {place: place for place in (sys.base_prefix, sys.prefix)
-                  if not place.startswith("/usr")}  # fmt: skip
+        prefixes = map(os.path.abspath, (sys.base_prefix, sys.prefix))
+        places = {place: place for place in prefixes if not place.startswith("/usr")}
         places |= {f"{COURSE}/{part}": ROOT / part for part in PARTS}
-        places[RUNNER] = ROOT / "grading" / "runner.py"
+        places[RUNNER] = INSIDE
         above = {folder for place in places for folder in Path(place).parents}
         for folder in sorted(above - {Path("/")}):  # else bubblewrap makes them for root alone
             words += ["--perms", "0755", "--dir", str(folder)]
@@ -116,12 +153,33 @@ class Bubblewrap(Box):
         for fonts in font_lists():
             words += ["--perms", "1777", "--dir", f"{WORK}/.matplotlib"]
             words += ["--ro-bind", str(fonts), f"{WORK}/.matplotlib/{fonts.name}"]
-        words += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", WORK]
-        return [*words, sys.executable, "-B", RUNNER]
+        return [*words, "--remount-ro", "/", "--remount-ro", "/dev", "--chdir", WORK]
 
     def environment(self):
         """Nothing is needed but the place of `bwrap`."""
         return {"PATH": os.environ.get("PATH", os.defpath)}
+
+
+def user_of_box():
+    """A number of a user for one box, which is nobody's on this machine.
+
+    The kernel counts processes by user. Two graders at once must not give out the same numbers, so
+    they are drawn. In a container whose root has few numbers only, one of the upper half of these.
+    """
+    low, high = USERS
+    ranges = [line.split() for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    last = max(int(first) + int(count) for first, _, count in ranges)
+    if last <= high:
+        low, high = last // 2, last - 2
+    return low + secrets.randbelow(high - low)
+
+
+def _pipe_with(content):
+    """The reading end of a pipe that holds a few thousand bytes."""
+    reading, writing = os.pipe()
+    with open(writing, "wb") as pipe:
+        pipe.write(content)
+    return reading
 
 
 class Container(Box):
@@ -130,13 +188,13 @@ class Container(Box):
     def __init__(self, engine, image, memory=4000, processes=64):
         self.engine, self.image = engine, image
         self.memory, self.processes = memory, processes
-        self.running = None  # the name of the container that was started last
+        self.name = None  # of the container that was started last
 
     def command(self):
         """The whole command line."""
-        self.running = f"grading-{uuid.uuid4().hex}"
+        self.name = f"grading-{uuid.uuid4().hex}"
         words = [self.engine, "run", "--rm", "--interactive", "--init", "--network=none"]
-        words += [f"--name={self.running}"]
+        words += [f"--name={self.name}"]
         words += ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
         words += ["--user=65534:65534", f"--memory={self.memory}m"]
         words += [f"--memory-swap={self.memory}m", f"--pids-limit={8 * self.processes}"]
@@ -144,14 +202,18 @@ class Container(Box):
             words += [f"--tmpfs={place}:size={size},mode=1777"]
         for part in PARTS:
             words += [f"--volume={ROOT / part}:{COURSE}/{part}:ro"]
-        words += [f"--volume={ROOT / 'grading' / 'runner.py'}:{RUNNER}:ro", f"--workdir={WORK}"]
+        words += [f"--volume={INSIDE}:{RUNNER}:ro", f"--workdir={WORK}"]
         for name, value in variables().items():
             words += ["--env", f"{name}={value}"]
         return [*words, self.image, "python", "-B", RUNNER]
 
+    def group(self, limits):
+        """The engine makes its own."""
+        self.memory, self.processes = limits.memory, limits.processes
+
     def stop(self):
         """The engine's client is dead; the container would live on."""
-        subprocess.run([self.engine, "kill", self.running], capture_output=True, check=False)
+        subprocess.run([self.engine, "kill", self.name], capture_output=True, check=False)
 
 
 class Unsafe(Box):
@@ -162,7 +224,7 @@ class Unsafe(Box):
 
     def command(self):
         """The runner itself."""
-        return [sys.executable, "-B", str(ROOT / "grading" / "runner.py")]
+        return [PYTHON, "-B", str(INSIDE)]
 
     def environment(self):
         """As in the box, with this machine's paths."""
@@ -205,9 +267,13 @@ def trouble_with_bubblewrap():
     """Why bubblewrap cannot be used here; '' when it can."""
     if shutil.which("bwrap") is None:
         return "bubblewrap is not installed"
-    command = Bubblewrap().command()
-    command = [*command[: command.index(RUNNER) - 2], sys.executable, "-c", "print(1)"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not filter.machine_is_known():
+        return f"there is no filter of system calls for {platform.machine()} processors"
+    words, handles = Bubblewrap().started()
+    words = [*words[: words.index(PYTHON)], PYTHON, "-c", "print(1)"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, pass_fds=handles)
+    for handle in handles:
+        os.close(handle)
     return "" if done.returncode == 0 else f"bubblewrap does not work here ({done.stderr.strip()})"
 
 
@@ -217,61 +283,3 @@ def font_lists():
     import matplotlib.font_manager  # writes the list where there is none
 
     return sorted(Path(matplotlib.get_cachedir()).glob("fontlist-*.json"))
-
-
-class Watch:
-    """Ends a box whose processes together use too much memory, or are too many."""
-
-    def __init__(self, process, limits, pause=0.2):
-        self.process, self.limits, self.pause = process, limits, pause
-        self.why, self.over = "", threading.Event()
-        self.thread = threading.Thread(target=self.look, daemon=True)
-        self.thread.start()
-
-    def look(self):
-        """Look now and then, until the box is closed."""
-        while not self.over.wait(self.pause):
-            members = self.members()
-            if len(members) > self.limits.processes:
-                self.why = "too many processes"
-            elif sum(map(private_memory, members)) > self.limits.memory * 1_000_000:
-                self.why = "out of memory"
-            if self.why:
-                self.end()
-                return
-
-    def members(self):
-        """Every process of the box."""
-        try:
-            return psutil.Process(self.process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            return []
-
-    def end(self):
-        """Kill all: the first process of a box takes every other with it."""
-        for member in [*self.members(), self.process]:
-            try:
-                member.kill()
-            except (psutil.NoSuchProcess, ProcessLookupError):
-                pass
-
-    def kill(self):
-        """Close the box."""
-        self.over.set()
-        self.end()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            try:
-                pipe.close()
-            except OSError:
-                pass  # what was still to be written has no reader any more
-        self.thread.join()
-
-
-def private_memory(process):
-    """Bytes of a process that are not a file's."""
-    try:
-        memory = process.memory_info()
-        return memory.rss - getattr(memory, "shared", 0)
-    except psutil.NoSuchProcess:
-        return 0

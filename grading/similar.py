@@ -16,8 +16,10 @@ they are near-identical, or over all of them. So one copied answer is found amon
 own, if it is long enough.
 
 What it cannot tell: who wrote it first, whether two worked together and may, whether both had it
-from a third place. It does not find a copy that was rewritten with care, a short one, or one that
-nearly half of the class or more shares: that cannot be told from what everybody writes.
+from a third place. It does not find a copy that was rewritten with care, or a short one. One that
+nearly half of the class or more shares cannot be told in this way from what everybody writes; so
+whatever is *identical* is listed apart, however many have it: files, all answers of a student, and
+answers in words.
 
 Source: Schleimer, Wilkerson and Aiken, "Winnowing" (2003), for the fingerprints, without the
 thinning: a class of two hundred does not need it.
@@ -29,9 +31,11 @@ import keyword
 import re
 import token as kinds
 import tokenize
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,6 +57,10 @@ ROUGH = re.compile(
 )
 
 
+Codes = dict[str, dict[str, str]]  # from each student to their code by question
+Share = tuple[str, str, float, int, list[str]]
+
+
 class Pair(NamedTuple):
     """Two students with nearly the same answers.
 
@@ -66,10 +74,141 @@ class Pair(NamedTuple):
     second: str
     share: float
     shared: int
-    codes: dict
+    codes: dict[str, tuple[str, str]]
 
 
-def pairs(codes, release, threshold=THRESHOLD, fewest=FEWEST):
+class Group(NamedTuple):
+    """Students who have the same of something."""
+
+    students: list[str]
+    what: str = ""
+
+
+class Near(NamedTuple):
+    """A student whose answers are near to something that is not of the class."""
+
+    student: str
+    source: str
+    questions: list[str]
+    share: float
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """What is identical, and what is nearly so.
+
+    Attributes:
+        pairs: of students with nearly the same answers.
+        nearest: for each student the largest share with any other.
+        files: students with the same file; `answers` with the same code in every answer; `texts`
+            with the same words.
+        compared: students near to one of the `sources`.
+    """
+
+    pairs: list[Pair] = field(default_factory=list)
+    nearest: dict[str, float] = field(default_factory=dict)
+    files: list[Group] = field(default_factory=list)
+    answers: list[Group] = field(default_factory=list)
+    texts: list[Group] = field(default_factory=list)
+    compared: list[Near] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+
+
+def likeness(
+    codes: Codes,
+    release: dict[str, str],
+    texts: Codes | None = None,
+    digests: dict[str, str] | None = None,
+    sources: Codes | None = None,
+) -> Likeness:
+    """Everything that two students, or a student and a source, have in common.
+
+    Args:
+        codes: from each student to their code by question.
+        release: the code by question before anybody answered.
+        texts: from each student to their written answers, by cell.
+        digests: from each student to a digest of their file.
+        sources: from the name of each thing to compare with to its code by question.
+    """
+    shares = list(_shares(codes, release, THRESHOLD, FEWEST))
+    return Likeness(
+        _pairs_of(codes, shares, THRESHOLD),
+        _nearest_of(codes, shares),
+        identical({student: [each] for student, each in (digests or {}).items()}),
+        identical_answers(codes, release),
+        identical_texts(texts or {}),
+        near_to(codes, release, sources or {}),
+        list(sources or {}),
+    )
+
+
+def identical(things: dict[str, list[Any]], what: str = "") -> list[Group]:
+    """Those who have the same of something that is not empty, the largest groups first."""
+    groups: dict[Any, list[str]] = defaultdict(list)
+    for student, thing in sorted(things.items()):
+        if any(thing):
+            groups[tuple(thing)].append(student)
+    found = [Group(students, what) for students in groups.values() if len(students) > 1]
+    return sorted(found, key=lambda group: (-len(group.students), group.students))
+
+
+def identical_answers(codes: Codes, release: dict[str, str]) -> list[Group]:
+    """Those whose code is the same in every answer, names included; comments do not count.
+
+    Who answered with less than a dozen tokens in all, or with the release, is nobody's copy.
+    """
+    given = {name: _tokens(code) for name, code in release.items()}
+    things = {}
+    for student, theirs in codes.items():
+        own = [
+            tokens if (tokens := _tokens(code)) != given.get(name) else ()
+            for name, code in sorted(theirs.items())
+        ]
+        if sum(map(len, own)) >= 12:
+            things[student] = own
+    return identical(things, "all answers")
+
+
+def identical_texts(texts: Codes) -> list[Group]:
+    """Those who answered a question in the same words, but for white space and capitals."""
+    found = []
+    for cell in dict.fromkeys(cell for theirs in texts.values() for cell in theirs):
+        words = {
+            student: theirs.get(cell, "").casefold().split() for student, theirs in texts.items()
+        }
+        long = {student: theirs for student, theirs in words.items() if len(theirs) >= 5}
+        found += identical(long, cell)
+    return found
+
+
+def near_to(codes: Codes, release: dict[str, str], sources: Codes) -> list[Near]:
+    """Students whose answers are nearly those of a source: the published solution, say."""
+    found = []
+    for source, theirs in sources.items():
+        for student, own in sorted(codes.items()):
+            both, least, named = 0, 0, []
+            for name, code in own.items():
+                given = set(fingerprints(release.get(name, "")))
+                one, other = (
+                    set(fingerprints(text)) - given for text in (code, theirs.get(name, ""))
+                )
+                if one and other and len(one & other) >= THRESHOLD * min(len(one), len(other)):
+                    both += len(one & other)
+                    least += min(len(one), len(other))
+                    named.append(name)
+            if both >= FEWEST:
+                found.append(Near(student, source, named, both / least))
+    return sorted(found, key=lambda near: (-near.share, near.source, near.student))
+
+
+def _tokens(code: str) -> tuple[str, ...]:
+    """The tokens of a code, without comments, docstrings and white space."""
+    return tuple(_words(code[:LONGEST]))
+
+
+def pairs(
+    codes: Codes, release: dict[str, str], threshold: float = THRESHOLD, fewest: float = FEWEST
+) -> list[Pair]:
     """The pairs of students whose answers are nearly the same, the nearest first.
 
     Args:
@@ -79,24 +218,36 @@ def pairs(codes, release, threshold=THRESHOLD, fewest=FEWEST):
         fewest: the least weight of what two must share: so many fingerprints that nobody else has,
             or more that are less rare.
     """
+    return _pairs_of(codes, _shares(codes, release, threshold, fewest), threshold)
+
+
+def _pairs_of(codes: Codes, shares: Iterable[Share], threshold: float) -> list[Pair]:
     found = []
-    for first, second, share, shared, names in _shares(codes, release, threshold, fewest):
+    for first, second, share, shared, names in shares:
         if share >= threshold:
             shown = {name: (codes[first][name], codes[second][name]) for name in names}
             found.append(Pair(first, second, share, shared, shown))
     return sorted(found, key=lambda pair: (-pair.share, -pair.shared, pair.first, pair.second))
 
 
-def nearest(codes, release, threshold=THRESHOLD, fewest=FEWEST):
+def nearest(
+    codes: Codes, release: dict[str, str], threshold: float = THRESHOLD, fewest: float = FEWEST
+) -> dict[str, float]:
     """For each student the largest share with any other; 0 where nobody has enough in common."""
-    shares = dict.fromkeys(codes, 0.0)
-    for first, second, share, *_ in _shares(codes, release, threshold, fewest):
+    return _nearest_of(codes, _shares(codes, release, threshold, fewest))
+
+
+def _nearest_of(codes: Codes, shares: Iterable[Share]) -> dict[str, float]:
+    largest = dict.fromkeys(codes, 0.0)
+    for first, second, share, *_ in shares:
         for student in (first, second):
-            shares[student] = max(shares[student], share)
-    return shares
+            largest[student] = max(largest[student], share)
+    return largest
 
 
-def _shares(codes, release, threshold, fewest):
+def _shares(
+    codes: Codes, release: dict[str, str], threshold: float, fewest: float
+) -> Iterator[Share]:
     """Every two students with enough in common: share, number of fingerprints, and questions."""
     students = sorted(codes)
     names = list(dict.fromkeys(name for theirs in codes.values() for name in theirs))
@@ -119,7 +270,9 @@ def _shares(codes, release, threshold, fewest):
             yield students[one], students[other], share, int(count[one, other]), where
 
 
-def _table(codes, stub, name, students):
+def _table(
+    codes: Codes, stub: str, name: str, students: list[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For one question and every two students, as matrices.
 
     Returns:
@@ -144,19 +297,19 @@ def _table(codes, stub, name, students):
 
 
 @lru_cache(maxsize=10_000)
-def fingerprints(code):
+def fingerprints(code: str) -> tuple[tuple[str | int, ...], ...]:
     """The runs of tokens of a code, each a tuple; code that is no Python has them as well."""
     words = _words(code[:LONGEST])
     return tuple(_run(words[at : at + LENGTH]) for at in range(len(words) - LENGTH + 1))
 
 
-def _run(words):
+def _run(words: list[str]) -> tuple[str | int, ...]:
     """A run of tokens in which each name of the student's own is the number of its turn."""
-    turns = {}
+    turns: dict[str, int] = {}
     return tuple(turns.setdefault(word, len(turns)) if word[0] == NAME else word for word in words)
 
 
-def _words(code):
+def _words(code: str) -> list[str]:
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(code).readline))
     except (tokenize.TokenError, SyntaxError, ValueError):
@@ -172,7 +325,7 @@ def _words(code):
     return [word for word in words if word]
 
 
-def _rough_words(code):
+def _rough_words(code: str) -> list[str]:
     """The tokens of code that is no Python, by a rule that takes whatever comes."""
     words, before = [], ""
     for word in ROUGH.findall(code.replace("\0", " ")):
@@ -182,7 +335,7 @@ def _rough_words(code):
     return words
 
 
-def _word(word, before):
+def _word(word: str, before: str) -> str:
     if not word.isidentifier() or before == ".":
         return word
     known = keyword.iskeyword(word) or hasattr(builtins, word) or word in COMMON

@@ -5,80 +5,146 @@ It takes data and gives data, so that a process, a thread or a machine of a clus
 
 import re
 import time
+from functools import cache
 
-import nbformat
-
-from grading import repair, running, sandbox
+from course_utils import answers
+from grading import judge, questions, repair, sandbox, supervisor
 from grading.questions import marks_of
+from grading.results import Job, Outcome
 
 BASE64_OF_PNG = re.compile(r"iVBOR[A-Za-z0-9+/=\n]*")
 
 
-def run(job):
-    """Repair and run one submission.
-
-    Args:
-        job: a dictionary: `content` (bytes) and `file` of the submission, the students' `release`,
-            the `requests` for the questions, the `limits`, and how to find the `box`.
-
-    Returns:
-        a dictionary: `problem` (why it cannot be read), `repairs`, `answered` by cell, `notebook`
-        as it ran, `replies` by question, what brought the process down (`lost_cells`, `lost`),
-        `raised` by cell, `seconds`.
-    """
+def run(job: Job) -> Outcome:
+    """Repair and run one submission."""
     began = time.monotonic()
     try:
-        if job["problem"]:
-            raise repair.Unreadable(job["problem"])
-        release = nbformat.from_dict(job["release"])
-        mended = repair.repair(job["content"], job["file"], release)
+        if job.problem:
+            raise repair.Unreadable(job.problem)
+        mended = repair.repair_safely(job.content, job.file, job.release)
     except repair.Unreadable as problem:
-        return unreadable(str(problem))
-    limits = running.Limits(**job["limits"])
-    ran = running.run(mended.notebook, job["requests"], limits, sandbox.find(**job["box"]))
-    notebook = checked(ran.notebook, mended.notebook)
-    return {
-        "problem": "",
-        "repairs": mended.log,
-        "answered": mended.answered,
-        "notebook": notebook,
-        "replies": ran.answers,
-        "lost_cells": ran.lost_cells,
-        "lost": ran.lost,
-        "raised": {cell["id"]: output["ename"] for cell in notebook["cells"]
-                   for output in cell.get("outputs", []) if output["output_type"] == "error"},
-        "seconds": time.monotonic() - began,
+        return Outcome(problem=str(problem))
+    exercise = _exercise(job.exercise) if job.exercise else None
+    repeat = Repeat(job, exercise) if exercise else None
+    ran = supervisor.run(
+        mended.notebook,
+        job.requests,
+        supervisor.Limits(**job.limits),
+        sandbox.find(**job.box),
+        forbidden=forbidden(exercise),
+        again=repeat.sources if repeat else None,
+    )
+    notebook = checked(ran, mended.notebook)
+    return Outcome(
+        repairs=mended.log,
+        answered=mended.answered,
+        notebook=notebook,
+        replies=ran.answers,
+        later=ran.later,
+        again={name: replies for name, replies in ran.again.items() if replies is not None},
+        instead=repeat.instead if repeat else {},
+        notes=ran.notes,
+        called=ran.called,
+        lost_cells=ran.lost_cells,
+        lost=ran.lost,
+        raised=raised(notebook),
+        mentions=mentions(exercise, notebook) if exercise else {},
+        seconds=time.monotonic() - began,
+    )
+
+
+@cache
+def _exercise(name):
+    return questions.load(name)
+
+
+class Repeat:
+    """One mistake costs once: which questions are asked again with others' right answers.
+
+    Attributes:
+        instead: from each of them to those others.
+    """
+
+    def __init__(self, job, exercise):
+        right = {name: answers.decode(value) for name, value in job.right.items()}
+        self.judge = judge.Judge(exercise, job.requests, job.places, right)
+        self.instead = {}
+
+    def sources(self, ran):
+        """From each question to ask again to the code of the others' right answers."""
+        self.instead = self.judge.to_ask_again(ran)
+        if not self.instead:
+            return {}
+        codes = judge.solutions(self.judge.exercise)
+        return {name: {other: codes[other] for other in others}
+                for name, others in self.instead.items()}  # fmt: skip
+
+
+def forbidden(exercise) -> dict[str, tuple[str, ...]]:
+    """From each question to the dotted names of what its answer is not to call."""
+    if exercise is None:
+        return {}
+    everywhere = tuple(getattr(exercise, "forbidden", ()))
+    return {question.name: everywhere + tuple(getattr(question, "forbidden", ()))
+            for question in exercise.questions}  # fmt: skip
+
+
+def mentions(exercise, notebook) -> dict[str, list[str]]:
+    """From each question to the forbidden names that stand in the code of its answer."""
+    sources = {cell["id"]: cell["source"] for cell in notebook["cells"]}
+    names = forbidden(exercise)
+    found = {
+        question.name: [name for name in names[question.name]
+                        if _mentions(sources.get(question.cell, ""), name)]
+        for question in exercise.questions
     }  # fmt: skip
+    return {question: named for question, named in found.items() if named}
 
 
-def unreadable(problem):
-    """What `run` returns for a file that cannot be graded."""
-    return {"problem": problem, "repairs": [], "answered": {}, "notebook": None, "replies": {},
-            "lost_cells": {}, "lost": {}, "raised": {}, "seconds": 0.0}  # fmt: skip
+def _mentions(source, name):
+    """Whether code imports or calls what has a dotted name, as far as its words tell."""
+    parent, _, last = name.rpartition(".")
+    dotted = rf"\b{re.escape(parent.rpartition('.')[2])}\.{re.escape(last)}\b"
+    taken = rf"from[ \t]+{re.escape(parent)}[ \t]+import\b[^\n]*\b{re.escape(last)}\b"
+    return re.search(f"{dotted}|{taken}", source) is not None
 
 
-def checked(executed, mended):
+def raised(notebook):
+    """From the id of each cell that ended in an error to the error's name."""
+    return {
+        cell["id"]: output["ename"]
+        for cell in notebook["cells"]
+        for output in cell.get("outputs", [])
+        if output["output_type"] == "error"
+    }
+
+
+def checked(ran, mended):
     """The notebook that was sent into the box, with those outputs that came back for its cells.
 
     The box may answer with anything: sources are not taken from there, and outputs only in the few
     forms that the runner makes. Somebody is going to open it in formgrader, where HTML in a text
     would have that person's rights: so texts lose theirs.
     """
-    outputs = {}
-    cells = executed.get("cells") if isinstance(executed, dict) else None
-    for cell in cells if isinstance(cells, list) else []:
-        if isinstance(cell, dict) and isinstance(cell.get("outputs"), list):
-            found = [_output(each) for each in cell["outputs"]]
-            outputs[str(cell.get("id"))] = [each for each in found if each is not None]
     filled, count = [], 0
     for cell in mended["cells"]:
         if cell["cell_type"] == "code":
             count += 1
-            cell = {**cell, "outputs": outputs.get(cell["id"], []), "execution_count": count}
+            cell = {**cell, "outputs": _outputs(ran, cell["id"]), "execution_count": count}
         elif not marks_of(cell).get("locked") and cell["id"] != "badges":
             cell = {**cell, "source": harmless(cell["source"])}
         filled.append(cell)
     return {**mended, "cells": filled}
+
+
+def _outputs(ran, cell_id):
+    """The outputs of one cell; of one that was left out, why."""
+    outputs = ran.outputs.get(cell_id)
+    found = [_output(output) for output in outputs] if isinstance(outputs, list) else []
+    if cell_id in ran.lost_cells:
+        text = f"[this cell was left out: {ran.lost_cells[cell_id]}]\n"
+        found.append({"output_type": "stream", "name": "stdout", "text": text})
+    return [output for output in found if output is not None]
 
 
 def harmless(text):

@@ -12,6 +12,8 @@ from hypothesis.extra import numpy as arrays
 from course_utils import answers, checks
 from course_utils.checks import CheckFailed, Checks
 
+REAL_COST = checks.COST
+
 # --- Answers travel -------------------------------------------------------------------------------
 
 PLAIN = st.one_of(
@@ -145,7 +147,7 @@ def test_right_answers(expected, came):
     [
         (3, 4, "expected 3, came 4"),
         (3, None, "is there a `return`"),
-        (3, "three", "expected 3, came 'three'"),
+        (3, "three", "expected 3, came the text 'three'"),
         ("pool", 3, "expected 'pool', came 3"),
         (True, 1, "expected True, came 1"),
         (np.zeros((2, 3)), np.zeros((3, 2)), "expected shape (2, 3), came shape (3, 2)"),
@@ -154,6 +156,9 @@ def test_right_answers(expected, came):
         ({"a": 1}, {"b": 1}, "'a' is missing"),
         ({"a": 1}, 7, "a dictionary with a"),
         ({"a": 1}, {"a": 2}, "'a': expected 1, came 2"),
+        (3, [3], "one number is expected, and a list with one number came: [3]"),
+        (3, np.array([3]), "one number is expected, and an array with one number came"),
+        (3, "3", "expected 3, came the text '3'"),
         ([(64, 3), "pool"], [(64, 3)], "expected 2 values, came 1"),
         ([(64, 3), "pool"], [(64, 1), "pool"], "number 0 of the 2 values: at index 1"),
         ([(64, 3), "pool"], 3, "in a list or tuple"),
@@ -177,6 +182,8 @@ def test_equal_short_answers_have_one_text():
         assert answers.canonical(one) == answers.canonical(other)
     assert answers.canonical(0.1 + 0.2) == answers.canonical(0.3)
     assert answers.canonical(1234567.0) == answers.canonical(1234567)
+    assert answers.canonical(1 / (1 - 0.8)) == answers.canonical(5)
+    assert answers.canonical(123456.7) != answers.canonical(123457)
     assert len({answers.canonical(each) for each in (1, 2, "1", None, [1])}) == 5
 
 
@@ -192,21 +199,30 @@ def case_of(arguments, expected, **mistakes):
     }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def a_quick_hash(monkeypatch):
+    monkeypatch.setattr(checks, "COST", 2**4)
+    monkeypatch.delenv(checks.GRADING, raising=False)
+
+
 @pytest.fixture
 def check():
-    salt = "made up"
-    seal = {"salt": salt, "answer": checks.sealed(5, salt),
-            "mistakes": {checks.sealed(4, salt): "Count both ends."}}  # fmt: skip
+    seals = []
+    for right in (5, 8):
+        salt = f"made up/{right}"
+        mistakes = {checks.sealed(right - 1, salt): "Count both ends."}
+        seals.append({"salt": salt, "answer": checks.sealed(right, salt), "mistakes": mistakes})
     square = [
         case_of({"size": 3}, 9, Doubled=6, Cubed=27),
         case_of({"size": 2}, 4, Cubed=8),
         case_of({"size": 4}, 16, Doubled=8, Cubed=64),
     ]
     grid = [case_of({"image": np.eye(3)}, np.eye(3)[::-1], Sideways=np.eye(3))]
-    return Checks(
+    both = [{**case_of({"size": size}, size), "mistakes": []} for size in (1, 2)]
+    made = Checks(
         {
             "count": {"probe": "values", "tolerance": 0, "parts": [
-                {"name": "ends", "points": 1, "of": "ends", "seal": seal},
+                {"name": "ends", "points": 1, "of": "ends", "kind": "number", "seals": seals},
             ]},
             "square": {"probe": "call", "tolerance": 1e-6, "parts": [
                 {"name": "small", "points": 1, "of": None, "cases": square},
@@ -214,8 +230,15 @@ def check():
             "flip": {"probe": "call", "tolerance": 1e-6, "parts": [
                 {"name": "eye", "points": 1, "of": None, "cases": grid},
             ]},
-        }
+            "two": {"probe": "call", "tolerance": 1e-6, "parts": [
+                {"name": name, "points": 1, "of": name, "cases": both} for name in ("one", "other")
+            ]},
+        },
+        "ex00_made_up",
+        [{"size": 4, "grid": [[1, 2], [3, 4]]}, {"size": 7, "grid": [[5, 6], [7, 8]]}],
     )  # fmt: skip
+    made.variant = 0
+    return made
 
 
 def said(check, question, answer):
@@ -235,8 +258,112 @@ def test_short_answers(check):
     assert "Hint" not in said(check, "count", {"ends": 17})
     assert "not answered yet" in said(check, "count", {"ends": ...})
     assert "is missing" in said(check, "count", {})
-    assert "is missing" in said(check, "count", ...)
-    assert "is not right" in said(check, "count", {"ends": len})
+    assert "a dictionary with the entries 'ends'" in said(check, "count", ...)
+    assert "a dictionary with the entries 'ends'" in said(check, "count", [5])
+    assert "is no number" in said(check, "count", {"ends": len})
+
+
+@pytest.mark.parametrize(
+    "value, says",
+    [
+        ("5", "'5' is a text: write a number, without quotes."),
+        ([5], "one number is expected, and a list with one number came."),
+        (np.array([5.0]), "one number is expected, and an array with one number came."),
+        ((5, 6), "one number is expected, and a tuple with several values came."),
+        (None, "None is no number."), (5 + 0j, "is not right"), (10**400, "is not right"),
+    ],
+)  # fmt: skip
+def test_what_is_no_number_is_told_apart_from_a_wrong_one(check, value, says):
+    assert says in said(check, "count", {"ends": value})
+
+
+def test_numpy_numbers_are_numbers(check, capsys):
+    for value in (np.int8(5), np.float32(5), np.array(5)):
+        check("count", {"ends": value})
+    assert capsys.readouterr().out.count("right") == 3
+
+
+def test_each_variant_has_its_own_answer(check, capsys):
+    assert check.own("variant 1").size == 7 and check.own("Variant 0").grid == [[1, 2], [3, 4]]
+    out = capsys.readouterr().out
+    assert "Your own numbers (variant 1):" in out and "own.size = 7" in out
+    assert "own.grid =\n       5    6\n       7    8" in out
+    check.own("variant 1")
+    assert "5 is not right" in said(check, "count", {"ends": 5})
+    check("count", {"ends": 8})
+
+
+def test_the_variant_depends_on_the_name_and_the_exercise_alone():
+    one = [
+        checks.variant_of("ex02", name)
+        for name in ("Ada Lovelace", " ada lovelace ", "ADALOVELACE")
+    ]
+    assert len(set(one)) == 1
+    assert checks.variant_of("ex02", 11101) == checks.variant_of("ex02", "11101")
+    names = [f"s{number}" for number in range(400)]
+    counts = np.bincount([checks.variant_of("ex02", name) for name in names], minlength=16)
+    assert len(counts) == 16 and counts.min() > 8
+    assert any(checks.variant_of("ex02", name) != checks.variant_of("ex03", name) for name in names)
+    assert checks.variant_of("ex02", "anybody", 1) == 0
+
+
+def test_without_a_name_one_is_made_up_and_kept_in_the_cell(check, capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell.instance()
+    shell.user_ns["check"] = check
+    shell.run_cell('STUDENT = ""  # yours\nown = check.own(STUDENT)', store_history=True)
+    assert shell.rl_next_input == f'STUDENT = "{check.guest}"  # yours\nown = check.own(STUDENT)'
+    assert f'STUDENT = "{check.guest}"' in capsys.readouterr().out
+    assert check.variant == checks.variant_of(check.exercise, check.guest, 2)
+    shell.rl_next_input = None
+    shell.run_cell('STUDENT = "ada"\nown = check.own(STUDENT)', store_history=True)
+    assert shell.rl_next_input is None
+    InteractiveShell.clear_instance()
+
+
+@pytest.mark.parametrize("student", [..., None, 1.5, True, ["ada"]])
+def test_a_name_that_is_none_is_refused(check, student):
+    with pytest.raises(ValueError, match="between quotes"):
+        check.own(student)
+
+
+def test_numbers_come_before_short_answers(check):
+    check.variant = None
+    assert "run the cell with STUDENT first" in said(check, "count", {"ends": 5})
+
+
+def test_the_grader_judges_short_answers_itself(check, monkeypatch, capsys):
+    monkeypatch.setenv(checks.GRADING, "1")
+    check("count", {"ends": 17})
+    assert "by itself" in capsys.readouterr().out
+
+
+def test_a_guess_goes_through_64_megabytes():
+    assert REAL_COST * 128 * 8 == 2**26
+    assert checks._hash("5", "salt", 2**5) != checks._hash("5", "salt", 2**6)
+
+
+def test_dictionaries_with_entries_that_are_missing(check):
+    text = said(check, "two", lambda size: {"one": size})
+    assert "right so far: one" in text and "has no entry 'other': there are 'one'" in text
+    text = said(check, "two", lambda size: (size, size))
+    assert "should return a dictionary with an entry 'one', and a tuple came" in text
+    assert "is there a `return`" in said(check, "two", lambda size: None)
+
+
+def test_the_case_at_hand_is_the_first_that_failed(check):
+    said(check, "two", lambda size: {"one": 0, "other": 0})
+    assert check.arguments == {"size": 1}
+    check("flip", lambda image: image[::-1])
+    assert check.arguments is None
+
+
+def test_exit_ends_no_notebook(check):
+    def stop(size):
+        raise SystemExit
+
+    assert "raised SystemExit" in said(check, "square", stop)
 
 
 def test_the_hint_is_that_of_the_mistake_that_explains_most(check):
@@ -266,6 +393,17 @@ def test_an_error_is_told_with_the_line(check, tmp_path):
     assert "can be checked" in said(check, "square", lambda size: len)
 
 
+def test_the_line_is_the_learners_wherever_packages_lie(check, tmp_path):
+    """Not NumPy's: on Colab its files are nowhere near the course."""
+    cell, theirs = tmp_path / "cell.py", {"np": np}
+    cell.write_text("def square(size):\n    return np.pad(np.eye(2), 'x')\n")
+    exec(compile(cell.read_text(), cell, "exec"), theirs)
+    assert said(check, "square", theirs["square"]).endswith("(in `return np.pad(np.eye(2), 'x')`)")
+    cell.write_text("import json\ndef square(size):\n    return json.loads('{')\n")
+    exec(compile(cell.read_text(), cell, "exec"), theirs)
+    assert said(check, "square", theirs["square"]).endswith("(in `return json.loads('{')`)")
+
+
 def test_arguments_cannot_be_spoiled(check):
     def flip(image):
         image[:] = 0
@@ -276,8 +414,7 @@ def test_arguments_cannot_be_spoiled(check):
 
 
 def test_unknown_questions_and_exercises(check):
-    with pytest.raises(KeyError, match="choose from count, square, flip"):
-        check("sqare", 3)
+    assert "No question is called 'sqare': choose from count, square" in said(check, "sqare", 3)
     with pytest.raises(FileNotFoundError, match="fetch the course again"):
         checks.checks_of("ex99_nothing")
 
@@ -311,3 +448,66 @@ def test_networks_agree_whatever_the_order_in_which_layers_were_made():
     )
     with pytest.raises(TypeError, match="a Keras model should come back, not a int"):
         checks.network(lambda: 3, 7)
+    with pytest.raises(TypeError, match="not nothing"):
+        checks.network(lambda: None, 7)
+
+
+def small(kind, dropout=False, input_shape=(6, 6, 2)):
+    """One network in the forms that a course on Keras teaches."""
+    import keras
+    from keras import layers
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.first = layers.Conv2D(3, 3, activation="relu")
+            self.drop = layers.Dropout(0.5)
+            self.last = layers.Dense(4)
+
+        def call(self, images, training=None):
+            maps = self.first(images)
+            maps = self.drop(maps, training=training) if dropout else maps
+            return self.last(layers.Flatten()(maps))
+
+    steps = [layers.Conv2D(3, 3, activation="relu"), layers.Flatten(), layers.Dense(4)]
+    steps[1:1] = [layers.Dropout(0.5)] if dropout else []
+    if kind == "subclass":
+        return Net()
+    if kind == "subclass, built":
+        model = Net()
+        model.build((None, *input_shape))
+        return model
+    if kind == "subclass, called":
+        model = Net()
+        model(np.zeros((1, *input_shape), "float32"))
+        return model
+    if kind == "sequential":
+        return keras.Sequential(steps)
+    if kind == "sequential with input":
+        return keras.Sequential([keras.Input(input_shape), *steps])
+    image = outputs = keras.Input((None, None, 2) if kind == "any size" else input_shape)
+    if kind == "any size":
+        return keras.Model(image, layers.GlobalAveragePooling2D()(steps[0](image)))
+    for step in steps:
+        outputs = step(outputs)
+    return keras.Model(image, outputs)
+
+
+KINDS = ("subclass", "subclass, built", "subclass, called", "sequential", "sequential with input")
+
+
+def test_a_network_counts_in_every_form():
+    def answer(kind, dropout=False):
+        return checks.network(
+            lambda input_shape: small(kind, dropout, input_shape), 7, input_shape=(6, 6, 2)
+        )
+
+    right = answer("functional")
+    for kind in KINDS:
+        came = answers.decode(answers.encode(answer(kind)))
+        assert answers.difference(right, came, 1e-5) == "", kind
+        assert answer(kind, dropout=True)["outputs"] == checks.RANDOM
+    assert "is there a Dropout?" in answers.difference(right, answer("functional", True))
+    assert answer("any size")["output shape"] == [3]
+    with pytest.raises(ValueError, match="takes images of shape .6, 6, 2., not of .5, 6, 2."):
+        checks.network(lambda input_shape: small("functional"), 7, input_shape=(5, 6, 2))

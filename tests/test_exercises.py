@@ -3,19 +3,21 @@
 import json
 import re
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
-from handed_in import answered, in_bytes, released, solutions
+from handed_in import answered, cell_of, in_bytes, released, solutions
 
 from course_utils import answers, checks
-from grading import batch, files, judge, questions, release
+from grading import batch, files, judge, papers, questions, release, results
 
 ROOT = Path(__file__).parents[1]
 NAMES = questions.names()
 BEFORE = ("title", "badges", "rules", "set-up-text", "set-up", "imports")
+NUMBERS = ("student-text", "student")  # where each student has numbers of his own
 AFTER = ("explain-text", "explain", "hand-in")
 
 
@@ -46,9 +48,10 @@ def points_of(notebook):
     return sum(marks_of(cell).get("points", 0) for cell in notebook.cells)
 
 
-def test_there_is_one_for_each_of_eight_notebooks():
+def test_there_is_one_for_each_of_eight_notebooks_and_more():
     numbers = [name[2:4] for name in NAMES]
-    assert numbers == [f"{number:02}" for number in range(1, 9)]
+    assert len(numbers) >= 8
+    assert numbers == [f"{number:02}" for number in range(1, len(numbers) + 1)]
     for name in NAMES:
         assert (ROOT / "notebooks" / f"{name[2:]}.ipynb").exists(), name
 
@@ -58,7 +61,8 @@ def test_there_is_one_for_each_of_eight_notebooks():
 
 def test_has_the_frame(exercise, source):
     ids = [cell.id for cell in source.cells]
-    assert tuple(ids[: len(BEFORE)]) == BEFORE
+    before = BEFORE + NUMBERS if exercise.own_numbers else BEFORE
+    assert tuple(ids[: len(before)]) == before
     assert tuple(ids[-len(AFTER) :]) == AFTER
     assert len(ids) == len(set(ids))
     assert source.cells[0].source.startswith(f"# Exercise {int(exercise.name[2:4])}: ")
@@ -126,10 +130,28 @@ def test_release_is_current(exercise, students):
     ), f"make release EXERCISE={exercise.name}"
 
 
+def kept_checks(exercise):
+    return json.loads((exercise.release.parent / "checks.json").read_text(encoding="utf-8"))
+
+
 def test_checks_are_current(exercise):
     """Up to the last digits of a network's outputs, which differ from machine to machine."""
-    kept = json.loads((exercise.release.parent / "checks.json").read_text(encoding="utf-8"))
-    same_data(release.public_checks(exercise), kept)
+    kept = kept_checks(exercise)
+    assert kept["short answers"] == release.digest_of_short_answers(exercise), (
+        f"make release EXERCISE={exercise.name}"
+    )
+    same_data(release.public_checks(exercise, kept), kept)
+
+
+def test_hashes_are_those_of_the_right_answers(exercise):
+    """In one variant: a hash takes a third of a second, and all have been made alike."""
+    variant = int(exercise.name[2:4]) % len(exercise.variants)
+    for question in exercise.questions:
+        for part in kept_checks(exercise)["questions"][question.name]["parts"]:
+            if "seals" in part:
+                right = exercise.short_answers(variant)[question.name][part["of"]]
+                seal = part["seals"][variant]
+                assert seal["answer"] == checks.sealed(right, seal["salt"]), part["of"]
 
 
 def same_data(new, kept):
@@ -154,7 +176,9 @@ def test_release_holds_no_solution(exercise, students):
     assert "SOLUTION" not in text
     for cell in students.cells:
         assert not cell.get("outputs") and cell.get("execution_count") is None
-        if marks_of(cell).get("solution"):
+        if cell.id == checks.STUDENT_CELL:
+            assert 'STUDENT = ""' in cell.source
+        elif marks_of(cell).get("solution"):
             stub = release.TEXT_STUB if cell.cell_type == "markdown" else "# YOUR CODE HERE"
             assert stub in cell.source, cell.id
     for cell_id, solution in solutions(exercise.name).items():
@@ -166,33 +190,66 @@ def test_release_holds_no_solution(exercise, students):
 
 
 def test_checks_hold_no_code_and_no_short_answer(exercise):
-    kept = json.loads((exercise.release.parent / "checks.json").read_text(encoding="utf-8"))
+    kept = kept_checks(exercise)
     assert (exercise.release.parent / "checks.json").stat().st_size < 600_000
     for asked in kept["questions"].values():
         if asked["probe"] == "values":
             for part in asked["parts"]:
-                assert set(part["seal"]) == {"salt", "answer", "mistakes"}
-                assert re.fullmatch(r"[0-9a-f]{16}", part["seal"]["answer"])
+                assert len(part["seals"]) == len(exercise.variants)
+                for seal in part["seals"]:
+                    assert set(seal) == {"salt", "answer", "mistakes"}
+                    assert re.fullmatch(r"[0-9a-f]{16}", seal["answer"])
+                salts = [seal["salt"] for seal in part["seals"]]
+                assert len(set(salts)) == len(salts)
 
 
-# --- What the checks say --------------------------------------------------------------------------
+# --- Known mistakes -------------------------------------------------------------------------------
+
+
+def test_there_are_twelve_known_mistakes_at_least(exercise):
+    assert sum(len(question.mistakes) for question in exercise.questions) >= 12
+
+
+def test_a_patch_that_fits_twice_or_not_at_all_is_refused():
+    exercise = questions.load("ex02")
+    question = next(asked for asked in exercise.questions if asked.name == "output_size")
+    for old in ("span", "strides"):
+        with pytest.raises(ValueError, match="fits . times, not once"):
+            exercise.code.answer(question, (old, "stride"))
+
+
+def test_a_mistake_that_passes_is_refused_by_its_hint():
+    exercise = questions.load("ex02")
+    question = next(asked for asked in exercise.questions if asked.name == "output_size")
+    right = exercise.code.answer(question)
+    harmless = replace(question, mistakes={"No mistake at all.": right})
+    with pytest.raises(ValueError, match="No mistake at all"):
+        questions.settled(harmless, 0, right)
+
+
+def test_a_short_answer_that_a_mistake_gets_right_is_no_variant():
+    exercise = questions.load("ex02")
+    equal = {**exercise.first, "size": 21, "stride": 3}  # rounding up and down is the same
+    with pytest.raises(ValueError, match="Round up"):
+        _ = replace(exercise, first=equal).variants
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_known_mistake_is_caught_and_gets_its_hint(name):
+    """Short answers in one variant: each of their hashes takes a third of a second."""
     exercise = questions.load(name)
     check = checks.checks_of(name)
-    for question in exercise.questions:
-        if question.probe == "values":
-            for hint, wrong in question.mistakes.items():
-                assert hint in said_about(check, question.name, wrong)
-            continue
+    variant = int(name[2:4]) % len(exercise.variants)
+    if exercise.own_numbers:
+        check.own(f"variant {variant}")
+    for question in exercise.in_variant(variant).questions:
+        right = exercise.short_answers(variant).get(question.name, {})
         for hint, wrong in question.mistakes.items():
-            said = said_about(check, question.name, wrong)
+            answer = {**right, **wrong} if question.probe == "values" else wrong
+            said = said_about(check, question.name, answer)
             assert said, (question.name, hint)
             hints = re.findall(r"Hint: (.*)", said)
-            raises = "raised" in said
-            assert raises or hint in hints, (question.name, hint, said)
+            assert "raised" in said or hint in hints, (question.name, hint, said)
 
 
 def said_about(check, question, answer):
@@ -222,7 +279,10 @@ def in_other_words(exercise, library):
 
 @pytest.fixture(scope="module")
 def graded(exercise, bubblewrap, tmp_path_factory):
-    """The results of four submissions: untouched, the source's, and two in other words."""
+    """The results of four submissions: untouched, the source's, and two in other words.
+
+    The last three are of students with different variants.
+    """
     place = tmp_path_factory.mktemp(exercise.name)
     notebooks = {
         "untouched": released(exercise.name),
@@ -230,23 +290,27 @@ def graded(exercise, bubblewrap, tmp_path_factory):
     }
     for library in ("numpy", "keras"):
         notebooks[library] = in_other_words(exercise, library)
-    for name, notebook in notebooks.items():
+    for number, (name, notebook) in enumerate(notebooks.items()):
         if notebook is not None:
+            if number and exercise.own_numbers:
+                cell = cell_of(notebook, checks.STUDENT_CELL)
+                cell["source"] = cell["source"].replace('""', f'"variant {5 * number}"')
             path = place / "submissions" / name / "my notebook.ipynb"
             path.parent.mkdir(parents=True)
             path.write_bytes(in_bytes(notebook))
     files.write_atomically(place / "graded" / "secret_seed", "20261126\n")  # the same every time
+    patient = batch.Options(seconds=120)  # TensorFlow may start slowly beside other tests
     results = batch.grade(
-        exercise.name, place / "submissions", None, place / "graded", tell=lambda line: None
+        exercise.name, place / "submissions", None, place / "graded", patient, lambda line: None
     )
     return files.Folder(place / "graded"), results
 
 
 def test_untouched_scores_nothing(exercise, graded):
     result = graded[1]["untouched"]
-    assert result["status"] == "untouched"
-    for entry in [*result["questions"].values(), *result["written"].values()]:
-        assert (entry["points"], entry["status"]) == (0, "untouched")
+    assert result.status == "untouched"
+    for entry in result.entries.values():
+        assert (entry.points, entry.status) == (0, "untouched")
 
 
 def uses_keras(exercise):
@@ -259,33 +323,98 @@ def test_a_correct_submission_scores_in_full(exercise, graded, who):
         assert who not in graded[1], "a Keras network cannot be built by NumPy"
         return
     result = graded[1][who]
-    for name, entry in result["questions"].items():
-        assert (entry["points"], entry["status"]) == (entry["max"], "correct"), (name, entry)
-    assert result["repairs"] == []
+    for name, entry in result.questions.items():
+        assert (entry.points, entry.status) == (entry.max, "correct"), (name, entry)
+    assert result.repairs == []
 
 
-def test_hidden_cases_catch_every_known_mistake(exercise, graded):
-    """With the numbers of a secret seed, not only with those of the public cases."""
-    examiner = batch.Examiner(exercise, graded[0], batch.Options())
-    for question in exercise.questions:
-        if question.probe == "values":
-            continue
-        for hint, mistake in question.mistakes.items():
-            replies = []
-            for case in examiner.asked[question.name]["cases"]:
-                came = judge.mistaken(question, mistake, case)
-                replies.append({"error": "E"} if came is None else {"value": answers.encode(came)})
-            entry = examiner.judge.question(question, replies, "answered", "", "")
-            assert entry["points"] < question.points, (question.name, hint)
+def replies_of(question, mistake, cases):
+    for case in cases:
+        try:
+            yield {"value": answers.encode(checks.ask(question.probe, mistake, case))}
+        except Exception:
+            yield {"error": "ValueError"}
 
 
-def test_cases_differ_from_seed_to_seed(exercise):
+@pytest.mark.parametrize("secret", ["20261126", "5d1c", "a third"])
+def test_hidden_cases_catch_every_known_mistake(exercise, secret):
+    """With the numbers of a student, not only with those of the public cases."""
+    if uses_keras(exercise) and secret != "5d1c":
+        return  # a network takes long to build
+    paper = papers.Papers(exercise, secret).of("ada")
+    examined = judge.Judge(paper.exercise, paper.asked, paper.places, paper.right)
     for question in exercise.questions:
         if question.probe != "values":
-            first, second = (questions.requests(exercise, seed)[0] for seed in (1, 2))
-            assert first[question.name] != second[question.name], question.name
-            again = questions.requests(exercise, 1)[0]
-            assert first[question.name] == again[question.name]
+            for hint, mistake in question.mistakes.items():
+                replies = list(replies_of(question, mistake, paper.asked[question.name]["cases"]))
+                assert examined.points(question, replies) < question.points, (question.name, hint)
+
+
+# --- Each student's own numbers -------------------------------------------------------------------
+
+
+def test_two_students_have_different_cases_and_one_has_the_same_each_time(exercise):
+    if uses_keras(exercise):
+        seeds = [papers.Papers(exercise, "s").seed(exercise.questions[1], who) for who in "ab"]
+        assert seeds[0] != seeds[1]
+        return
+    first, again, other, elsewhere = (
+        papers.Papers(exercise, secret).of(student).asked
+        for secret, student in (("s", "ada"), ("s", "ada"), ("s", "bob"), ("t", "ada"))
+    )
+    assert first == again
+    for question in exercise.questions:
+        if question.probe != "values":
+            assert first[question.name] != other[question.name], question.name
+            assert first[question.name] != elsewhere[question.name], question.name
+
+
+def test_the_right_short_answers_are_right_in_their_own_variant_alone(exercise):
+    kept = kept_checks(exercise)["variants"]
+    assert [{name: answers.decode(value) for name, value in numbers.items()}
+            for numbers in kept] == exercise.variants  # fmt: skip
+    for number in range(len(exercise.variants)):
+        values = exercise.short_answers(number)
+        replies = {name: [{"value": answers.encode(value)}] for name, value in values.items()}
+        counts = papers.fitting(exercise, replies)
+        assert counts[number] == sum(map(len, values.values()))
+        assert sum(count == counts[number] for count in counts) == 1, number
+        said = results.Outcome(replies=replies, notebook=naming(f"variant {number}"))
+        if exercise.own_numbers:
+            assert papers.variant_of(exercise, said).number == number
+            nameless = results.Outcome(replies=replies, notebook=naming(""))
+            assert papers.variant_of(exercise, nameless).number == number
+
+
+def naming(student):
+    cell = {
+        "id": "student",
+        "source": f"STUDENT = {student!r}  # the name\nown = check.own(STUDENT)",
+    }
+    return {"cells": [cell]}
+
+
+def test_answers_to_another_variant_are_told():
+    exercise = questions.load("ex02")
+    values = exercise.short_answers(5)
+    replies = {name: [{"value": answers.encode(value)}] for name, value in values.items()}
+    found = papers.variant_of(
+        exercise, results.Outcome(replies=replies, notebook=naming("variant 2"))
+    )
+    assert (found.number, found.others) == (2, [5])
+
+
+@pytest.mark.parametrize(
+    "source, name",
+    [
+        ('STUDENT = "ada"', "ada"), ("STUDENT = 'ada'  # me", "ada"), ("STUDENT=11101", "11101"),
+        ('STUDENT = ""', ""), ("STUDENT = me()", ""), ("", ""),
+        ('STUDENT = ""\nSTUDENT = "bob"', "bob"),
+    ],
+)  # fmt: skip
+def test_a_name_is_read_from_the_cell_without_running_it(source, name):
+    assert papers.named_in({"cells": [{"id": "student", "source": source}]}) == name
+    assert papers.named_in(None) == ""
 
 
 def test_answers_are_numbers_that_a_float32_can_meet(exercise):

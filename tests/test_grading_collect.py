@@ -1,13 +1,16 @@
-"""Who handed in what: the layouts of learning platforms, rosters, and archives that mean harm."""
+"""Who handed in what: layouts, the right one of several files, archives that mean harm, times."""
 
 import io
+import json
 import os
 import stat
 import zipfile
+from datetime import UTC, datetime
 
 import pytest
+from handed_in import in_bytes, released
 
-from grading import collect
+from grading import archives, collect
 from grading.collect import Student
 
 ROSTER = [
@@ -28,7 +31,7 @@ LAYOUTS = {
     # Canvas
     "doejane_12345_67890_ex02_output_size-2.ipynb": "jdoe",
     "doejane_LATE_12345_67890_ex02_output_size.ipynb": "jdoe",
-    "vanderbergzoe_1_2_ex02.ipynb": None,  # Canvas' own guess at where the last name begins
+    "vanderbergzoe_1_2_ex02.ipynb": "4711",
     # by hand
     "Copy of ex02_output_size - Jane Doe.ipynb": "jdoe",
     "ex02 jane.doe@example.org.ipynb": "jdoe",
@@ -90,7 +93,8 @@ def test_without_a_roster_the_name_is_the_student(tmp_path):
     put(tmp_path, "doejane_12345_67890_ex02-2.ipynb")
     put(tmp_path, "81234/ex02.ipynb")
     found = collect.collect(tmp_path, "ex02_output_size")
-    names = {f"student-{number}" for number in range(12)} | {"zoe-berg", "doejane", "81234"}
+    names = {f"student-{number}" for number in range(12)}
+    names |= {"zoe-berg", "81234", "doejane-12345"}
     assert {submission.student for submission in found.submissions} == names
     assert all(submission.matched for submission in found.submissions)
 
@@ -151,20 +155,20 @@ def zipped(entries):
 def test_zips_in_folders_and_in_zips(tmp_path):
     inner = zipped({"ex02.ipynb": b"inner"})
     put(tmp_path, "jdoe/mine.zip", inner)
-    put(tmp_path, "all.zip", zipped({"Zoë van der Berg/mine.zip": inner}))
+    put(tmp_path, "all.zip", zipped({f"{name}/mine.zip": inner for name in ("4711", "s1234567")}))
     found = collect.collect(tmp_path, "ex02", ROSTER)
-    assert {each.student: each.content for each in found.submissions} == {
-        "jdoe": b"inner",
-        "4711": b"inner",
-    }
+    assert {each.student: each.content for each in found.submissions} == dict.fromkeys(
+        ("jdoe", "4711", "s1234567"), b"inner"
+    )
 
 
 def test_paths_that_lead_out_of_a_zip_lead_nowhere(tmp_path):
-    names = ("../../jdoe.ipynb", "/etc/jdoe.ipynb", "..\\\\..\\\\jdoe.ipynb")
+    names = ("../../jdoe.ipynb", "/jdoe.ipynb", "..\\\\..\\\\jdoe.ipynb")
     put(tmp_path, "in/all.zip", zipped({name: b"x" for name in names}))
     before = sorted(tmp_path.rglob("*"))
     (submission,) = collect.collect(tmp_path / "in", "ex02", ROSTER).submissions
     assert ".." not in submission.file and submission.student == "jdoe"
+    assert len(submission.earlier) == 2, "each of the three is accounted for"
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -183,7 +187,7 @@ def test_links_are_not_followed(tmp_path):
 
 
 def test_a_bomb_is_a_problem_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(collect, "MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(archives, "MOST_BYTES", 1_000_000)
     put(tmp_path, "all.zip", zipped({"jdoe.ipynb": bytes(50_000_000), "4711.ipynb": b"fine"}))
     put(tmp_path, "s1234567.ipynb", bytes(1_000_001))
     found = {each.student: each for each in collect.collect(tmp_path, "ex02", ROSTER).submissions}
@@ -198,16 +202,110 @@ def test_a_zip_within_itself_ends(tmp_path):
         content = zipped({"jdoe.zip": content})
     put(tmp_path, "all.zip", content)
     (submission,) = collect.collect(tmp_path, "ex02", ROSTER).submissions
-    assert submission.file.count(".zip") == collect.DEEPEST + 1
+    assert submission.file.count(".zip") == archives.DEEPEST + 1
 
 
-def test_too_many_files_end_with_a_note(tmp_path, monkeypatch):
-    monkeypatch.setattr(collect, "MOST_FILES", 5)
-    for number in range(9):
-        put(tmp_path, f"student-{number}.ipynb")
-    found = collect.collect(tmp_path, "ex02")
-    assert len(found.submissions) == 5
-    assert sum("too many files" in note for note in found.notes) == 1
+def test_many_files_of_one_student_cost_nobody_else(tmp_path):
+    """12,000 files of a virtual environment, 3,000 notebooks, and a zip of zeros: each its own."""
+    venv = {f".venv/lib/{number}.py": b"" for number in range(12_000)}
+    put(tmp_path, "jdoe/project.zip", zipped({**venv, "ex02.ipynb": b"{}"}))
+    many = {f"{number}.ipynb": b"{}" for number in range(3_500)}
+    put(tmp_path, "4711/many.zip", zipped(many))
+    zeros = {f"{number}.ipynb": bytes(24_900_000) for number in range(6)}
+    put(tmp_path, "li1/zeros.zip", zipped(zeros))
+    for number in range(archives.MOST_NOTEBOOKS + 5):
+        put(tmp_path, f"li2/{number}.ipynb", b"{}")
+    put(tmp_path, "s1234567/ex02.ipynb", b"{}")
+    found = collect.collect(tmp_path, "ex02", ROSTER)
+    by_student = {each.student: each for each in found.submissions}
+    assert set(by_student) == {student.id for student in ROSTER} and found.missing == []
+    assert by_student["jdoe"].content == by_student["s1234567"].content == b"{}"
+    assert by_student["jdoe"].earlier == () and "jdoe" not in found.noted
+    assert len(by_student["4711"].earlier) <= collect.MOST_EARLIER
+    assert sum(fate == "graded" for fate in found.fates.values()) + sum(
+        bool(each.problem) for each in found.submissions
+    ) == len(ROSTER)
+
+
+def test_a_zip_that_takes_work_is_read_by_another_process(tmp_path, monkeypatch):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("ex02.ipynb", json.dumps({"cells": [], "pad": os.urandom(1000).hex()}))
+    good = buffer.getvalue()
+    at = good.index(b"ex02.ipynb") + 40
+    broken = good[:at] + bytes(255 - byte for byte in good[at : at + 60]) + good[at + 60 :]
+    put(tmp_path, "jdoe/good.zip", good)
+    put(tmp_path, "4711/broken.zip", broken)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_BZIP2) as archive:
+        for number in range(12):
+            archive.writestr(f"{number}.ipynb", bytes(30_000_000))
+    put(tmp_path, "li1/bomb.zip", buffer.getvalue())
+    asked = []
+    whole = archives.in_a_process
+    monkeypatch.setattr(archives, "in_a_process", lambda *zip: asked.append(zip) or whole(*zip))
+    found = {each.student: each for each in collect.collect(tmp_path, "ex02", ROSTER).submissions}
+    assert json.loads(found["jdoe"].content)["cells"] == []
+    assert "damaged" in found["4711"].problem and "larger than" in found["li1"].problem
+    assert len(asked) == 3
+
+
+def test_a_process_that_takes_too_long_is_one_student_s_problem(monkeypatch):
+    def late(*arguments, **options):
+        raise archives.subprocess.TimeoutExpired("x", 1)
+
+    monkeypatch.setattr(archives.subprocess, "run", late)
+    ((name, _, _, problem, body),) = archives.in_a_process(b"")
+    assert name == "" and "seconds to unpack" in problem and body is None
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
+def test_files_and_folders_that_cannot_be_read(tmp_path):
+    put(tmp_path, "jdoe/ex02.ipynb").chmod(0)
+    put(tmp_path, "4711/ex02.ipynb").parent.chmod(0)
+    put(tmp_path, "li1/ex02.ipynb")
+    unreadable_is_one_s_own_problem(tmp_path)
+    (tmp_path / "4711").chmod(0o700)
+
+
+def test_what_the_system_refuses_is_one_student_s_problem(tmp_path, monkeypatch):
+    for student in ("jdoe", "4711", "li1"):
+        put(tmp_path, f"{student}/ex02.ipynb")
+    read, scan = archives.read_file, os.scandir
+
+    def read_file(path, most=archives.MOST_BYTES):
+        if path.parent.name == "jdoe":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, most)
+
+    def scandir(path):
+        if str(path).endswith("4711"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(archives, "read_file", read_file)
+    monkeypatch.setattr(archives.os, "scandir", scandir)
+    unreadable_is_one_s_own_problem(tmp_path)
+
+
+def unreadable_is_one_s_own_problem(place):
+    found = {each.student: each for each in collect.collect(place, "ex02", ROSTER).submissions}
+    assert set(found) == {"jdoe", "4711", "li1"}
+    assert "Permission denied" in found["jdoe"].problem
+    assert "Permission denied" in found["4711"].problem
+    assert not found["li1"].problem
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp437", "cp1252"])
+def test_names_in_zips_as_systems_write_them(tmp_path, encoding):
+    """macOS writes UTF-8 and does not say so; DOS and Windows write letters of their own."""
+    name = "Jörg Müller-Lüdenscheidt_9_assignsubmission_file_/ex02.ipynb"
+    raw = name.encode(encoding)
+    plain = zipped({"x" * len(raw): b"{}"})
+    assert plain.count(b"x" * len(raw)) == 2
+    put(tmp_path, "export.zip", plain.replace(b"x" * len(raw), raw))
+    (submission,) = collect.collect(tmp_path / "export.zip", "ex02", ROSTER).submissions
+    assert (submission.student, submission.file) == ("s1234567", f"export.zip/{name}")
 
 
 def test_damaged_and_encrypted_zips(tmp_path):
@@ -216,7 +314,7 @@ def test_damaged_and_encrypted_zips(tmp_path):
     put(tmp_path, "jdoe.zip", good[:60] + bytes(50) + good[110:])
     locked = bytearray(zipped({"s1234567.ipynb": b"x"}))
     locked[locked.index(b"PK\x01\x02") + 8] |= 1
-    put(tmp_path, "other.zip", bytes(locked))
+    put(tmp_path, "s1234567.zip", bytes(locked))
     found = {each.student: each for each in collect.collect(tmp_path, "ex02", ROSTER).submissions}
     assert set(found) == {"4711", "jdoe", "s1234567"}
     assert all(each.problem and each.content == b"" for each in found.values())
@@ -230,35 +328,158 @@ def test_strange_names_make_safe_ids(tmp_path):
         assert "/" not in each.student and len(each.student) < 80 and each.student.isprintable()
 
 
-# --- The roster -----------------------------------------------------------------------------------
+# --- The right one of several ---------------------------------------------------------------------
+
+
+def notebook_of(exercise, *gone):
+    notebook = released(exercise)
+    notebook["cells"] = [cell for cell in notebook["cells"] if cell["id"] not in gone]
+    return in_bytes(notebook)
+
+
+def test_the_notebook_of_this_exercise_counts(tmp_path):
+    ex02, ex03 = notebook_of("ex02"), notebook_of("ex03")
+    put(tmp_path, "jdoe/course.zip", zipped({"ex01.ipynb": notebook_of("ex01"), "a.ipynb": ex02,
+                                             "b/ex03.ipynb": ex03}))  # fmt: skip
+    put(tmp_path, "4711/ex02_output_size.ipynb", ex02, 1_000)
+    put(tmp_path, "4711/scratch.ipynb", b'{"cells": []}', 2_000)
+    put(tmp_path, "li1/ex02.ipynb", ex02, 1_000)
+    put(tmp_path, "li1/again.ipynb", notebook_of("ex02", "readers-check"), 2_000)
+    put(tmp_path, "li2/exercise.ipynb", ex03)
+    put(tmp_path, "s1234567/a.ipynb", notebook_of("ex01"), 5_000)
+    put(tmp_path, "s1234567/b.ipynb", ex03, 6_000)
+    found = {each.student: each for each in
+             collect.collect(tmp_path, "ex02_output_size", ROSTER).submissions}  # fmt: skip
+    assert found["jdoe"].file == "jdoe/course.zip/a.ipynb" and found["jdoe"].content == ex02
+    assert found["4711"].file == "4711/ex02_output_size.ipynb"
+    assert found["li1"].file == "li1/again.ipynb", "of two of this exercise the later one"
+    assert found["li2"].problem == "this is exercise 3: pooling, not exercise 2"
+    assert "this is exercise" in found["s1234567"].problem
+
+
+def test_a_clone_of_the_course_is_no_heap_of_remarks(tmp_path):
+    place = "ex02-submissions/ex02-jdoe"
+    for exercise in ("ex01", "ex02", "ex03"):
+        put(tmp_path, f"{place}/exercises/release/{exercise}/{exercise}.ipynb",
+            notebook_of(exercise))  # fmt: skip
+    put(tmp_path, f"{place}/exercises/release/ex02/checks.json")
+    put(tmp_path, f"{place}/notebooks/00_start_here.ipynb", b'{"cells": []}')
+    put(tmp_path, f"{place}/README.md")
+    found = collect.collect(tmp_path, "ex02_output_size", ROSTER)
+    (submission,) = found.submissions
+    assert submission.file.endswith("ex02/ex02.ipynb") and submission.earlier == ()
+    assert found.notes == [] and len(found.fates) == 6
+
+
+def test_marks_and_ids_may_be_gone(tmp_path):
+    notebook = released("ex02")
+    for place, cell in enumerate(notebook["cells"]):
+        cell["metadata"], cell["id"] = {}, str(place)
+    put(tmp_path, "jdoe/x.ipynb", in_bytes(notebook))
+    put(tmp_path, "4711/x.ipynb", b"%PDF")
+    found = {each.student: each for each in collect.collect(tmp_path, "ex02", ROSTER).submissions}
+    assert found["jdoe"].problem == found["4711"].problem == ""
+
+
+def test_the_tenth_version_comes_after_the_second(tmp_path):
+    for version in (2, 10, 9):
+        put(tmp_path, f"Submitted files/Jane Doe/Exercise 2/Version {version}/ex02.ipynb",
+            str(version).encode(), 1_000)  # fmt: skip
+    (submission,) = collect.collect(tmp_path, "ex02", ROSTER).submissions
+    assert submission.content == b"10"
+
+
+def test_the_last_attempt_counts_and_its_companion_is_no_submission(tmp_path):
+    for second in (1, 3, 2):
+        start = f"Exercise 2_jdoe_attempt_2026-05-04-10-00-0{second}"
+        put(tmp_path, f"{start}_ex02.ipynb", str(second).encode(), 1_000)
+        put(tmp_path, f"{start}.txt", b"Name: Jane Doe", 9_000)
+    put(tmp_path, "Exercise 2_4711_attempt_2026-05-04-10-00-00.txt", b"nothing attached")
+    found = collect.collect(tmp_path, "ex02", ROSTER)
+    jane, zoe = found.submissions[1], found.submissions[0]
+    assert (jane.content, len(jane.earlier), jane.clock) == (b"3", 2, "the platform")
+    assert "no notebook was handed in" in zoe.problem
+    assert sum(fate == "of the platform" for fate in found.fates.values()) >= 3
 
 
 @pytest.mark.parametrize(
-    "text",
+    "companion",
     [
-        "id,name,email\njdoe,Jane Doe,jane@example.org\n",
-        "\ufeffStudent ID;First name;Last name;E-mail\njdoe;Jane;Doe;jane@example.org\n\n",
-        "Email address\tSurname\tUsername\tFirst Name\njane@example.org\tDoe\tjdoe\tJane",
+        "grades.csv", "index.html", "jdoe/timestamp.txt", "jdoe/comments.txt",
+        "Jane Doe_5_assignsubmission_onlinetext_/onlinetext.html", "submission_metadata.yml",
     ],
-)
-def test_rosters(tmp_path, text):
-    path = put(tmp_path, "class.csv", text.encode())
-    assert collect.read_roster(path) == [Student("jdoe", "Jane Doe", "jane@example.org")]
+)  # fmt: skip
+def test_what_platforms_put_beside_is_no_submission(tmp_path, companion):
+    put(tmp_path, companion, b"2026-05-04 10:00:00 UTC")
+    put(tmp_path, "4711/ex02.ipynb")
+    found = collect.collect(tmp_path, "ex02", ROSTER)
+    assert [each.student for each in found.submissions if not each.problem] == ["4711"]
+    assert all(each.earlier == () for each in found.submissions)
+    assert set(found.fates) == {"4711/ex02.ipynb", companion}
+
+
+# --- Nobody's, and everybody's --------------------------------------------------------------------
+
+
+def test_nobody_s_files_are_each_a_submission_of_its_own(tmp_path):
+    for number in range(3):
+        put(tmp_path, f"Participant_50000{number}_assignsubmission_file_/ex02.ipynb")
+    put(tmp_path, "Jane Dot_7_assignsubmission_file_/ex02.ipynb")
+    found = collect.collect(tmp_path, "ex02", ROSTER)
+    assert len({each.student for each in found.submissions}) == 4
+    assert all(each.student.startswith("unmatched-") and each.why for each in found.submissions)
+    jane = next(each for each in found.submissions if "jane-dot" in each.student)
+    assert jane.likeliest[0] == "jdoe" and len(jane.likeliest) == 2
+    again = collect.collect(tmp_path, "ex02", ROSTER, {jane.file: "jdoe"})
+    settled = next(each for each in again.submissions if each.student == "jdoe")
+    assert settled.matched and settled.graded_as == jane.student
+    assert settled.identity == jane.identity
+
+
+def test_two_of_one_name_stay_apart_without_a_list(tmp_path):
+    for number in (10101, 10102):
+        put(tmp_path, f"Wei Li_{number}_assignsubmission_file_/ex02.ipynb")
+    put(tmp_path, "Jane Doe_7_assignsubmission_file_/ex02.ipynb")
+    found = collect.collect(tmp_path, "ex02")
+    names = {each.student for each in found.submissions}
+    assert names == {"wei-li-10101", "wei-li-10102", "jane-doe-7"}
+
+
+def test_a_group_hands_in_together(tmp_path):
+    put(tmp_path, "jdoe/ex02.ipynb", b"both")
+    put(tmp_path, "4711/ex02.ipynb", b"alone")
+    found = collect.collect(tmp_path, "ex02", ROSTER, groups=[["jdoe", "li1"], ["4711"]])
+    contents = {each.student: each.content for each in found.submissions}
+    assert contents == {"jdoe": b"both", "li1": b"both", "4711": b"alone"}
+    assert {student.id for student in found.missing} == {"s1234567", "li2"}
+
+
+# --- When -----------------------------------------------------------------------------------------
+
+
+def test_times_are_the_platform_s_and_never_the_student_s(tmp_path):
+    put(tmp_path, "Exercise 2_jdoe_attempt_2026-05-04-10-00-00_2099-01-01-00-00-00.ipynb")
+    put(tmp_path, "submitted/4711/2099-01-01 00-00.ipynb", b"{}", 1_000)
+    put(tmp_path, "submitted/4711/timestamp.txt", b"2026-05-04 10:24:00.5 UTC")
+    put(tmp_path, "submitted/li1/2099-01-01 00-00.ipynb", b"{}", 1_000)
+    put(tmp_path, "bergzoe_LATE_20001_9001_x.ipynb", b"{}", 1_000)
+    found = {each.student: each for each in collect.collect(tmp_path, "ex02", ROSTER).submissions}
+    assert found["jdoe"].time == datetime(2026, 5, 4, 10).timestamp()
+    assert found["4711"].time == datetime(2026, 5, 4, 10, 24, tzinfo=UTC).timestamp()
+    assert (found["li1"].time, found["li1"].clock) == (1_000, "the file")
+    canvas = next(each for each in found.values() if each.file.startswith("bergzoe"))
+    assert canvas.late and canvas.time is None
 
 
 @pytest.mark.parametrize(
-    "content, says",
+    "text, told",
     [
-        (b"id,name\na,A B\na,C D\n", "line 3: the id a stands in line 2"),
-        (b"id,name\n,A B\n", "line 2: no id"),
-        (b"id,name\n../x,A B\n", "cannot name a file"),
-        (b"mail,phone\n1,2\n", "needs the columns id and name"),
-        (b"", "needs the columns"),
-        (b"id,name\n\xff\xfe,x\n", "cannot be read"),
+        ("Monday, 4 May 2026, 10:24 AM", datetime(2026, 5, 4, 10, 24)),
+        ("20260504102400", datetime(2026, 5, 4, 10, 24)),
+        ("2026-05-04 10:24:00 +0000", datetime(2026, 5, 4, 10, 24, tzinfo=UTC)),
+        ("-", None),
+        ("2026-99-99 10:24", None),
     ],
 )
-def test_rosters_that_are_wrong(tmp_path, content, says):
-    path = put(tmp_path, "class.csv", content)
-    with pytest.raises(ValueError, match=says) as caught:
-        collect.read_roster(path)
-    assert "class.csv" in str(caught.value)
+def test_times_as_platforms_write_them(text, told):
+    assert collect.time_in(text) == (told.timestamp() if told else None)

@@ -2,6 +2,7 @@
 
 import json
 import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -90,6 +91,31 @@ def test_killed_at_a_random_moment(handed_in, undisturbed, trial):
     book = sqlite3.connect(folder / "gradebook.db")
     assert book.execute("select count(*) from submitted_assignment").fetchone() == (4,)
     book.close()
+
+
+def test_an_interruption_is_answered_at_once_and_what_is_graded_stays(bubblewrap, tmp_path):
+    """Two that are done, two that never end: the grader does not wait for their limit."""
+    for number in range(4):
+        endless = {"readers": "import time\ntime.sleep(100_000)"} if number > 1 else {}
+        path = tmp_path / "submissions" / f"student-{number}" / "ex02.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(in_bytes(answered(**endless)))
+    folder = new_folder(tmp_path, "stopped")
+    words = [*command(tmp_path, folder)[:-1], "100000", "--workers", "4"]
+    grader = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True)  # fmt: skip
+    done = []
+    for line in grader.stdout:
+        done += [line] if " of 4: " in line else []
+        if len(done) == 2:
+            break
+    boxes = psutil.Process(grader.pid).children(recursive=True)
+    grader.send_signal(signal.SIGINT)
+    assert grader.wait(timeout=300) == 130
+    assert "interrupted; what is graded is kept" in grader.stderr.read()
+    gone, alive = psutil.wait_procs(boxes, timeout=60)
+    assert not alive, "a submission outlives its grader"
+    assert len(list(folder.glob("results/*/*.json"))) == 2
 
 
 def test_two_graders_do_not_share_a_folder(handed_in):

@@ -8,7 +8,7 @@ from handed_in import answered, cell_of, in_bytes, own_cell, place_of, released,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grading import batch, collect, files, questions, repair, submission
+from grading import batch, collect, examiner, files, questions, repair, submission
 
 EXERCISE = questions.load("ex02")
 RELEASE = EXERCISE.released
@@ -135,22 +135,22 @@ def test_what_breaks_the_grader_breaks_one_grade(tmp_path, monkeypatch):
     whole = submission.run
 
     def run(job):
-        if "ada" in job["file"]:
+        if "ada" in job.file:
             raise ZeroDivisionError("a fault of ours")
         return whole(job)
 
     monkeypatch.setattr(submission, "run", run)
     options = batch.Options(unsafe=True)
     results = batch.grade("ex02", tmp_path / "in", None, tmp_path / "graded", options, tell=str)
-    assert results["ada"]["status"] == "unreadable"
-    assert "the grader itself failed on it (ZeroDivisionError: a fault" in results["ada"]["problem"]
-    assert results["ben"]["status"] == "graded"
-    assert sum(entry["points"] for entry in results["ben"]["questions"].values()) == 16
-    again = batch.Examiner(EXERCISE, files.Folder(tmp_path / "graded"), options)
+    assert results["ada"].status == "unreadable"
+    assert "the grader itself failed on it (ZeroDivisionError: a fault" in results["ada"].problem
+    assert results["ben"].status == "graded"
+    assert sum(entry.points for entry in results["ben"].questions.values()) == 16
+    again = examiner.Examiner(EXERCISE, files.Folder(tmp_path / "graded"), options)
     handed_in = collect.collect(tmp_path / "in", "ex02").submissions[0]
-    monkeypatch.setattr(batch.Examiner, "judged", broken_once(batch.Examiner.judged))
+    monkeypatch.setattr(examiner.Examiner, "judged", broken_once(examiner.Examiner.judged))
     result = batch._judged(again, handed_in, whole(again.job(handed_in)), None)
-    assert "the grader itself failed on it (KeyError" in result["problem"]
+    assert "the grader itself failed on it (KeyError" in result.problem
 
 
 def broken_once(judged):
@@ -168,3 +168,75 @@ def broken_once(judged):
 def test_released_notebooks_are_left_as_they_are():
     mended = repair.repair(in_bytes(released()), "x.ipynb", RELEASE)
     assert mended.log == [] and set(mended.answered.values()) == {"untouched"}
+
+
+def test_a_large_file_is_read_by_a_process_of_its_own(monkeypatch):
+    monkeypatch.setattr(repair, "LARGE", 1000)
+    plain = json.loads(json.dumps(RELEASE))
+    content = in_bytes(answered())
+    assert repair.repair_safely(content, "x.ipynb", plain) == repair.repair(
+        content, "x.ipynb", RELEASE
+    )
+    with pytest.raises(repair.Unreadable, match="not JSON"):
+        repair.repair_safely(b"{" * 2000, "x.ipynb", plain)
+
+
+def test_what_takes_the_parser_long_is_not_parsed():
+    """Python's parser needs seconds for such sources; without ids every cell is looked at."""
+    notebook = answered()
+    for place, cell in enumerate(notebook["cells"]):
+        cell["metadata"], cell["id"] = {}, f"cell-{place}"
+    for number in range(40):
+        heavy = "x = " + "(" * 90 + "1 + " * 20_000 + "1" + ")" * 90
+        notebook["cells"].append(own_cell(heavy, f"heavy-{number}"))
+    mended = repair.repair(in_bytes(notebook), "x.ipynb", RELEASE)
+    assert cell_of(mended.notebook, "readers")["source"] == RIGHT["readers"]
+
+
+def test_names_are_found_where_lines_begin():
+    source = """a, b = 1, 2
+c: int = 3
+def d(x=1):
+    inside = 4
+async def e(): pass
+class F: pass
+if g == 1: pass
+print(h=2)
+i.j = 5
+k += 1
+"""
+    assert repair.defined(source) == {"a", "b", "c", "d", "e", "F"}
+
+
+def test_a_notebook_in_utf_16_is_read():
+    text = json.dumps(answered(), ensure_ascii=False)
+    mended = repair.repair(text.encode("utf-16"), "x.ipynb", RELEASE)
+    assert cell_of(mended.notebook, "readers")["source"] == RIGHT["readers"]
+
+
+def test_conflict_markers_are_called_that():
+    content = in_bytes(answered()).replace(b' "cells"', b'<<<<<<< HEAD\n "cells"', 1)
+    with pytest.raises(repair.Unreadable, match="conflict markers"):
+        repair.repair(content, "x.ipynb", RELEASE)
+
+
+def test_an_answer_in_another_place_goes_to_the_reader():
+    def state(change):
+        notebook = released()
+        change(notebook["cells"], notebook)
+        return repair.repair(in_bytes(notebook), "x.ipynb", RELEASE).answered["explain"]
+
+    text = own_cell("At the border fewer windows.", kind="markdown")
+    note = own_cell(" ".join(["word"] * repair.NOTE), kind="markdown")
+    assert state(lambda cells, notebook: None) == "untouched"
+    behind = place_of(released(), "explain") + 1
+    assert state(lambda cells, notebook: cells.insert(behind, text)) == "answered"
+    assert state(lambda cells, notebook: cells.append(text)) == "answered"
+    assert state(lambda cells, notebook: cells.insert(8, text)) == "untouched", "that of another"
+    assert state(lambda cells, notebook: cells.insert(8, note)) == "answered"
+    assert state(lambda cells, notebook: cells.insert(behind, own_cell("1 + 1"))) == "answered"
+
+    def plot(cells, notebook):
+        cell_of(notebook, "plot")["source"] += "\naxes.plot([1, 2])"
+
+    assert state(plot) == "answered"

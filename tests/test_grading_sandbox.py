@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from handed_in import answered, in_bytes
 
-from grading import running, sandbox
+from grading import sandbox, supervisor
 
 ROOT = Path(__file__).parents[1]
 
@@ -74,8 +74,8 @@ def test_a_container_engine_gets_every_limit(monkeypatch):
     killed = []
     monkeypatch.setattr(subprocess, "run", lambda words, **options: killed.append(words))
     box.stop()
-    assert killed == [["/usr/bin/podman", "kill", box.running]]
-    assert f"--name={box.running}" in command and f"--name={box.running}" not in box.command()
+    assert killed == [["/usr/bin/podman", "kill", box.name]]
+    assert f"--name={box.name}" in command and f"--name={box.name}" not in box.command()
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(sandbox.NoSandbox, match="neither docker nor podman"):
         sandbox.find(image="course:latest")
@@ -107,11 +107,10 @@ def test_the_box_of_a_grader_that_is_not_root(bubblewrap):
         code("answer", "def double(x): return number * x"),
     ]
     asked = {"double": {"probe": "call", "cases": [{"x": 2}]}}
-    ran = running.run({"cells": cells}, asked, running.Limits(seconds=4), box)
+    ran = supervisor.run({"cells": cells}, asked, supervisor.Limits(seconds=4), box)
     assert ran.answers == {"double": [{"value": 6}]}
     assert list(ran.lost_cells) == ["bomb"] and ran.lost == {}
-    outputs = {cell["id"]: cell["outputs"] for cell in ran.notebook["cells"]}
-    assert outputs["home"] == [] and outputs["outside"][0]["ename"] == "OSError"
+    assert ran.outputs["home"] == [] and ran.outputs["outside"][0]["ename"] == "OSError"
 
 
 def test_a_runner_that_does_not_start_is_no_endless_wait():
@@ -120,8 +119,8 @@ def test_a_runner_that_does_not_start_is_no_endless_wait():
             return [sys.executable, "-c", "raise SystemExit(3)"]
 
     cell = {"cell_type": "code", "id": "a", "source": "", "metadata": {}}
-    ran = running.run({"cells": [cell]}, {"q": {"probe": "call", "cases": [{}]}}, box=Broken())
-    assert ran.lost == {"q": "crashed"} and ran.answers == {} and ran.notebook is None
+    ran = supervisor.run({"cells": [cell]}, {"q": {"probe": "call", "cases": [{}]}}, box=Broken())
+    assert ran.lost == {"q": "crashed"} and ran.answers == {} == ran.outputs
 
 
 def test_a_process_that_talks_without_end_is_cut_off(monkeypatch):
@@ -129,8 +128,8 @@ def test_a_process_that_talks_without_end_is_cut_off(monkeypatch):
         def command(self):
             return [sys.executable, "-c", "while True: print('x' * 100_000)"]
 
-    monkeypatch.setattr(running, "MOST_REPLIES", 3_000_000)
-    ran = running.run({"cells": []}, {"q": {"probe": "call", "cases": [{}]}}, box=Talker())
+    monkeypatch.setattr(supervisor, "MOST_REPLIES", 3_000_000)
+    ran = supervisor.run({"cells": []}, {"q": {"probe": "call", "cases": [{}]}}, box=Talker())
     assert ran.lost == {"q": "crashed"}
 
 
@@ -139,9 +138,9 @@ def test_a_process_that_does_not_read_is_not_waited_for(monkeypatch):
         def command(self):
             return [sys.executable, "-c", "import time; time.sleep(1000)"]
 
-    monkeypatch.setattr(running, "STARTING", 1)
+    monkeypatch.setattr(supervisor, "STARTING", 1)
     cells = [code("long", "x = 1\n" * 1_000_000)]  # far more than a pipe holds
-    ran = running.run({"cells": cells}, {"q": {"probe": "call", "cases": [{}]}}, box=Deaf())
+    ran = supervisor.run({"cells": cells}, {"q": {"probe": "call", "cases": [{}]}}, box=Deaf())
     assert ran.lost == {"q": "timed out"}
 
 
@@ -155,7 +154,7 @@ def test_a_cell_and_a_question_of_one_name_are_two_things(monkeypatch):
         "half": {"probe": "call", "cases": [{"x": 13}]},
         "quarter": {"probe": "call", "cases": [{"x": 8}]},
     }
-    ran = running.run({"cells": cells}, asked, box=sandbox.find(unsafe=True))
+    ran = supervisor.run({"cells": cells}, asked, box=sandbox.find(unsafe=True))
     assert ran.lost == {"half": "crashed"} and ran.lost_cells == {}
     assert ran.answers == {"quarter": [{"value": 2.0}]}
 
@@ -167,5 +166,136 @@ def test_nonsense_on_the_line_is_data(line):
             code = f"print({line!r}, flush=True); print({json.dumps({'question': 'q'})!r})"
             return [sys.executable, "-c", code]
 
-    ran = running.run({"cells": []}, {"q": {"probe": "call", "cases": [{}]}}, box=Liar())
+    ran = supervisor.run({"cells": []}, {"q": {"probe": "call", "cases": [{}]}}, box=Liar())
     assert ran.answers in ({}, {"q": None})
+
+
+def asked(**questions):
+    """Requests for functions, each with its cases."""
+    return {name: {"probe": "call", "cases": cases} for name, cases in questions.items()}
+
+
+def run(cells, questions, **options):
+    """Run some cells without a sandbox: code of our own."""
+    box = sandbox.find(unsafe=True)
+    return supervisor.run({"cells": cells}, questions, box=box, **options)
+
+
+def test_want_of_memory_in_one_cell_costs_no_other_question():
+    cells = [
+        code("large", "import numpy as np\ndef large(n): return float(np.ones(n).sum())"),
+        code("plot", "hog = []\nwhile True: hog.append(np.ones(2_000_000))"),
+    ]
+    limits = supervisor.Limits(memory=600)
+    ran = run(cells, asked(large=[{"n": 10_000_000}]), limits=limits)
+    assert ran.answers == {"large": [{"value": 1e7}]} and ran.lost_cells == ran.lost == {}
+    assert "MemoryError" in ran.outputs["plot"][-1]["ename"]
+
+
+def test_want_of_memory_in_one_answer_costs_no_other_question():
+    cells = [
+        code("hogs", "import numpy as np\nhogs = []"),
+        code("hog", "def hog():\n    while True: hogs.append(np.ones(2_000_000))"),
+        code("large", "def large(n): return float(np.ones(n).sum())"),
+    ]
+    limits = supervisor.Limits(memory=600)
+    ran = run(cells, asked(hog=[{}], large=[{"n": 10_000_000}]), limits=limits)
+    assert ran.answers["hog"][0]["memory"] and ran.answers["large"] == [{"value": 1e7}]
+
+
+def test_cells_of_ones_own_do_not_use_up_the_time_of_the_answers(monkeypatch):
+    monkeypatch.setattr(supervisor, "SPARE", 0)
+    cells = [code("double", "def double(x): return 2 * x"), code("own-1", "while True: pass")]
+    ran = run(cells, asked(double=[{"x": 2}]), limits=supervisor.Limits(seconds=3))
+    assert ran.answers == {"double": [{"value": 4}]} and ran.lost_cells == {}
+    assert "not run" in ran.outputs["own-1"][0]["text"]
+
+
+def test_a_loss_behind_the_last_cell_is_nobodys():
+    trap = "import os, threading\nthreading.Timer(0.2, os._exit, [0]).start()"
+    cells = [code("slow", "import time\ndef slow(): time.sleep(1); return 1"), code("own-1", trap)]
+    ran = run(cells, asked(slow=[{}]))
+    assert ran.answers == {"slow": [{"value": 1}]} and ran.lost == ran.lost_cells == {}
+
+
+def test_an_answer_counts_as_it_was_at_its_check():
+    cells = [
+        code("half", "def half(x): return x / 2"),
+        code("half-check", "half(2)"),
+        code("quarter", "def quarter(x): return half(half(x))"),
+        code("quarter-check", ""),
+        code("plot", "half = [half(x) for x in range(3)]\nmax = 3\ndel quarter"),
+        code("late", "def late(x): ..."),
+        code("late-check", ""),
+        code("own-1", "def late(x): return x"),
+    ]
+    cases = [{"x": 8}]
+    ran = run(cells, asked(half=cases, quarter=cases, late=cases))
+    assert ran.answers == {
+        "half": [{"value": 4}],
+        "quarter": [{"value": 2}],
+        "late": [{"value": None}],
+    }
+    assert ran.notes == {"half": "changed", "quarter": "gone"}
+    assert ran.later == {"late": [{"value": 8}]}
+
+
+CALLS = {
+    "by_another_name": """
+from course_utils.arithmetic import same_padding as mine
+def NAME(size): return mine(size, 3, 1)""",
+    "of_a_module": """
+import course_utils.arithmetic as a
+def NAME(size): return a.same_padding(size, 3, 1)""",
+    "at_the_last_moment": """
+def NAME(size):
+    import importlib
+    return importlib.import_module('course_utils.arithmetic').same_padding(size, 3, 1)""",
+    "hidden_in_something": """
+import functools
+from course_utils import arithmetic
+table = {'f': functools.partial(arithmetic.same_padding, kernel=3, stride=1)}
+def NAME(size): return table['f'](size)""",
+    "with_an_excuse": """
+from course_utils.arithmetic import same_padding
+def NAME(size):
+    try: return same_padding(size, 3, 1)
+    except BaseException: return (1, 1)""",
+    "thrown_out": """
+import sys
+from course_utils.arithmetic import same_padding
+sys.modules.pop('course_utils.arithmetic')
+def NAME(size): return same_padding(size, 3, 1)""",
+}
+
+
+def test_calling_the_course_is_seen():
+    """Each way twice: where it is forbidden, and where something else is."""
+    cells, questions, forbidden = [], {}, {}
+    for way, source in CALLS.items():
+        for name, module in ((way, "arithmetic"), (f"{way}_allowed", "convolution")):
+            cells.append(code(name.replace("_", "-"), source.replace("NAME", name)))
+            questions[name] = [{"size": 7}]
+            forbidden[name] = (f"course_utils.{module}",)
+    ran = run(cells, asked(**questions), forbidden=forbidden)
+    assert ran.called == {way: ["course_utils.arithmetic.same_padding"] for way in CALLS}
+    for way in CALLS:
+        assert ran.answers[f"{way}_allowed"] == [{"value": {"tuple": [1, 1]}}]
+
+
+def test_the_course_may_call_itself():
+    source = """
+import numpy as np
+from course_utils import convolution
+def conv(n):
+    images, kernel = np.ones((1, n, n, 1)), np.ones((3, 3, 1, 1))
+    return convolution.conv2d(images, kernel, padding='same').shape"""
+    forbidden = {"conv": ("course_utils.arithmetic",)}
+    ran = run([code("conv", source)], asked(conv=[{"n": 5}]), forbidden=forbidden)
+    assert ran.called == {} and ran.answers["conv"] == [{"value": {"tuple": [1, 5, 5, 1]}}]
+
+
+def test_boxes_of_two_graders_have_users_of_their_own():
+    users = {sandbox.user_of_box() for _ in range(1000)}
+    low, high = sandbox.USERS
+    assert len(users) > 990 and (low <= min(users) or max(users) < 65536) and max(users) < high

@@ -1,13 +1,13 @@
 """Right answers to exercise 1 in other words than the source's: `# %%` and the id of each cell."""
 
 # %% by-hand
-window = np.array([[1, 2, 0], [0, 1, 3], [4, 1, 0]])
+window = np.array(own.window)
 kernel = np.array([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
 by_hand = {
     "network": (window * kernel).sum(),
     "textbook": (window * kernel[::-1, ::-1]).sum(),
-    "weights": 20 * (5 * 5 * 3) + 20,
-    "maps": 20.0,
+    "weights": own.filters * (own.kernel_size * own.kernel_size * 3) + own.filters,
+    "maps": float(own.filters),
 }
 
 # %% conv2d-loops

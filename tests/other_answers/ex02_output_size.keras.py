@@ -7,14 +7,14 @@ quiet_tensorflow()
 import keras
 
 def count(padding="valid", **options):
-    layer = keras.layers.Conv1D(1, kernel_size=5, padding=padding, **options)
-    return layer(np.zeros((1, 20, 1), "float32")).shape[1]
+    layer = keras.layers.Conv1D(1, kernel_size=own.kernel, padding=padding, **options)
+    return layer(np.zeros((1, own.size, 1), "float32")).shape[1]
 
 by_hand = {
-    "row": count(strides=3),
-    "lost": 20 - (3 * (count(strides=3) - 1) + 5),
-    "same": count("same", strides=3),
-    "dilated": count(dilation_rate=3),
+    "row": count(strides=own.stride),
+    "lost": own.size - (own.stride * (count(strides=own.stride) - 1) + own.kernel),
+    "same": count("same", strides=own.stride),
+    "dilated": count(dilation_rate=own.dilation),
 }
 
 # %% output-size

@@ -1,8 +1,13 @@
 """Right answers to exercise 2 in other words than the source's: `# %%` and the id of each cell."""
 
 # %% by-hand
-by_hand = {name: np.int64(number) for name, number in
-           {"row": 6, "lost": 0, "same": 7, "dilated": 8}.items()}
+starts = np.arange(0, own.size - own.kernel + 1, own.stride)
+by_hand = {name: np.int64(number) for name, number in {
+    "row": len(starts),
+    "lost": own.size - (starts[-1] + own.kernel),
+    "same": len(range(0, own.size, own.stride)),
+    "dilated": len(range(own.size - np.ptp(own.dilation * np.arange(own.kernel)))),
+}.items()}
 
 # %% output-size
 def output_size(size, kernel, stride=1, before=0, after=0, dilation=1):

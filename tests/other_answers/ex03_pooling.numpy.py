@@ -1,7 +1,12 @@
 """Right answers to exercise 3 in other words than the source's: `# %%` and the id of each cell."""
 
 # %% by-hand
-by_hand = dict(mean=19 / 4, overlapping=2 * 2, winners=4.0, parameters=0)
+by_hand = dict(
+    mean=sum(own.grid[2][:2] + own.grid[3][:2]) / 4,
+    overlapping=len(range(own.side - own.window + 1)) ** 2,
+    winners=own.side**2 / 4,
+    parameters=0,
+)
 
 # %% max-pool
 def windows_of(images, pool_size, strides):

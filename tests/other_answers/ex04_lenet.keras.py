@@ -1,8 +1,15 @@
 """Right answers to exercise 4 in other words than the source's: `# %%` and the id of each cell."""
 
 # %% by-hand
-by_hand = {"conv1": (5 * 5 * 3 + 1) * 6, "flat": 6 * 6 * 16, "dense1": (6 * 6 * 16 + 1) * 120,
-           "partial": 6 * (2 * 9 + 1), "spread": np.round(np.sqrt(2500 * 0.04 * 0.96))}
+built = keras.Sequential([keras.Input((own.side, own.side, own.channels)),
+                          layers.Conv2D(6, 5, padding="same"), layers.MaxPooling2D(2),
+                          layers.Conv2D(16, 5), layers.MaxPooling2D(2), layers.Flatten(),
+                          layers.Dense(120)])
+wrong = own.percent / 100
+by_hand = {"conv1": built.layers[0].count_params(), "flat": built.layers[-2].output.shape[1],
+           "dense1": built.layers[-1].count_params(),
+           "partial": sum(2 * 9 + 1 for one in range(own.maps) for other in range(one)),
+           "spread": np.round(np.sqrt(own.tested * (wrong - wrong**2)))}
 
 # %% output-shapes
 def output_shapes(input_shape, stack):

@@ -7,11 +7,16 @@ quiet_tensorflow()
 import keras
 import tensorflow as tf
 
-layer = keras.layers.Conv2D(96, 5, groups=4)
-layer.build((None, 32, 32, 64))
-dropped = np.array(keras.layers.Dropout(0.2, seed=1)(np.ones((1, 100), "float32"), training=True))
-by_hand = {"versions": 9 * 7 * 2, "paper": 33**2 * 2, "corner": 25, "groups": layer.count_params(),
-           "dropout": dropped.max()}
+
+layer = keras.layers.Conv2D(own.filters, 5, groups=own.groups)
+layer.build((None, 32, 32, own.maps))
+ones = np.ones((1, 1000), "float32")
+dropped = np.array(keras.layers.Dropout(own.rate, seed=1)(ones, training=True))
+rows, columns = range(own.height - own.high + 1), range(own.width - own.wide + 1)
+by_hand = {"versions": 2 * len(rows) * len(columns),
+           "paper": len(range(own.small, own.large + 1)) ** 2 * 2,
+           "corner": len(range(own.frame + 1)) ** 2, "groups": layer.count_params(),
+           "dropout": round(float(dropped.max()), 5)}
 
 # %% standardise
 def standardise(images, training_images):

@@ -7,10 +7,16 @@ quiet_tensorflow()
 import keras
 import tensorflow as tf
 
-numbers = tf.Variable([-1.0, 2.0, 0.5, -3.0])
-with tf.GradientTape() as tape:
+
+numbers = tf.Variable([float(number) for number in own.entering])
+steepest = tf.Variable(0.0)
+with tf.GradientTape(persistent=True) as tape:
     total = tf.reduce_sum(keras.activations.relu(numbers))
-by_hand = {"slope": 0.25, "zeros": 20, "fan_in": 288, "passed": float(tf.reduce_sum(tape.gradient(total, numbers)))}
+    height = keras.activations.sigmoid(own.steepness * steepest)
+by_hand = {"slope": float(tape.gradient(height, steepest)),
+           "n": own.layers * (len(str(own.divisor)) - 1),
+           "fan_in": own.kernel_size * own.kernel_size * own.maps,
+           "passed": float(tf.reduce_sum(tape.gradient(total, numbers)))}
 
 # %% start
 def start(layers, units, gain, seed):

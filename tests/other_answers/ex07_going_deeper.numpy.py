@@ -1,7 +1,9 @@
 """Right answers to exercise 7 in other words than the source's: `# %%` and the id of each cell."""
 
 # %% by-hand
-by_hand = {"slope": 1 / 4, "zeros": 20, "fan_in": 3 * 3 * 32, "passed": 2.0}
+by_hand = {"slope": own.steepness * 0.5 * 0.5, "n": np.round(np.log10(float(own.divisor)) * own.layers),
+           "fan_in": np.ones((own.kernel_size, own.kernel_size, own.maps)).size,
+           "passed": float(np.count_nonzero(np.array(own.entering) > 0))}
 
 # %% start
 def start(layers, units, gain, seed):

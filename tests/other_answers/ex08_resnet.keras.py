@@ -1,8 +1,11 @@
 """Right answers to exercise 8 in other words than the source's: `# %%` and the id of each cell."""
 
 # %% by-hand
-by_hand = {"negative": max(0, -2), "bottleneck": 128 * 32 + 9 * 32 * 32 + 32 * 128,
-           "projections": 3, "projection": 24 * 48 + 2 * 48, "gradient": (1 + 2) ** 2}
+narrow, wide = own.narrow, own.maps
+by_hand = {"negative": float(ops.relu(float(own.number))),
+           "bottleneck": wide * narrow + 9 * narrow * narrow + narrow * wide,
+           "projections": len(range(1, own.stages)),
+           "projection": own.outputs * (own.inputs + 2), "gradient": np.prod([1 + own.slope] * own.row)}
 
 # %% pad-shortcut
 def pad_shortcut(maps, filters, strides):

@@ -2,10 +2,29 @@
 
 import numpy as np
 
-from grading.questions import Part, Question, numbers, whole
+from grading.questions import Part, Question, numbers, one_of, whole
 
 SECONDS = 30
 MEMORY = 2000
+FORBIDDEN = ("course_utils.convolution", "course_utils.arithmetic", "course_utils.anatomy",
+             "course_utils.models", "scipy", "tensorflow.nn")  # fmt: skip
+
+# Each student's own numbers: those of variant 0, and how others are drawn.
+FIRST = {
+    "window": [[1, 2, 0], [0, 1, 3], [4, 1, 0]],
+    "filters": 20,
+    "kernel_size": 5,
+    "middle": 2,
+}
+
+
+def own_numbers(rng):
+    return {
+        "window": rng.integers(0, 6, size=(3, 3)).tolist(),
+        "filters": whole(rng, 8, 40),
+        "kernel_size": one_of(rng, 5, 7, 9),
+        "middle": whole(rng, 1, 5),
+    }
 
 
 # --- 2 By loops -----------------------------------------------------------------------------------
@@ -27,41 +46,6 @@ def several_channels(rng):
 
 def with_bias(rng):
     return [one_image(rng, channels, round(float(rng.uniform(1, 5)), 2)) for channels in (1, 3)]
-
-
-def places(image, kernel, turned=False, channels=None, more=1):
-    """What a window loop gives, with one thing or another wrong in it."""
-    rows, columns = (image.shape[axis] - kernel.shape[axis] + more for axis in (0, 1))
-    kernel = kernel[::-1, ::-1] if turned else kernel
-    found = np.zeros((rows, columns))
-    for row, column in np.ndindex(rows, columns):
-        window = image[row:, column:][: kernel.shape[0], : kernel.shape[1]]
-        found[row, column] = np.sum((window * kernel)[..., :channels])
-    return found
-
-
-def loops_without_last(image, kernel, bias):
-    return places(image, kernel, more=0) + bias
-
-
-def loops_turned(image, kernel, bias):
-    return places(image, kernel, turned=True) + bias
-
-
-def loops_without_bias(image, kernel, bias):
-    return places(image, kernel)
-
-
-def loops_first_channel(image, kernel, bias):
-    return places(image, kernel, channels=1) + bias
-
-
-def loops_bias_for_each_channel(image, kernel, bias):
-    return places(image, kernel) + bias * image.shape[-1]
-
-
-def loops_bias_for_each_product(image, kernel, bias):
-    return places(image, kernel) + bias * kernel.size
 
 
 # --- 3 Without loops ------------------------------------------------------------------------------
@@ -88,34 +72,6 @@ def several_images(rng):
     return [many(rng, 3, 2, 2), many(rng, 2, 3, 5)]
 
 
-def maps_of(images, kernels, turned=False):
-    filters = range(kernels.shape[-1])
-    return np.array([[places(image, kernels[..., each], turned) for each in filters]
-                     for image in images])  # fmt: skip
-
-
-def fast_channels_first(images, kernels, biases):
-    return maps_of(images, kernels) + biases[:, None, None]
-
-
-def fast_without_biases(images, kernels, biases):
-    return np.moveaxis(maps_of(images, kernels), 1, -1)
-
-
-def fast_turned(images, kernels, biases):
-    return np.moveaxis(maps_of(images, kernels, turned=True), 1, -1) + biases
-
-
-def fast_axes_mixed_up(images, kernels, biases):
-    if kernels.shape[2] != kernels.shape[3]:
-        raise ValueError("channels and filters have changed places")
-    return np.moveaxis(maps_of(images, kernels.swapaxes(2, 3)), 1, -1) + biases
-
-
-def fast_one_map(images, kernels, biases):
-    return np.moveaxis(maps_of(images, kernels), 1, -1).sum(axis=-1, keepdims=True) + biases
-
-
 # --- 4 Backwards ----------------------------------------------------------------------------------
 
 
@@ -129,42 +85,6 @@ def backwards(rng):
         case["output_gradient"] = numbers(rng, images, rows, columns, 3)
         cases.append(case)
     return cases
-
-
-def collected(images, kernels, output_gradient, turned=False, share=1.0, overwrite=False):
-    rows, columns = output_gradient.shape[1:3]
-    weights, pixels = np.zeros(kernels.shape), np.zeros(images.shape)
-    for row, column in np.ndindex(kernels.shape[:2]):
-        read = np.s_[:, row : row + rows, column : column + columns]
-        tap = (-1 - row, -1 - column) if turned else (row, column)
-        weights[tap] = share * np.einsum("nijc,nijf->cf", images[read], output_gradient)
-        arrives = output_gradient @ kernels[tap].T
-        pixels[read] = arrives if overwrite else pixels[read] + arrives
-    return {"kernels": weights, "images": pixels}
-
-
-def gradient_mean(images, kernels, output_gradient):
-    found = collected(images, kernels, output_gradient, share=1 / len(images))
-    biases = output_gradient.sum(axis=(1, 2)).mean(axis=0)
-    return {"kernels": found["kernels"], "biases": biases}
-
-
-def gradient_turned(images, kernels, output_gradient):
-    return collected(images, kernels, output_gradient, turned=True)
-
-
-def gradient_overwritten(images, kernels, output_gradient):
-    found = collected(images, kernels, output_gradient, overwrite=True)
-    return {"images": found["images"]}
-
-
-def gradient_by_image(images, kernels, output_gradient):
-    found = collected(images[:1], kernels, output_gradient[:1])
-    return {"kernels": found["kernels"], "biases": output_gradient.sum(axis=(1, 2))}
-
-
-def gradient_mean_of_places(images, kernels, output_gradient):
-    return {"biases": output_gradient.mean(axis=(0, 1, 2))}
 
 
 # --- 5 Which edges? -------------------------------------------------------------------------------
@@ -183,96 +103,91 @@ def some_angles(rng):
     return [whole(rng, 0, 60), whole(rng, 100, 170), whole(rng, 190, 260), whole(rng, 280, 350)]
 
 
-def outputs_at(kernel, angle, size=9):
-    rows, columns = np.mgrid[:size, :size] - size // 2
-    across = columns * np.cos(angle) + rows * np.sin(angle)
-    return places((1 / (1 + np.exp(-2 * across)))[..., None], kernel[..., None])
-
-
-def strongest_with_sign(kernel, angles):
-    return [outputs_at(kernel, np.deg2rad(angle)).max() for angle in angles]
-
-
-def strongest_in_radians(kernel, angles):
-    return [np.abs(outputs_at(kernel, angle)).max() for angle in angles]
-
-
-def strongest_summed(kernel, angles):
-    return [np.abs(outputs_at(kernel, np.deg2rad(angle))).sum() for angle in angles]
-
-
-def strongest_of_all(kernel, angles):
-    return max(np.abs(outputs_at(kernel, np.deg2rad(angle))).max() for angle in angles)
-
-
+# fmt: off
 QUESTIONS = [
     Question(
-        "by_hand",
-        [Part(name, 1, of=name) for name in ("network", "textbook", "weights", "maps")],
-        probe="values",
-        mistakes={
-            "That is the kernel turned round: a layer does not turn it.": {"network": 1},
-            "That is without turning the kernel.": {"textbook": -1},
-            "Each filter is as deep as the image.": {"weights": 520},
-            "Each filter has a bias of its own.": {"weights": 1500},
-            "One bias for each filter, not one for all.": {"weights": 1501},
-            "A filter is as deep as the image, and gives one map, not three.": {"maps": 60},
-        },
-    ),
-    Question(
-        "conv2d_loops",
-        [
-            Part("one channel", 1, one_channel),
-            Part("several channels", 1, several_channels),
-            Part("bias", 1, with_bias),
-        ],
-        mistakes={
-            "The kernel fits once more in each direction.": loops_without_last,
-            "Do not turn the kernel.": loops_turned,
-            "Where is the bias?": loops_without_bias,
-            "Add up the products of all channels.": loops_first_channel,
-            "The bias is added once, not once for each channel.": loops_bias_for_each_channel,
-            "The bias is added once, after the sum.": loops_bias_for_each_product,
-        },
-    ),
-    Question(
-        "conv2d_fast",
-        [
-            Part("one filter", 1, one_filter),
-            Part("many filters", 1, many_filters),
-            Part("several images", 1, several_images),
-        ],
-        mistakes={
-            "The filters are the last axis of the output (NHWC).": fast_channels_first,
-            "Where are the biases?": fast_without_biases,
-            "Do not turn the kernels.": fast_turned,
-            "In `kernels` the channels come before the filters.": fast_axes_mixed_up,
-            "Each filter gives a map of its own: do not add them up.": fast_one_map,
-        },
-    ),
-    Question(
-        "gradients",
-        [
-            Part("biases", 1, backwards, of="biases"),
-            Part("kernels", 2, backwards, of="kernels"),
-            Part("images", 1, backwards, of="images"),
-        ],
-        mistakes={
-            "The images' gradients are added up, not averaged.": gradient_mean,
-            "The kernel is turned round: which weight reads which pixel?": gradient_turned,
-            "A pixel is read by several windows: add up what arrives.": gradient_overwritten,
-            "All images share the weights: add up over the images, too.": gradient_by_image,
-            "Add up over the places, do not average.": gradient_mean_of_places,
-        },
-    ),
-    Question(
-        "strongest",
-        [Part("upright kernels", 1, upright_kernels), Part("any kernel", 1, any_kernel)],
-        mistakes={
-            "A strongly negative output is a strong answer, too.": strongest_with_sign,
-            "The angles are degrees, and `edge_image` takes degrees.": strongest_in_radians,
-            "The strongest output, not the sum of all.": strongest_summed,
-            "One number for each angle.": strongest_of_all,
-        },
-    ),
+        "by_hand", [Part(name, 1, of=name) for name in ("network", "textbook", "weights", "maps")],
+        probe="values", mistakes={
+        "That is the kernel turned round: a layer does not turn it.":
+            ("* kernel))", "* kernel[::-1, ::-1]))"),
+        "That is without turning the kernel.": ("kernel[::-1, ::-1]", "kernel"),
+        "Each filter is as deep as the image.": ("**2 * 3 + 1", "**2 + 1"),
+        "Each filter has a bias of its own.": ("* 3 + 1)", "* 3)"),
+        "One bias for each filter, not one for all.":
+            ("(own.kernel_size**2 * 3 + 1)", "own.kernel_size**2 * 3 + 1"),
+        "A kernel of 5×5 has 5 · 5 places.": ("own.kernel_size**2", "own.kernel_size"),
+        "A filter is as deep as the image, and gives one map, not three.":
+            ('"maps": own', '"maps": 3 * own'),
+    }),
+    Question("conv2d_loops", [
+        Part("one channel", 1, one_channel), Part("several channels", 1, several_channels),
+        Part("bias", 1, with_bias),
+    ], mistakes={
+        "The kernel fits once more in each direction.":
+            [("kernel.shape[0] + 1", "kernel.shape[0]"),
+             ("kernel.shape[1] + 1", "kernel.shape[1]")],
+        "Do not turn the kernel.": ("* kernel)", "* kernel[::-1, ::-1])"),
+        "Do not turn the kernel, along one axis neither.": ("* kernel)", "* kernel[:, ::-1])"),
+        "Where is the bias?": (" + bias", ""),
+        "Add up the products of all channels.":
+            ("(window * kernel)", "((window * kernel)[..., 0])"),
+        "The bias is added once, not once for each channel.": ("+ bias", "+ bias * image.shape[2]"),
+        "The bias is added once, after the sum.": ("+ bias", "+ bias * kernel.size"),
+        "The products are added up, not averaged.": ("np.sum(", "np.mean("),
+        "All products are added up; the largest alone is no convolution.": ("np.sum(", "np.max("),
+        "Height comes before width, in the output as well.": ("return output", "return output.T"),
+        "Begin each sum at 0: the window before has nothing to do with it.":
+            ("output[row, column] = ", "output[row, column] = output[row, column - 1] + "),
+    }),
+    Question("conv2d_fast", [
+        Part("one filter", 1, one_filter), Part("many filters", 1, many_filters),
+        Part("several images", 1, several_images),
+    ], mistakes={
+        "The filters are the last axis of the output (NHWC).":
+            [("->nijf", "->nfij"), ("+ biases", "+ biases[:, None, None]")],
+        "Where are the biases?": (" + biases", ""),
+        "Do not turn the kernels.": ("windows, kernels)", "windows, kernels[::-1, ::-1])"),
+        "In `kernels` the channels come before the filters.": ("abcf->", "abfc->"),
+        "Each filter gives a map of its own: do not add them up.":
+            ("windows, kernels)", "windows, kernels).sum(axis=-1, keepdims=True)"),
+        "Each image has maps of its own: do not add them up.": ("->nijf", "->ijf"),
+        "Each filter has a bias of its own: do not add them up.": ("+ biases", "+ biases.sum()"),
+        "Add up the products of all channels.":
+            ("windows, kernels)", "windows[:, :, :, :1], kernels[:, :, :1])"),
+    }),
+    Question("gradients", [
+        Part("biases", 1, backwards, of="biases"), Part("kernels", 2, backwards, of="kernels"),
+        Part("images", 1, backwards, of="images"),
+    ], mistakes={
+        "The images' gradients are added up, not averaged.":
+            [("output_gradient)\n", "output_gradient) / len(images)\n"),
+             ("sum(axis=(0, 1, 2))", "sum(axis=(1, 2)).mean(axis=0)")],
+        "The kernel is turned round: which weight reads which pixel?":
+            [("to_kernels[u, v]", "to_kernels[-1 - u, -1 - v]"),
+             ("kernels[u, v].T", "kernels[-1 - u, -1 - v].T")],
+        "A pixel is read by several windows: add up what arrives.": ("+= output", "= output"),
+        "All images share the weights: add up over the images, too.":
+            [("images[read], output_gradient)", "images[read][:1], output_gradient[:1])"),
+             ("sum(axis=(0, 1, 2))", "sum(axis=(1, 2))")],
+        "Add up over the places, do not average.": ("sum(axis=(0, 1, 2))", "mean(axis=(0, 1, 2))"),
+        "A bias collects `output_gradient`, not a 1 from each place.":
+            ("output_gradient.sum(axis=(0, 1, 2))",
+             "np.full(kernels.shape[3], len(images) * rows * columns)"),
+        "A pixel is read by every filter: add up over the filters, too.":
+            ("output_gradient @ kernels[u, v].T",
+             "output_gradient[..., :1] @ kernels[u, v, :, :1].T"),
+    }),
+    Question("strongest", [
+        Part("upright kernels", 1, upright_kernels), Part("any kernel", 1, any_kernel),
+    ], mistakes={
+        "A strongly negative output is a strong answer, too.": ("np.abs(output).max", "output.max"),
+        "First without its sign, then the largest.": ("np.abs(output).max()", "abs(output.max())"),
+        "The angles are degrees, and `edge_image` takes degrees.":
+            ("edge_image(angle)", "edge_image(np.rad2deg(angle))"),
+        "`edge_image` takes degrees: there is nothing to convert.":
+            ("edge_image(angle)", "edge_image(np.deg2rad(angle))"),
+        "The strongest output, not the sum of all.": (".max()", ".sum()"),
+        "The strongest output, not the mean of all.": (".max()", ".mean()"),
+        "One number for each angle.": ("for output in outputs])", "for output in outputs]).max()"),
+    }),
 ]

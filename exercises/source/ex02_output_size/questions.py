@@ -6,6 +6,31 @@ from grading.questions import Part, Question, whole
 
 SECONDS = 30
 MEMORY = 2000
+FORBIDDEN = ("course_utils.convolution", "course_utils.arithmetic", "course_utils.anatomy",
+             "course_utils.models", "scipy", "tensorflow.nn")  # fmt: skip
+
+# Each student's own numbers: those of variant 0, and how others are drawn.
+FIRST = {
+    "size": 20,
+    "kernel": 5,
+    "stride": 3,
+    "dilation": 3,
+    "pixels": 15,
+    "layers": 10,
+    "side": 64,
+}
+
+
+def own_numbers(rng):
+    return {
+        "size": whole(rng, 26, 50),
+        "kernel": whole(rng, 3, 7),
+        "stride": whole(rng, 2, 5),
+        "dilation": whole(rng, 3, 4),
+        "pixels": whole(rng, 13, 18),
+        "layers": whole(rng, 5, 12),
+        "side": 8 * whole(rng, 7, 14),
+    }
 
 
 # --- 2 The formula --------------------------------------------------------------------------------
@@ -37,26 +62,6 @@ def with_dilation(rng):
     ]
 
 
-def size_without_one(size, kernel, stride=1, before=0, after=0, dilation=1):
-    return (size + before + after - dilation * (kernel - 1) - 1) // stride
-
-
-def size_rounded_up(size, kernel, stride=1, before=0, after=0, dilation=1):
-    return -(-(size + before + after - dilation * (kernel - 1) - 1) // stride) + 1
-
-
-def size_with_before_twice(size, kernel, stride=1, before=0, after=0, dilation=1):
-    return (size + 2 * before - dilation * (kernel - 1) - 1) // stride + 1
-
-
-def size_of_long_span(size, kernel, stride=1, before=0, after=0, dilation=1):
-    return (size + before + after - dilation * kernel) // stride + 1
-
-
-def size_without_dilation(size, kernel, stride=1, before=0, after=0, dilation=1):
-    return (size + before + after - kernel) // stride + 1
-
-
 # --- 3 The padding called 'same' ------------------------------------------------------------------
 
 
@@ -75,29 +80,6 @@ def strided_kernels(rng):
         {"size": stride * whole(rng, 4, 10) + left, "kernel": kernel, "stride": stride}
         for kernel, stride, left in kinds
     ]
-
-
-def zeros_needed(size, kernel, stride):
-    return max((-(-size // stride) - 1) * stride + kernel - size, 0)
-
-
-def odd_zero_first(size, kernel, stride=1):
-    total = zeros_needed(size, kernel, stride)
-    return total - total // 2, total // 2
-
-
-def both_rounded_up(size, kernel, stride=1):
-    each = -(-zeros_needed(size, kernel, stride) // 2)
-    return each, each
-
-
-def as_without_stride(size, kernel, stride=1):
-    return (kernel - 1) // 2, kernel // 2
-
-
-def padding_below_zero(size, kernel, stride=1):
-    total = (-(-size // stride) - 1) * stride + kernel - size
-    return total // 2, total - total // 2
 
 
 # --- 4 Zeros around an image ----------------------------------------------------------------------
@@ -123,33 +105,6 @@ def two_strides(rng):
     return [{"images": images, "kernel_size": (3, 4), "strides": pair} for pair in ((1, 2), (2, 3))]
 
 
-def padded(images, kernel_size, strides, axes, zeros=odd_zero_first):
-    amounts = [(0, 0)] * 4
-    for axis, kernel, stride in zip(axes, kernel_size, strides):
-        amounts[axis] = zeros(images.shape[axis], kernel, stride)
-    return np.pad(images, amounts)
-
-
-def right_zeros(size, kernel, stride):
-    return odd_zero_first(size, kernel, stride)[::-1]
-
-
-def padded_as_nchw(images, kernel_size, strides=(1, 1)):
-    return padded(images, kernel_size, strides, (2, 3), right_zeros)
-
-
-def padded_width_first(images, kernel_size, strides=(1, 1)):
-    return padded(images, kernel_size, strides, (2, 1), right_zeros)
-
-
-def padded_odd_zero_first(images, kernel_size, strides=(1, 1)):
-    return padded(images, kernel_size, strides, (1, 2))
-
-
-def padded_as_without_strides(images, kernel_size, strides=(1, 1)):
-    return padded(images, kernel_size, (1, 1), (1, 2), right_zeros)
-
-
 # --- 5 Who reads the border? ----------------------------------------------------------------------
 
 
@@ -161,86 +116,91 @@ def rows_padded(rng):
     return [{"size": whole(rng, 8, 14), "kernel": 5, "padding": padding} for padding in (1, 2, 4)]
 
 
-def readers_without_last_window(size, kernel, padding=0):
-    counts = np.zeros(size + 2 * padding, int)
-    for start in range(size + 2 * padding - kernel):
-        counts[start : start + kernel] += 1
-    return counts[padding : padding + size]
-
-
-def readers_with_zeros(size, kernel, padding=0):
-    counts = np.zeros(size + 2 * padding, int)
-    for start in range(size + 2 * padding - kernel + 1):
-        counts[start : start + kernel] += 1
-    return counts
-
-
+# fmt: off
 QUESTIONS = [
     Question(
-        "by_hand",
-        [Part(name, 1, of=name) for name in ("row", "lost", "same", "dilated")],
-        probe="values",
-        mistakes={
-            "The last window starts at pixel 15, the first at 0: count both.": {"row": 5},
-            "Where does the last window end?": {"lost": 2},
-            "'same' does not mean that the size stays: what does the stride do to it?": {
-                "same": 20
-            },
-            "Round up: a last, incomplete stride counts.": {"same": 6},
-            "How many pixels does the filter span, from its first tap to its last?": {"dilated": 6},
-            "That is without the dilation.": {"dilated": 16},
-        },
-    ),
-    Question(
-        "output_size",
-        [
-            Part("stride 1", 1, one_by_one),
-            Part("larger strides", 1, with_stride),
-            Part("padding", 1, with_padding),
-            Part("dilation", 1, with_dilation),
-        ],
-        mistakes={
-            "One too few: the window at the very start counts as well.": size_without_one,
-            "Round down: a window that does not fit whole does not count.": size_rounded_up,
-            "`before` and `after` need not be equal.": size_with_before_twice,
-            "A filter of 3 with dilation 2 spans 5 pixels, not 6.": size_of_long_span,
-            "With dilation, the filter spans more pixels than it has taps.": size_without_dilation,
-        },
-    ),
-    Question(
-        "same_padding",
-        [
-            Part("odd kernels", 1, odd_kernels),
-            Part("even kernels", 1, even_kernels),
-            Part("strides", 1, strided_kernels),
-        ],
-        mistakes={
-            "The odd zero goes to the other end.": odd_zero_first,
-            "One zero too many: an odd number of zeros cannot be split equally.": both_rounded_up,
-            "That is right for a stride of 1. What does the stride change?": as_without_stride,
-            "No padding can be less than 0.": padding_below_zero,
-        },
-    ),
-    Question(
-        "pad_same",
-        [
-            Part("square", 1, square),
-            Part("height and width differ", 1, two_axes),
-            Part("strides", 1, two_strides),
-        ],
-        mistakes={
-            "The axes are images, height, width, channels (NHWC), not NCHW.": padded_as_nchw,
-            "Height comes before width, in the images and in the pairs.": padded_width_first,
-            "The odd zero goes to the bottom and to the right.": padded_odd_zero_first,
-            "The strides change how many zeros are needed.": padded_as_without_strides,
-        },
-    ),
-    Question(
-        "readers",
-        [Part("no padding", 1, rows_alone), Part("padding", 1, rows_padded)],
-        mistakes={
-            "The last window is missing.": readers_without_last_window,
-            "Leave the counts of the zeros out: one number for each pixel.": readers_with_zeros,
-        },
-    ),
+        "by_hand", [Part(name, 1, of=name) for name in ("row", "lost", "same", "dilated")],
+        probe="values", mistakes={
+        "The first window starts at pixel 0: count it as well as the last.":
+            ("own.stride + 1", "own.stride"),
+        "Where does the last window end?": ('"lost": (own.size - own.kernel)', '"lost": own.size'),
+        "'same' does not mean that the size stays: what does the stride do to it?":
+            ("-(-own.size // own.stride)", "own.size"),
+        "Round up: a last, incomplete stride counts.":
+            ("-(-own.size // own.stride)", "own.size // own.stride"),
+        "How many pixels does the filter span, from its first tap to its last?":
+            ("own.dilation * (own.kernel - 1)", "own.dilation * own.kernel + 1"),
+        "That is without the dilation.": ("own.dilation * (own", "(own"),
+        "One too few: the window at the very start counts, too.":
+            ('"dilated": own.size', '"dilated": own.size - 1'),
+    }),
+    Question("output_size", [
+        Part("stride 1", 1, one_by_one), Part("larger strides", 1, with_stride),
+        Part("padding", 1, with_padding), Part("dilation", 1, with_dilation),
+    ], mistakes={
+        "One too few: the window at the very start counts as well.": ("stride + 1", "stride"),
+        "Round down: a window that does not fit whole does not count.":
+            ("(size + before + after - span) // stride",
+             "-((span - size - before - after) // stride)"),
+        "Round down always: `//`, not `round`.":
+            ("(size + before + after - span) // stride",
+             "round((size + before + after - span) / stride)"),
+        "`before` and `after` need not be equal.": ("before + after", "2 * before"),
+        "The zeros at the end count, too.": ("before + after", "before"),
+        "A filter of 3 with dilation 2 spans 5 pixels, not 6.": ("(kernel - 1) + 1", "kernel"),
+        "With dilation, the filter spans more pixels than it has taps.": ("- span", "- kernel"),
+        "Where is the stride?": (" // stride", ""),
+    }),
+    Question("same_padding", [
+        Part("odd kernels", 1, odd_kernels), Part("even kernels", 1, even_kernels),
+        Part("strides", 1, strided_kernels),
+    ], mistakes={
+        "The odd zero goes to the other end.":
+            ("total // 2, total - total // 2", "total - total // 2, total // 2"),
+        "One zero too many: an odd number of zeros cannot be split equally.":
+            ("total // 2, total - total // 2", "-(-total // 2), -(-total // 2)"),
+        "One zero too few: an odd number of zeros cannot be split equally.":
+            ("total - total // 2", "total // 2"),
+        "That is right for a stride of 1. What does the stride change?":
+            ("max((outputs - 1) * stride + kernel - size, 0)", "kernel - 1"),
+        "No padding can be less than 0.":
+            ("max((outputs - 1) * stride + kernel - size, 0)",
+             "(outputs - 1) * stride + kernel - size"),
+        "The number of outputs is rounded up.": ("-(-size // stride)", "size // stride"),
+        "Two numbers are wanted: the zeros before, and those behind.":
+            ("total // 2, total - total // 2", "total"),
+    }),
+    Question("pad_same", [
+        Part("square", 1, square), Part("height and width differ", 1, two_axes),
+        Part("strides", 1, two_strides),
+    ], mistakes={
+        "The axes are images, height, width, channels (NHWC), not NCHW.":
+            [("images.shape[2]", "images.shape[3]"), ("images.shape[1]", "images.shape[2]"),
+             ("(0, 0), rows, columns, (0, 0)", "(0, 0), (0, 0), rows, columns")],
+        "Height comes before width, in the images and in the pairs.":
+            [("kernel_size[0], strides[0]", "kernel_size[-1], strides[-1]"),
+             ("kernel_size[1], strides[1]", "kernel_size[0], strides[0]")],
+        "The odd zero goes to the bottom and to the right.":
+            ("rows, columns, (0, 0)", "rows[::-1], columns[::-1], (0, 0)"),
+        "The strides change how many zeros are needed.":
+            [(", strides[0]", ""), (", strides[1]", "")],
+        "The second stride is that of the width.": ("strides[1]", "strides[0]"),
+        "Height and width need zeros of their own.": ("rows, columns, (0", "rows, rows, (0"),
+        "Zeros, not copies of the border.": ("(0, 0)))", '(0, 0)), mode="edge")'),
+    }),
+    Question("readers", [
+        Part("no padding", 1, rows_alone), Part("padding", 1, rows_padded),
+    ], mistakes={
+        "The last window is missing.": ("- kernel + 1", "- kernel"),
+        "Leave the counts of the zeros out: one number for each pixel.":
+            ("counts[padding : padding + size]", "counts"),
+        "The first counts are those of the zeros: leave these out.":
+            ("counts[padding : padding + size]", "counts[:size]"),
+        "There are zeros at both ends.": ("range(size + 2 * padding", "range(size + padding"),
+        "A window that begins in the zeros reads pixels as well.":
+            ("range(size + 2 * padding - kernel + 1)",
+             "range(padding, size + padding - kernel + 1)"),
+        "A slice ends before its second number.": ("start + kernel]", "start + kernel - 1]"),
+        "Several windows read the same pixel: count them all.": ("+= 1", "= 1"),
+    }),
 ]

@@ -1,11 +1,32 @@
 """Exercise 3, pooling: the cases, and the mistakes that it knows."""
 
-import numpy as np
-
 from grading.questions import Part, Question, numbers, whole
 
 SECONDS = 30
 MEMORY = 2000
+FORBIDDEN = ("course_utils.convolution", "course_utils.arithmetic", "course_utils.anatomy",
+             "course_utils.models", "scipy", "tensorflow.nn")  # fmt: skip
+
+# Each student's own numbers: those of variant 0, and how others are drawn.
+FIRST = {
+    "grid": [[2, 7, 1, 0], [3, 4, 8, 6], [5, 5, 2, 1], [0, 9, 3, 3]],
+    "side": 4,
+    "window": 3,
+    "maps": 64,
+    "top": 60,
+    "left": 150,
+}
+
+
+def own_numbers(rng):
+    return {
+        "grid": rng.integers(0, 10, size=(4, 4)).tolist(),
+        "side": 2 * whole(rng, 3, 8),
+        "window": whole(rng, 3, 5),
+        "maps": 8 * whole(rng, 2, 16),
+        "top": whole(rng, 40, 70),
+        "left": whole(rng, 130, 160),
+    }
 
 
 # --- 2 and 3 The maximum and the mean -------------------------------------------------------------
@@ -32,67 +53,6 @@ def with_rest(rng):
         images = numbers(rng, 1, height, width, 2)
         cases.append({"images": images, "pool_size": size, "strides": strides})
     return cases
-
-
-def pooled(images, size, strides, pick, up=False):
-    """Every window by `pick`; with `up`, also those that do not fit whole."""
-    count = (-(-(length - size) // strides) + 1 if up else (length - size) // strides + 1
-             for length in images.shape[1:3])  # fmt: skip
-    rows, columns = count
-    found = np.zeros((len(images), rows, columns, images.shape[3]))
-    for row, column in np.ndindex(rows, columns):
-        window = images[:, row * strides :, column * strides :][:, :size, :size]
-        found[:, row, column] = pick(window, axis=(1, 2))
-    return found
-
-
-def max_by_mean(images, pool_size, strides):
-    return pooled(images, pool_size, strides, np.mean)
-
-
-def max_with_rest(images, pool_size, strides):
-    return pooled(images, pool_size, strides, np.max, up=True)
-
-
-def max_without_strides(images, pool_size, strides):
-    return pooled(images, pool_size, pool_size, np.max)
-
-
-def max_of_sizes(images, pool_size, strides):
-    return np.abs(pooled(np.abs(images), pool_size, strides, np.max))
-
-
-def max_over_channels(images, pool_size, strides):
-    found = pooled(images, pool_size, strides, np.max)
-    return np.broadcast_to(found.max(axis=-1, keepdims=True), found.shape)
-
-
-def max_as_nchw(images, pool_size, strides):
-    turned = images.transpose(0, 2, 3, 1)
-    if min(turned.shape[1:3]) < pool_size:
-        raise ValueError("the window does not fit")
-    return pooled(turned, pool_size, strides, np.max).transpose(0, 3, 1, 2)
-
-
-def mean_by_max(images, pool_size, strides):
-    return pooled(images, pool_size, strides, np.max)
-
-
-def mean_by_sum(images, pool_size, strides):
-    return pooled(images, pool_size, strides, np.sum)
-
-
-def mean_without_strides(images, pool_size, strides):
-    return pooled(images, pool_size, pool_size, np.mean)
-
-
-def mean_over_channels(images, pool_size, strides):
-    found = pooled(images, pool_size, strides, np.mean)
-    return np.broadcast_to(found.mean(axis=-1, keepdims=True), found.shape)
-
-
-def median(images, pool_size, strides):
-    return pooled(images, pool_size, strides, np.median)
 
 
 # --- 4 Back to the winner -------------------------------------------------------------------------
@@ -130,50 +90,6 @@ def ties(rng):
             for size in (2, 4)]  # fmt: skip
 
 
-def sent_back(image, output_gradient, pool_size, strides, share):
-    """The gradient of every window, shared out among its pixels by `share(window)`."""
-    found = np.zeros(image.shape)
-    for row, column in np.ndindex(output_gradient.shape):
-        place = np.s_[row * strides :, column * strides :]
-        part = image[place][:pool_size, :pool_size]
-        found[place][:pool_size, :pool_size] += share(part) * output_gradient[row, column]
-    return found
-
-
-def to_all_alike(image, output_gradient, pool_size, strides):
-    return sent_back(image, output_gradient, pool_size, strides, lambda part: 1 / part.size)
-
-
-def to_all_winners(image, output_gradient, pool_size, strides):
-    return sent_back(image, output_gradient, pool_size, strides, lambda part: part == part.max())
-
-
-def to_the_last_winner(image, output_gradient, pool_size, strides):
-    def last(part):
-        chosen = np.zeros(part.size)
-        chosen[np.flatnonzero(part == part.max())[-1]] = 1
-        return chosen.reshape(part.shape)
-
-    return sent_back(image, output_gradient, pool_size, strides, last)
-
-
-def to_every_pixel(image, output_gradient, pool_size, strides):
-    return sent_back(image, output_gradient, pool_size, strides, np.ones_like)
-
-
-def times_the_pixel(image, output_gradient, pool_size, strides):
-    return to_all_winners(image, output_gradient, pool_size, strides) * image
-
-
-def overwritten(image, output_gradient, pool_size, strides):
-    found = np.zeros(image.shape)
-    for row, column in np.ndindex(output_gradient.shape):
-        part = image[row * strides :, column * strides :][:pool_size, :pool_size]
-        down, across = divmod(int(part.argmax()), part.shape[1])
-        found[row * strides + down, column * strides + across] = output_gradient[row, column]
-    return found
-
-
 # --- 5 Shifted ------------------------------------------------------------------------------------
 
 
@@ -186,108 +102,112 @@ def with_pooling(rng):
             for pixels, pool_size in ((1, 2), (whole(rng, 2, 6), 4), (whole(rng, 2, 5), 2))]  # fmt: skip
 
 
-def two_maps(image, pixels, pool_size, axis=1):
-    both = np.stack([image, np.roll(image, pixels, axis=axis)])[..., None]
-    return pooled(both, pool_size, pool_size, np.max)
+SUMMED = "np.linalg.norm(shifted - still) / np.linalg.norm(still)"  # of `change`, as a whole
+ARRIVES = "gradient[top + down, left + across] += output_gradient[row, column]"
+TO_ALL = "gradient[top : top + pool_size, left : left + pool_size] += output_gradient[row, column]"
 
-
-def change_downwards(image, pixels, pool_size):
-    still, shifted = two_maps(image, pixels, pool_size, axis=0)
-    return np.linalg.norm(shifted - still) / np.linalg.norm(still)
-
-
-def change_not_relative(image, pixels, pool_size):
-    still, shifted = two_maps(image, pixels, pool_size)
-    return np.linalg.norm(shifted - still)
-
-
-def change_without_root(image, pixels, pool_size):
-    still, shifted = two_maps(image, pixels, pool_size)
-    return np.sum((shifted - still) ** 2) / np.sum(still**2)
-
-
-def change_by_mean(image, pixels, pool_size):
-    still, shifted = two_maps(image, pixels, pool_size)
-    return np.abs(shifted - still).mean() / np.abs(still).mean()
-
-
-def change_of_shifted_map(image, pixels, pool_size):
-    still, _ = two_maps(image, pixels, pool_size)
-    return np.linalg.norm(np.roll(still, pixels, axis=1) - still) / np.linalg.norm(still)
-
-
+# fmt: off
 QUESTIONS = [
     Question(
-        "by_hand",
-        [Part(name, 1, of=name) for name in ("mean", "overlapping", "winners", "parameters")],
-        probe="values",
-        mistakes={
-            "That is the maximum.": {"mean": 9},
-            "That is the sum: divide it by the size of the window.": {"mean": 19},
-            "Which window is at the lower left?": {"mean": 2.25},
-            "Windows may overlap: where can they begin?": {"overlapping": 1},
-            "How many windows fit in each direction?": {"overlapping": 2},
-            "With a stride of 1, they begin at 0 and at 1.": {"overlapping": 9},
-            "Only the largest number of each window.": {"winners": 16},
-            "A maximum has nothing to learn.": {"parameters": 256},
-            "No weights, and no biases either.": {"parameters": 64},
-        },
-    ),
-    Question(
-        "max_pool",
-        [
-            Part("windows side by side", 1, side_by_side),
-            Part("overlapping windows", 1, overlapping),
-            Part("a rest that does not fit", 1, with_rest),
-        ],
-        mistakes={
-            "That is the mean of each window.": max_by_mean,
-            "Leave out the windows that do not fit whole.": max_with_rest,
-            "The stride need not be the size of the window.": max_without_strides,
-            "The largest number, not the largest size: −3 is smaller than 1.": max_of_sizes,
-            "Each channel is pooled by itself.": max_over_channels,
-            "The axes are images, height, width, channels (NHWC).": max_as_nchw,
-        },
-    ),
-    Question(
-        "average_pool",
-        [
-            Part("windows side by side", 1, side_by_side),
-            Part("overlapping windows", 1, overlapping),
-        ],
-        mistakes={
-            "That is the maximum of each window.": mean_by_max,
-            "That is the sum of each window.": mean_by_sum,
-            "The stride need not be the size of the window.": mean_without_strides,
-            "Each channel is pooled by itself.": mean_over_channels,
-            "The mean, not the median.": median,
-        },
-    ),
-    Question(
-        "max_pool_gradient",
-        [
-            Part("windows side by side", 1, one_window_each),
-            Part("a winner of several windows", 2, several_windows),
-            Part("ties", 1, ties),
-        ],
-        mistakes={
-            "That is the gradient of the mean.": to_all_alike,
-            "Where several are equally large, only one of them wins.": to_all_winners,
-            "Where several are equally large, the first wins.": to_the_last_winner,
-            "Only the winner gets the gradient.": to_every_pixel,
-            "The gradient arrives as it is: it is not multiplied by the pixel.": times_the_pixel,
-            "A pixel that wins several windows gets the sum.": overwritten,
-        },
-    ),
-    Question(
-        "change",
-        [Part("without pooling", 1, without_pooling), Part("with pooling", 1, with_pooling)],
-        mistakes={
-            "To the right: the width is the second axis.": change_downwards,
-            "Divide by the norm of the map that was not shifted.": change_not_relative,
-            "The norm is the root of the sum of squares.": change_without_root,
-            "The norm, not the mean of the sizes.": change_by_mean,
-            "Shift the image, not the pooled map.": change_of_shifted_map,
-        },
-    ),
+        "by_hand", [Part(name, 1, of=name)
+                   for name in ("mean", "overlapping", "winners", "parameters")],
+        probe="values", mistakes={
+        "That is the maximum.": (".mean()", ".max()"),
+        "That is the sum: divide it by the size of the window.": (".mean()", ".sum()"),
+        "Which window is at the lower left?": ("[2:, :2]", "[2:, 2:]"),
+        "The lower left, not the upper left.": ("[2:, :2]", "[:2, :2]"),
+        "Windows may overlap: where can they begin?":
+            ("(own.side - own.window + 1)", "(own.side // own.window)"),
+        "How many windows fit in each direction?":
+            ("(own.side - own.window + 1) ** 2", "own.side - own.window + 1"),
+        "With a stride of 1, they begin at 0, at 1, at 2 ...: where does the last begin?":
+            ("(own.side - own.window + 1)", "own.window"),
+        "Only the largest number of each window.": ("(own.side // 2) ** 2", "own.side**2"),
+        "A maximum has nothing to learn.": ('"parameters": 0', '"parameters": 4 * own.maps'),
+        "No weights, and no biases either.": ('"parameters": 0', '"parameters": own.maps'),
+    }),
+    Question("max_pool", [
+        Part("windows side by side", 1, side_by_side), Part("overlapping windows", 1, overlapping),
+        Part("a rest that does not fit", 1, with_rest),
+    ], mistakes={
+        "That is the mean of each window.": ("window.max", "window.mean"),
+        "Leave out the windows that do not fit whole.":
+            [("rows = (images.shape[1] - pool_size) // strides",
+              "rows = -((pool_size - images.shape[1]) // strides)"),
+             ("columns = (images.shape[2] - pool_size) // strides",
+              "columns = -((pool_size - images.shape[2]) // strides)")],
+        "The stride need not be the size of the window.":
+            ("    rows = ", "    strides = pool_size\n    rows = "),
+        "Windows begin `strides` pixels apart.": ("row * strides, column * strides", "row, column"),
+        "The largest number, not the largest size: −3 is smaller than 1.":
+            ("window.max", "np.abs(window).max"),
+        "The largest number of a window may be below zero.":
+            ("window.max(axis=(1, 2))", "window.max(axis=(1, 2), initial=0)"),
+        "The largest number, not the smallest.": ("window.max", "window.min"),
+        "Each channel is pooled by itself.": ("axis=(1, 2))", "axis=(1, 2, 3))[:, None]"),
+        "The axes are images, height, width, channels (NHWC).":
+            [("    rows = ", "    images = images.transpose(0, 2, 3, 1)\n    rows = "),
+             ("return output", "return output.transpose(0, 3, 1, 2)")],
+        "The last windows are missing.":
+            [("strides + 1\n    columns", "strides\n    columns"),
+             ("strides + 1\n    output", "strides\n    output")],
+        "The numbers are cut to whole ones: what can your array hold?":
+            ("images.shape[3]))", "images.shape[3]), int)"),
+    }),
+    Question("average_pool", [
+        Part("windows side by side", 1, side_by_side), Part("overlapping windows", 1, overlapping),
+    ], mistakes={
+        "That is the maximum of each window.": ("window.mean", "window.max"),
+        "That is the sum of each window.": ("window.mean", "window.sum"),
+        "The stride need not be the size of the window.":
+            ("    rows = ", "    strides = pool_size\n    rows = "),
+        "Windows begin `strides` pixels apart.": ("row * strides, column * strides", "row, column"),
+        "Each channel is pooled by itself.": ("axis=(1, 2))", "axis=(1, 2, 3))[:, None]"),
+        "The mean, not the median.": ("window.mean(", "np.median(window, "),
+        "Divide by the number of pixels in the window.":
+            ("window.mean(axis=(1, 2))", "window.sum(axis=(1, 2)) / strides**2"),
+    }),
+    Question("max_pool_gradient", [
+        Part("windows side by side", 1, one_window_each),
+        Part("a winner of several windows", 2, several_windows), Part("ties", 1, ties),
+    ], mistakes={
+        "That is the gradient of the mean.": (ARRIVES, f"{TO_ALL} / window.size"),
+        "Where several are equally large, only one of them wins.":
+            (ARRIVES, f"{TO_ALL} * (window == window.max())"),
+        "Where several are equally large, they do not share: the first gets it all.":
+            (ARRIVES, f"{TO_ALL} * (window == window.max()) / np.sum(window == window.max())"),
+        "Where several are equally large, the first wins.":
+            ("np.argmax(window)", "window.size - 1 - np.argmax(window[::-1, ::-1])"),
+        "The first is looked for row by row, not column by column.":
+            ("np.unravel_index(np.argmax(window), window.shape)",
+             "np.unravel_index(np.argmax(window.T), window.T.shape)[::-1]"),
+        "Only the winner gets the gradient.": (ARRIVES, TO_ALL),
+        "The gradient arrives as it is: it is not multiplied by the pixel.":
+            (ARRIVES, f"{ARRIVES} * window.max()"),
+        "What arrives is `output_gradient`, not 1.": ("output_gradient[row, column]", "1"),
+        "A pixel that wins several windows gets the sum.": ("+= output", "= output"),
+        "The largest number wins, not the smallest.": ("np.argmax", "np.argmin"),
+    }),
+    Question("change", [
+        Part("without pooling", 1, without_pooling), Part("with pooling", 1, with_pooling),
+    ], mistakes={
+        "To the right: the width is the second axis.": ("axis=1", "axis=0"),
+        "To the right, not to the left.": ("np.roll(image, pixels", "np.roll(image, -pixels"),
+        "What falls out at the right comes in at the left.":
+            ("np.roll(image, pixels, axis=1)", "np.pad(image, ((0, 0), (pixels, 0)))[:, :-pixels]"),
+        "Divide by the norm of the map that was not shifted.": (" / np.linalg.norm(still)", ""),
+        "That is divided by the norm of the shifted map.": ("norm(still)", "norm(shifted)"),
+        "The norm is the root of the sum of squares.":
+            (SUMMED, "np.sum((shifted - still) ** 2) / np.sum(still**2)"),
+        "The norm, not the mean of the sizes.":
+            (SUMMED, "np.abs(shifted - still).mean() / np.abs(still).mean()"),
+        "The root of the sum of squares, not the largest singular value (`ord=2`).":
+            (SUMMED,
+             "np.linalg.norm((shifted - still)[..., 0], 2) / np.linalg.norm(still[..., 0], 2)"),
+        "Shift the image, not the pooled map.":
+            ("(shifted - still)", "(np.roll(still, pixels, axis=1) - still)"),
+        "Pool by the maximum, not by the mean.": ("max_pool", "average_pool"),
+        "The windows do not overlap: their stride is their size.":
+            ("pool_size, pool_size", "pool_size, 1"),
+    }),
 ]

@@ -4,9 +4,26 @@ from grading.questions import Part, Question, one_of, whole
 
 SECONDS = 120
 MEMORY = 4000
+FORBIDDEN = ("course_utils.models", "course_utils.arithmetic", "course_utils.anatomy")
+
+# Each student's own numbers: those of variant 0, and how others are drawn.
+FIRST = {"layers": 4, "before": 2, "behind": 1, "maps": 32, "inputs": 64, "filters": 96, "side": 64}
+
+
+def own_numbers(rng):
+    return {
+        "layers": whole(rng, 4, 8),
+        "before": whole(rng, 2, 5),
+        "behind": whole(rng, 1, 4),
+        "maps": 8 * whole(rng, 2, 9),
+        "inputs": 16 * whole(rng, 2, 9),
+        "filters": 8 * whole(rng, 5, 30),
+        "side": 16 * whole(rng, 3, 7),
+    }
 
 
 # --- 2 Read the table -----------------------------------------------------------------------------
+
 
 PAPER_ROWS = [
     "conv3-64 conv3-64 conv3-64 conv3-64 conv3-64",
@@ -89,43 +106,6 @@ def read(table, letter, entry_of, pool=("pool",), column_of=None, gaps=True):
     return found
 
 
-def read_as_texts(table, letter):
-    return read(table, letter, lambda kernel, filters: (filters, kernel))
-
-
-def read_kernel_first(table, letter):
-    return read(table, letter, lambda kernel, filters: (int(kernel), int(filters)))
-
-
-def read_all_three_by_three(table, letter):
-    return read(table, letter, lambda kernel, filters: (int(filters), 3))
-
-
-def read_one_digit(table, letter):
-    return read(table, letter, lambda kernel, filters: (int(filters), int(kernel[0])))
-
-
-def read_without_pools(table, letter):
-    return read(table, letter, lambda kernel, filters: (int(filters), int(kernel)), pool=())
-
-
-def read_maxpool(table, letter):
-    return read(table, letter, lambda kernel, filters: (int(filters), int(kernel)), ("maxpool",))
-
-
-def read_as_letter_of_alphabet(table, letter):
-    def place(letter):
-        return ord(letter) - ord("A")
-
-    return read(
-        table, letter, lambda kernel, filters: (int(filters), int(kernel)), ("pool",), place
-    )
-
-
-def read_without_gaps(table, letter):
-    return read(table, letter, lambda kernel, filters: (int(filters), int(kernel)), gaps=False)
-
-
 # --- 3 and 5 Parameters and multiply-adds ---------------------------------------------------------
 
 
@@ -141,7 +121,7 @@ def random_configuration(rng, stages, kernels, most):
 def random_shape(rng, odd=False):
     """Height and width, two different numbers from 12 to 31, and the channels."""
     height, width = whole(rng, 3, 5) * 4, whole(rng, 6, 7) * 4
-    return [height + 1, width + 3, 3] if odd else [height, width, one_of(rng, 1, 3)]
+    return (height + 1, width + 3, 3) if odd else (height, width, one_of(rng, 1, 3))
 
 
 def only_convolutions(rng):
@@ -161,145 +141,28 @@ def with_dense(rng):
     ]
 
 
+def column(letter):
+    """A column of the paper's table, as a list."""
+    steps = []
+    for row in PAPER_ROWS:
+        entries = row.split()
+        entry = entries[min("ABCDE".index(letter), len(entries) - 1)]
+        if entry != "-":
+            pair = entry.removeprefix("conv").split("-")
+            steps.append("pool" if entry == "maxpool" else (int(pair[1]), int(pair[0])))
+    return steps
+
+
 def papers_networks(rng):
     pairs = (("C", 224), (one_of(rng, "A", "B", "D", "E"), 32 * whole(rng, 2, 6)))
     return [
         {
-            "configuration": read(
-                written("ABCDE", PAPER_ROWS), letter, lambda *entry: (int(entry[1]), int(entry[0]))
-            ),
-            "input_shape": [side, side, 3],
+            "configuration": column(letter),
+            "input_shape": (side, side, 3),
             "units": [4096, 4096, 1000],
         }
         for letter, side in pairs
     ]
-
-
-def weights(places, channels, filters, kernel):
-    return channels * filters * kernel**2
-
-
-def weights_and_biases(places, channels, filters, kernel):
-    return weights(places, channels, filters, kernel) + filters
-
-
-def work(places, channels, filters, kernel):
-    return places * weights(places, channels, filters, kernel)
-
-
-def down(size):
-    return size // 2
-
-
-def listed(case, convolution, dense, halve=down, flat=True, track=True):
-    """One number for each layer, with what a mistake makes of a convolution, a pooling and so on."""
-    configuration, (height, width, channels), units = case
-    found = []
-    for step in configuration:
-        if step == "pool":
-            height, width = halve(height), halve(width)
-        else:
-            found.append(convolution(height * width, channels, *step))
-            channels = step[0] if track else channels
-    inputs = height * width * channels if flat else channels
-    for outputs in units:
-        found.append(dense(1, inputs, outputs, 1))
-        inputs = outputs if track else inputs
-    return found
-
-
-def count_without_biases(configuration, input_shape, units):
-    return listed((configuration, input_shape, units), weights, weights)
-
-
-def count_without_dense_biases(configuration, input_shape, units):
-    return listed((configuration, input_shape, units), weights_and_biases, weights)
-
-
-def count_with_one_bias(configuration, input_shape, units):
-    def with_one(*numbers):
-        return weights(*numbers) + 1
-
-    return listed((configuration, input_shape, units), with_one, with_one)
-
-
-def count_with_first_channels(configuration, input_shape, units):
-    case = (configuration, input_shape, units)
-    return listed(case, weights_and_biases, weights_and_biases, track=False)
-
-
-def count_all_three_by_three(configuration, input_shape, units):
-    def three(places, channels, filters, kernel):
-        return weights_and_biases(places, channels, filters, 3)
-
-    return listed((configuration, input_shape, units), three, weights_and_biases)
-
-
-def count_kernel_once(configuration, input_shape, units):
-    def once(places, channels, filters, kernel):
-        return channels * filters * kernel + filters
-
-    return listed((configuration, input_shape, units), once, weights_and_biases)
-
-
-def count_not_flat(configuration, input_shape, units):
-    case = (configuration, input_shape, units)
-    return listed(case, weights_and_biases, weights_and_biases, flat=False)
-
-
-def count_without_pooling(configuration, input_shape, units):
-    case = (configuration, input_shape, units)
-    return listed(case, weights_and_biases, weights_and_biases, lambda size: size)
-
-
-def count_rounded_up(configuration, input_shape, units):
-    case = (configuration, input_shape, units)
-    return listed(case, weights_and_biases, weights_and_biases, lambda size: -(-size // 2))
-
-
-def count_places(configuration, input_shape, units):
-    return listed((configuration, input_shape, units), work, work)
-
-
-def count_all_at_once(configuration, input_shape, units):
-    return sum(listed((configuration, input_shape, units), weights_and_biases, weights_and_biases))
-
-
-def work_as_parameters(configuration, input_shape, units):
-    return listed((configuration, input_shape, units), weights_and_biases, weights_and_biases)
-
-
-def work_of_biases(configuration, input_shape, units):
-    def with_bias(places, channels, filters, kernel):
-        return places * weights_and_biases(places, channels, filters, kernel)
-
-    return listed((configuration, input_shape, units), with_bias, with_bias)
-
-
-def work_of_full_size(configuration, input_shape, units):
-    height, width, channels = input_shape
-    found = listed((configuration, input_shape, units), work, work)
-    full = listed((configuration, input_shape, units), work, work, lambda size: size)
-    return full[: len(found) - len(units)] + found[len(found) - len(units) :]
-
-
-def work_rounded_up(configuration, input_shape, units):
-    return listed((configuration, input_shape, units), work, work, lambda size: -(-size // 2))
-
-
-def work_by_input_pixels(configuration, input_shape, units):
-    def by_numbers(places, channels, filters, kernel):
-        return places * channels * kernel**2
-
-    return listed((configuration, input_shape, units), by_numbers, work)
-
-
-def work_not_flat(configuration, input_shape, units):
-    return listed((configuration, input_shape, units), work, work, flat=False)
-
-
-def work_all_at_once(configuration, input_shape, units):
-    return sum(listed((configuration, input_shape, units), work, work))
 
 
 # --- 4 Build it -----------------------------------------------------------------------------------
@@ -308,7 +171,7 @@ def work_all_at_once(configuration, input_shape, units):
 def network_case(rng, stages, kernels, odd=False):
     return {
         "configuration": random_configuration(rng, stages, kernels, 12),
-        "input_shape": [20 + odd, 2 * whole(rng, 11, 13) + odd, one_of(rng, 1, 3)],
+        "input_shape": (20 + odd, 2 * whole(rng, 11, 13) + odd, one_of(rng, 1, 3)),
         "units": [whole(rng, 5, 12), whole(rng, 3, 9)],
         "weight_seed": whole(rng, 1, 10_000),
     }
@@ -331,196 +194,144 @@ def pointwise_too(rng):
     return cases
 
 
-def built(case, convolution, dense=None, pooling=None, flat=None, last=None):
-    """A network in which the options of some layers are those of a mistake."""
-    import keras
-    from keras import layers
-
-    configuration, input_shape, units = case
-    image = outputs = keras.Input(tuple(input_shape))
-    for step in configuration:
-        if step == "pool":
-            outputs = (pooling or layers.MaxPooling2D(2))(outputs)
-        else:
-            filters, kernel = step
-            options = {"kernel_size": kernel, "padding": "same", "activation": "relu"}
-            outputs = layers.Conv2D(filters, **{**options, **convolution})(outputs)
-    outputs = (flat or layers.Flatten())(outputs)
-    for number in units[:-1]:
-        outputs = layers.Dense(number, **(dense or {"activation": "relu"}))(outputs)
-    return keras.Model(image, layers.Dense(units[-1], activation=last)(outputs))
-
-
-def built_valid(configuration, input_shape, units):
-    return built((configuration, input_shape, units), {"padding": "valid"})
-
-
-def built_linear(configuration, input_shape, units):
-    return built((configuration, input_shape, units), {"activation": None})
-
-
-def built_without_biases(configuration, input_shape, units):
-    return built((configuration, input_shape, units), {"use_bias": False})
-
-
-def built_all_three_by_three(configuration, input_shape, units):
-    return built((configuration, input_shape, units), {"kernel_size": 3})
-
-
-def built_linear_dense(configuration, input_shape, units):
-    return built((configuration, input_shape, units), {}, dense={"activation": None})
-
-
-def built_with_softmax(configuration, input_shape, units):
-    return built((configuration, input_shape, units), {}, last="softmax")
-
-
-def built_with_last_relu(configuration, input_shape, units):
-    return built((configuration, input_shape, units), {}, last="relu")
-
-
-def built_with_sliding_pool(configuration, input_shape, units):
-    from keras import layers
-
-    pooling = layers.MaxPooling2D(2, strides=1)
-    return built((configuration, input_shape, units), {}, pooling=pooling)
-
-
-def built_with_padded_pool(configuration, input_shape, units):
-    from keras import layers
-
-    pooling = layers.MaxPooling2D(2, padding="same")
-    return built((configuration, input_shape, units), {}, pooling=pooling)
-
-
-def built_with_average_pool(configuration, input_shape, units):
-    from keras import layers
-
-    return built((configuration, input_shape, units), {}, pooling=layers.AveragePooling2D(2))
-
-
-def built_with_global_pool(configuration, input_shape, units):
-    from keras import layers
-
-    return built((configuration, input_shape, units), {}, flat=layers.GlobalAveragePooling2D())
-
-
-def built_with_convolution_stride(configuration, input_shape, units):
-    return built((configuration, input_shape, units), {"strides": 2, "padding": "same"})
-
-
+# fmt: off
 QUESTIONS = [
     Question(
-        "by_hand",
-        [Part(name, 1, of=name) for name in ("sees", "pooled", "stack", "large", "pointwise")],
-        probe="values",
-        mistakes={
-            "The layers' windows overlap: how many pixels does each further layer add?": {
-                "sees": 12
-            },
-            "Each further layer adds a pixel on both sides.": {"sees": 6},
-            "Behind the pooling, neighbours are two pixels of the image apart.": {"pooled": 8},
-            "The window of the pooling sees something, too.": {"pooled": 9},
-            "That is without the pooling.": {"pooled": 7},
-            "The pooling halves the map, it does not halve what a number sees.": {"pooled": 5},
-            "Every filter is as deep as its input.": {"stack": 1152, "large": 2592},
-            "Four layers, not one.": {"stack": 9216},
-            "The biases were to be left out.": {
-                "stack": 36992,
-                "large": 82976,
-            },
-            "The single filter has to see as many pixels as the four together.": {
-                "large": 50176,
-            },
-            "A 1×1 convolution has biases, too.": {"pointwise": 6144},
-            "A 1×1 kernel has one weight, not nine, for each map that it reads.": {
-                "pointwise": 55392
-            },
-            "One bias for each filter.": {"pointwise": 6208},
-        },
-    ),
-    Question(
-        "read_configuration",
-        [
-            Part("the paper's table", 1, of_the_paper),
-            Part("other kernel sizes", 1, other_kernels),
-            Part("other columns, gaps", 1, other_columns),
-        ],
-        mistakes={
-            "Filters and kernel size are still text: `int` makes numbers of them.": read_as_texts,
-            "The filters come first, the kernel size second.": read_kernel_first,
-            "Not every kernel is 3×3: read the number behind 'conv'.": read_all_three_by_three,
-            "A kernel size may have two digits.": read_one_digit,
-            "The poolings belong into the list.": read_without_pools,
-            "A pooling is called 'pool' in your list.": read_maxpool,
-            "The first line says which column has which letter.": read_as_letter_of_alphabet,
-            "A '-' is empty, but it keeps its place in the row.": read_without_gaps,
-        },
-    ),
-    Question(
-        "count_parameters",
-        [
-            Part("convolutions", 1, only_convolutions),
-            Part("dense layers", 1, with_dense),
-            Part("the paper's networks", 1, papers_networks),
-        ],
-        tolerance=1e-9,
-        mistakes={
-            "The biases are missing.": count_without_biases,
-            "The dense layers have biases, too.": count_without_dense_biases,
-            "One bias for each filter or unit, not one for each layer.": count_with_one_bias,
-            "A layer reads the maps of the layer before it.": count_with_first_channels,
-            "Not every kernel is 3×3.": count_all_three_by_three,
-            "A kernel of size 3 has 3 · 3 places.": count_kernel_once,
-            "The first dense layer reads every number of every map.": count_not_flat,
-            "The poolings make the maps smaller, and fewer numbers are flattened.": (
-                count_without_pooling
-            ),
-            "Round down: a 2×2 window that does not fit whole does not count.": count_rounded_up,
-            "Those are multiply-adds. A weight counts once, however often it is used.": count_places,
-            "One number for each layer, in a list, not their sum.": count_all_at_once,
-        },
-    ),
-    Question(
-        "build_vgg",
-        [
-            Part("parameters", 1, two_stages, of="parameters"),
-            Part("one stage", 1, one_stage),
-            Part("two stages", 1, two_stages),
-            Part("1×1 and 5×5", 1, pointwise_too),
-        ],
-        probe="network",
-        tolerance=1e-4,
-        mistakes={
-            "The convolutions keep the size of the maps: which padding does that?": built_valid,
-            "Every convolution is followed by a ReLU.": built_linear,
-            "The convolutions have biases.": built_without_biases,
-            "Not every kernel is 3×3.": built_all_three_by_three,
-            "The dense layers, all but the last, are followed by a ReLU.": built_linear_dense,
-            "Return the scores themselves, without a softmax.": built_with_softmax,
-            "No ReLU behind the last dense layer.": built_with_last_relu,
-            "The pooling moves by 2 pixels.": built_with_sliding_pool,
-            "The pooling has no padding: an odd last row is dropped.": built_with_padded_pool,
-            "VGG takes the largest number of each window, not the mean.": built_with_average_pool,
-            "Flatten the maps: each number of each map is an input.": built_with_global_pool,
-            "The convolutions have a stride of 1; only the poolings make the maps smaller.": (
-                built_with_convolution_stride
-            ),
-        },
-    ),
-    Question(
-        "multiply_adds",
-        [Part("convolutions", 1, only_convolutions), Part("dense layers", 1, with_dense)],
-        tolerance=1e-9,
-        mistakes={
-            "Those are the weights. How often is each of them used?": count_without_biases,
-            "Those are the parameters. How often is each weight used?": work_as_parameters,
-            "Adding a bias is no multiply-add.": work_of_biases,
-            "Behind a pooling the maps are smaller.": work_of_full_size,
-            "Round down: a 2×2 window that does not fit whole does not count.": work_rounded_up,
-            "Every filter does this work: how many are there?": work_by_input_pixels,
-            "The first dense layer reads every number of every map.": work_not_flat,
-            "One number for each layer, in a list, not their sum.": work_all_at_once,
-        },
-    ),
+        "by_hand", [Part(name, 1, of=name)
+                   for name in ("sees", "pooled", "stack", "large", "pointwise")],
+        probe="values", mistakes={
+        "The layers' windows overlap: how many pixels does each further layer add?":
+            ("1 + 2 * own.layers", "3 * own.layers"),
+        "Each further layer adds a pixel on both sides.": ("1 + 2 * own.layers", "2 + own.layers"),
+        "Behind the pooling, neighbours are two pixels of the image apart.":
+            ("4 * own.behind", "2 * own.behind"),
+        "The window of the pooling sees something, too.": ("2 + 2 * own", "1 + 2 * own"),
+        "That is without the pooling.":
+            ("2 + 2 * own.before + 4 * own.behind", "1 + 2 * (own.before + own.behind)"),
+        "The pooling halves the map, it does not halve what a number sees.":
+            ("2 + 2 * own.before + 4 * own.behind", "1 + own.before + 2 * own.behind"),
+        "Every filter is as deep as its input.":
+            [("9 * own.maps**2", "9 * own.maps"), ("sees**2 * own.maps**2", "sees**2 * own.maps")],
+        "All of the layers, not one.": ("own.layers * 9", "9"),
+        "The biases were to be left out.":
+            [("9 * own.maps**2", "(9 * own.maps + 1) * own.maps"),
+             ("sees**2 * own.maps**2", "(sees**2 * own.maps + 1) * own.maps")],
+        "The single filter has to see as many pixels as all of them together.":
+            ("sees**2", "(sees - 2) ** 2"),
+        "A 1×1 convolution has biases, too.": ("own.inputs + 1", "own.inputs"),
+        "A 1×1 kernel has one weight, not nine, for each map that it reads.":
+            ("own.inputs + 1", "9 * own.inputs + 1"),
+        "One bias for each filter.":
+            ("(own.inputs + 1) * own.filters", "own.inputs * (own.filters + 1)"),
+    }),
+    Question("read_configuration", [
+        Part("the paper's table", 1, of_the_paper), Part("other kernel sizes", 1, other_kernels),
+        Part("other columns, gaps", 1, other_columns),
+    ], mistakes={
+        "Filters and kernel size are still text: `int` makes numbers of them.":
+            ("int(filters), int(kernel_size)", "filters, kernel_size"),
+        "The filters come first, the kernel size second.":
+            ("int(filters), int(kernel_size)", "int(kernel_size), int(filters)"),
+        "A pair for each convolution, not two numbers.":
+            ("append((int(filters), int(kernel_size)))",
+             "extend((int(filters), int(kernel_size)))"),
+        "Not every kernel is 3×3: read the number behind 'conv'.": ("int(kernel_size)", "3"),
+        "A kernel size may have two digits.": ("int(kernel_size)", "int(kernel_size[0])"),
+        "The poolings belong into the list.": ('append("pool")', "copy()"),
+        "A pooling is called 'pool' in your list.": ('append("pool")', 'append("maxpool")'),
+        "The first line says which column has which letter.":
+            ("letters.index(letter)", '(ord(letter) - ord("A")) % len(row)'),
+        "Which column was asked for?": ("letters.index(letter)", "0"),
+        "Columns count from 0.": ("letters.index(letter)", "letters.index(letter) - 1"),
+        "A '-' is empty, but it keeps its place in the row.":
+            ("row[letters", '[*(word for word in row if word != "-"), *"-----"][letters'),
+        "A '-' leaves nothing in the list.":
+            ('elif entry != "-":',
+             'elif entry == "-":\n            configuration.append("-")\n        else:'),
+    }),
+    Question("count_parameters", [
+        Part("convolutions", 1, only_convolutions), Part("dense layers", 1, with_dense),
+        Part("the paper's networks", 1, papers_networks),
+    ], tolerance=1e-9, forbidden=("keras.Model", "keras.Sequential"), mistakes={
+        "The biases are missing.": [("channels + 1", "channels"), ("inputs + 1", "inputs")],
+        "The dense layers have biases, too.": ("inputs + 1", "inputs"),
+        "One bias for each filter or unit, not one for each layer.":
+            [("(kernel_size**2 * channels + 1) * filters",
+              "kernel_size**2 * channels * filters + 1"),
+             ("(inputs + 1) * outputs", "inputs * outputs + 1")],
+        "A layer reads the maps of the layer before it.":
+            [("        channels = filters\n", ""), ("        inputs = outputs\n", "")],
+        "Not every kernel is 3×3.": ("kernel_size**2", "9"),
+        "A kernel of size 3 has 3 · 3 places.": ("kernel_size**2", "kernel_size"),
+        "The first dense layer reads every number of every map.": ("height * width * ch", "ch"),
+        "The poolings make the maps smaller, and fewer numbers are flattened.":
+            ("height // 2, width // 2", "height, width"),
+        "The convolutions keep the size of the maps.":
+            ("        channels = filters\n",
+             "        channels, lost = filters, kernel_size - 1\n        height, width = height - lost, width - lost\n"),
+        "Round down: a 2×2 window that does not fit whole does not count.":
+            ("height // 2, width // 2", "-(-height // 2), -(-width // 2)"),
+        "Those are multiply-adds. A weight counts once, however often it is used.":
+            [("(kernel_size**2 * channels + 1)", "height * width * kernel_size**2 * channels"),
+             ("inputs + 1", "inputs")],
+        "Poolings have no parameters and are left out of the list.":
+            ("            continue", "            counts.append(0)\n            continue"),
+        "One number for each layer, in a list, not their sum.":
+            ("return counts", "return sum(counts)"),
+    }),
+    Question("build_vgg", [
+        Part("parameters", 1, two_stages, of="parameters"), Part("one stage", 1, one_stage),
+        Part("two stages", 1, two_stages), Part("1×1 and 5×5", 1, pointwise_too),
+    ], probe="network", tolerance=1e-4, mistakes={
+        "The convolutions keep the size of the maps: which padding does that?":
+            (', padding="same"', ""),
+        "Every convolution is followed by a ReLU.": ('"same", activation="relu"', '"same"'),
+        "The convolutions have biases.": ('"same", ', '"same", use_bias=False, '),
+        "Not every kernel is 3×3.": ("*step", "step[0], 3"),
+        "The dense layers, all but the last, are followed by a ReLU.":
+            ('number, activation="relu"', "number"),
+        "The dense layers have biases.":
+            [("Dense(number", "Dense(number, use_bias=False"),
+             ("Dense(units[-1]", "Dense(units[-1], use_bias=False")],
+        "Each of the `units` is a dense layer, not the last alone.": ("units[:-1]", "()"),
+        "Return the scores themselves, without a softmax.":
+            ("units[-1])", 'units[-1], activation="softmax")'),
+        "No ReLU behind the last dense layer.": ("units[-1])", 'units[-1], activation="relu")'),
+        "The pooling moves by 2 pixels.": ("MaxPooling2D(2)", "MaxPooling2D(2, strides=1)"),
+        "The pooling has no padding: an odd last row is dropped.":
+            ("MaxPooling2D(2)", 'MaxPooling2D(2, padding="same")'),
+        "VGG takes the largest number of each window, not the mean.": ("Max", "Average"),
+        "Flatten the maps: each number of each map is an input.":
+            ("Flatten", "GlobalAveragePooling2D"),
+        "The convolutions have a stride of 1; only the poolings make the maps smaller.":
+            ('"same", ', '"same", strides=2, '),
+        "Leave dropout out.":
+            ("layers.Flatten()(outputs)", "layers.Dropout(0.5)(layers.Flatten()(outputs))"),
+    }),
+    Question("multiply_adds", [
+        Part("convolutions", 1, only_convolutions), Part("dense layers", 1, with_dense),
+    ], tolerance=1e-9, forbidden=("keras.Model", "keras.Sequential"), mistakes={
+        "Those are the weights. How often is each of them used?": ("height * width * k", "k"),
+        "Those are the parameters. How often is each weight used?":
+            [("height * width * kernel_size**2 * channels", "(kernel_size**2 * channels + 1)"),
+             ("inputs * outputs", "(inputs + 1) * outputs")],
+        "Adding a bias is no multiply-add.":
+            [("kernel_size**2 * channels", "(kernel_size**2 * channels + 1)"),
+             ("inputs * outputs", "(inputs + 1) * outputs")],
+        "Behind a pooling the maps are smaller.":
+            ("height * width * k", "input_shape[0] * input_shape[1] * k"),
+        "Round down: a 2×2 window that does not fit whole does not count.":
+            ("height // 2, width // 2", "-(-height // 2), -(-width // 2)"),
+        "A kernel of size 3 has 3 · 3 places.": ("kernel_size**2", "kernel_size"),
+        "A filter is as deep as the maps that it reads.": ("**2 * channels", "**2"),
+        "Every filter does this work: how many are there?": ("channels * filters", "channels"),
+        "The first dense layer reads every number of every map.":
+            ("inputs = height * width * channels", "inputs = channels"),
+        "A weight of a dense layer is used once.":
+            ("inputs * outputs", "height * width * inputs * outputs"),
+        "Poolings do not count and are left out of the list.":
+            ("            continue", "            counts.append(0)\n            continue"),
+        "One number for each layer, in a list, not their sum.":
+            ("return counts", "return sum(counts)"),
+    }),
 ]

@@ -2,10 +2,33 @@
 
 import numpy as np
 
-from grading.questions import Part, Question, whole
+from grading.questions import Part, Question, one_of, whole
 
 SECONDS = 30
 MEMORY = 2000
+
+# Each student's own numbers: those of variant 0, and how others are drawn.
+FIRST = {
+    "steepness": 1,
+    "layers": 20,
+    "divisor": 10,
+    "kernel_size": 3,
+    "maps": 32,
+    "entering": [-1, 2, 0.5, -3],
+    "seed": 7,
+}
+
+
+def own_numbers(rng):
+    return {
+        "steepness": one_of(rng, 3, 5, 6, 7, 8),
+        "layers": whole(rng, 12, 40),
+        "divisor": one_of(rng, 10, 100),
+        "kernel_size": one_of(rng, 3, 5, 7),
+        "maps": 8 * whole(rng, 1, 9),
+        "entering": [whole(rng, 1, 9) / 2 * one_of(rng, 1, -1) for _ in range(6)],
+        "seed": whole(rng, 1, 999),
+    }
 
 
 # --- 2 A start ------------------------------------------------------------------------------------
@@ -23,32 +46,8 @@ def any_gain(rng):
     ]  # fmt: skip
 
 
-def drawn(layers, units, seed):
-    return np.random.default_rng(seed).normal(size=(layers, units, units))
-
-
-def start_by_fan_in(layers, units, gain, seed):
-    return drawn(layers, units, seed) * gain / units
-
-
-def start_without_fan_in(layers, units, gain, seed):
-    return drawn(layers, units, seed) * gain
-
-
-def start_with_root_of_gain(layers, units, gain, seed):
-    return drawn(layers, units, seed) * np.sqrt(gain / units)
-
-
-def start_with_both_fans(layers, units, gain, seed):
-    return drawn(layers, units, seed) * gain / np.sqrt(2 * units)
-
-
-def start_layer_by_layer(layers, units, gain, seed):
-    matrices = [drawn(1, units, seed)[0] for _ in range(layers)]
-    return np.array(matrices) * gain / np.sqrt(units)
-
-
 # --- 3 Forwards -----------------------------------------------------------------------------------
+
 
 FUNCTIONS = {
     "relu": lambda sums: np.where(sums > 0, sums, 0.0),
@@ -62,7 +61,10 @@ def stack(rng, activation):
     while True:
         weights = np.round(rng.normal(size=(layers, units, units)), 2)
         inputs = np.round(rng.normal(size=(whole(rng, 2, 3), units)), 2)
-        if forwards(inputs, weights, activation)[-1].any():  # else no gradient comes back
+        signal = inputs
+        for matrix in weights:
+            signal = np.maximum(signal @ matrix, 0)
+        if activation != "relu" or signal.any():  # else no gradient comes back
             return {"inputs": inputs, "weights": weights, "activation": activation}
 
 
@@ -77,76 +79,6 @@ def forwards(inputs, weights, activation, turned=False, but_last=False, sums=Fal
         plain = but_last and number == len(weights)
         found.append(before[-1] if plain else FUNCTIONS[activation](before[-1]))
     return np.array(before if sums else found)
-
-
-def forward_turned(inputs, weights, activation):
-    return forwards(inputs, weights, activation, turned=True)
-
-
-def forward_plain_at_the_end(inputs, weights, activation):
-    return forwards(inputs, weights, activation, but_last=True)
-
-
-def forward_sums(inputs, weights, activation):
-    return forwards(inputs, weights, activation, sums=True)
-
-
-def forward_without_inputs(inputs, weights, activation):
-    return forwards(inputs, weights, activation)[1:]
-
-
-def forward_last_only(inputs, weights, activation):
-    return forwards(inputs, weights, activation)[-1]
-
-
-def forward_always_relu(inputs, weights, activation):
-    return forwards(inputs, weights, "relu")
-
-
-# --- 4 Backwards ----------------------------------------------------------------------------------
-
-SLOPES = {
-    "relu": lambda leaving: (leaving > 0) * 1.0,
-    "tanh": lambda leaving: (1 - leaving) * (1 + leaving),
-    "sigmoid": lambda leaving: leaving - leaving * leaving,
-}
-
-
-def backwards(inputs, weights, activation, slope=True, turned=True, size=np.linalg.norm):
-    """The sizes of all gradients, from the last layer to the first: of weights, and of inputs."""
-    outputs = forwards(inputs, weights, activation)
-    arriving, of_weights, of_inputs = np.ones(outputs[-1].shape), [], []
-    for layer in reversed(range(len(weights))):
-        if slope:
-            arriving = arriving * SLOPES[activation](outputs[layer + 1])
-        of_weights.append(size(outputs[layer].T @ arriving))
-        arriving = arriving @ (weights[layer].T if turned else weights[layer])
-        of_inputs.append(size(arriving))
-    return of_weights, of_inputs
-
-
-def norms_without_slope(inputs, weights, activation):
-    return backwards(inputs, weights, activation, slope=False)[0][::-1]
-
-
-def norms_not_transposed(inputs, weights, activation):
-    return backwards(inputs, weights, activation, turned=False)[0][::-1]
-
-
-def norms_from_the_end(inputs, weights, activation):
-    return backwards(inputs, weights, activation)[0]
-
-
-def norms_of_inputs(inputs, weights, activation):
-    return backwards(inputs, weights, activation)[1][::-1]
-
-
-def norms_by_mean(inputs, weights, activation):
-    return backwards(inputs, weights, activation, size=lambda each: np.abs(each).mean())[0][::-1]
-
-
-def norms_without_root(inputs, weights, activation):
-    return backwards(inputs, weights, activation, size=lambda each: np.sum(each**2))[0][::-1]
 
 
 # --- 5 Batch normalisation ------------------------------------------------------------------------
@@ -169,114 +101,110 @@ def scale_and_shift(rng):
     return cases
 
 
-def normalised(values, scale, shift, epsilon, axis=0, ddof=0, outside=False):
-    mean = values.mean(axis=axis, keepdims=True)
-    variance = values.var(axis=axis, ddof=ddof, keepdims=True)
-    spread = np.sqrt(variance) + epsilon if outside else np.sqrt(variance + epsilon)
-    return scale * ((values - mean) / spread) + shift
+NORM = "np.linalg.norm(entering.T @ gradient)"
+KEPT = f"        norms.append({NORM})\n"
+SPREAD = "np.sqrt(values.var(axis=0) + epsilon)"
 
-
-def normalise_images(values, scale, shift, epsilon=1e-3):
-    return normalised(values, scale, shift, epsilon, axis=1)
-
-
-def normalise_all(values, scale, shift, epsilon=1e-3):
-    return normalised(values, scale, shift, epsilon, axis=(0, 1))
-
-
-def normalise_with_one_less(values, scale, shift, epsilon=1e-3):
-    return normalised(values, scale, shift, epsilon, ddof=1)
-
-
-def normalise_without_epsilon(values, scale, shift, epsilon=1e-3):
-    return normalised(values, scale, shift, 0.0)
-
-
-def normalise_epsilon_outside(values, scale, shift, epsilon=1e-3):
-    return normalised(values, scale, shift, epsilon, outside=True)
-
-
-def normalise_only(values, scale, shift, epsilon=1e-3):
-    return normalised(values, 1.0, 0.0, epsilon)
-
-
+# fmt: off
 QUESTIONS = [
     Question(
-        "by_hand",
-        [Part(name, 1, of=name) for name in ("slope", "zeros", "fan_in", "passed")],
-        probe="values",
-        mistakes={
-            "Where is the sigmoid steepest? Its slope there is x (1 − x).": {"slope": 1},
-            "That is the value of the sigmoid where it is steepest.": {"slope": 0.5},
-            "How often is it divided?": {"zeros": 10},
-            "The filter is as deep as the maps it reads.": {"fan_in": 9},
-            "The bias does not count here.": {"fan_in": 289},
-            "The gradient behind the ReLU is 1, not the number that passed.": {"passed": 2.5},
-            "Numbers below zero let no gradient through.": {"passed": 4},
-        },
-    ),
-    Question(
-        "start",
-        [Part("He's gain", 1, he), Part("any gain", 1, any_gain)],
-        tolerance=1e-6,
-        mistakes={
-            "The standard deviation falls with the root of the fan-in.": start_by_fan_in,
-            "Divide by the root of the fan-in, the number of units.": start_without_fan_in,
-            "The gain is a factor of the standard deviation, not of the variance.": (
-                start_with_root_of_gain
-            ),
-            "Only the fan-in counts here.": start_with_both_fans,
-            "One call for all layers: otherwise each gets the same weights.": start_layer_by_layer,
-        },
-    ),
-    Question(
-        "forward",
-        [
-            Part("ReLU", 1, stacks("relu")),
-            Part("tanh", 1, stacks("tanh")),
-            Part("sigmoid", 1, stacks("sigmoid")),
-        ],
-        tolerance=1e-5,  # float32 is right, too
-        mistakes={
-            "x W, not x times the transposed W.": forward_turned,
-            "The last layer has the activation, too.": forward_plain_at_the_end,
-            "Return what leaves the activation, not what enters it.": forward_sums,
-            "The inputs come first.": forward_without_inputs,
-            "Return every layer's output, and the inputs.": forward_last_only,
-            "Which activation was asked for?": forward_always_relu,
-        },
-    ),
-    Question(
-        "gradient_norms",
-        [
-            Part("ReLU", 2, stacks("relu")),
-            Part("tanh", 1, stacks("tanh")),
-            Part("sigmoid", 1, stacks("sigmoid")),
-        ],
-        tolerance=1e-5,  # float32 is right, too
-        mistakes={
-            "Where is the slope of the activation?": norms_without_slope,
-            "Backwards, the gradient goes through the transposed matrix.": norms_not_transposed,
-            "In the order of the network: the first layer first.": norms_from_the_end,
-            "The gradient of the weights, not of what enters the layer.": norms_of_inputs,
-            "The norm, not the mean of the sizes.": norms_by_mean,
-            "The norm is the root of the sum of squares.": norms_without_root,
-        },
-    ),
-    Question(
-        "normalise",
-        [
-            Part("mean and variance", 1, mean_and_spread),
-            Part("scale and shift", 1, scale_and_shift),
-        ],
-        tolerance=1e-5,  # float32 is right, too
-        mistakes={
-            "Each unit over the images, not each image over its units.": normalise_images,
-            "Each unit by itself, not all numbers together.": normalise_all,
-            "The variance is a mean: divide by the number of images.": normalise_with_one_less,
-            "Where is epsilon?": normalise_without_epsilon,
-            "Epsilon is added to the variance, under the root.": normalise_epsilon_outside,
-            "Where are scale and shift?": normalise_only,
-        },
-    ),
+        "by_hand", [Part(name, 1, of=name) for name in ("slope", "n", "fan_in", "passed")],
+        probe="values", mistakes={
+        "Where is the sigmoid steepest? Its slope is its value times (1 − its value), times the "
+        "steepness.": ("own.steepness / 4", "own.steepness"),
+        "That is the value of the sigmoid where it is steepest.": ("own.steepness / 4", "1 / 2"),
+        "How often is it divided?": ("own.layers * round(np.log10(own.divisor))", "own.divisor"),
+        "10^-20 has a 1 at the twentieth place: n is the exponent, not the number of zeros.":
+            ("own.divisor))", "own.divisor)) - 1"),
+        "The filter is as deep as the maps it reads.": (" * own.maps", ""),
+        "A kernel of size 3 has 3 · 3 places.": ("own.kernel_size**2", "own.kernel_size"),
+        "The bias does not count here.": ("own.maps", "own.maps + 1"),
+        "The gradient behind the ReLU is 1, not the number that passed.":
+            ("sum(number > 0", "sum(max(number, 0)"),
+        "Numbers below zero let no gradient through.":
+            ("sum(number > 0 for number in own.entering)", "len(own.entering)"),
+    }),
+    Question("start", [
+        Part("He's gain", 1, he), Part("any gain", 1, any_gain),
+    ], tolerance=1e-6, mistakes={
+        "Where is the gain?": (" * gain", ""),
+        "Multiply by the gain; do not divide by it.": ("* gain", "/ gain"),
+        "The standard deviation falls with the root of the fan-in.": ("np.sqrt(units)", "units"),
+        "Divide by the root of the fan-in, the number of units.": (" / np.sqrt(units)", ""),
+        "The gain is a factor of the standard deviation, not of the variance.":
+            ("gain / np.sqrt(units)", "np.sqrt(gain / units)"),
+        "Only the fan-in counts here.": ("sqrt(units)", "sqrt(2 * units)"),
+        "Multiply what was drawn as it is: do not make its standard deviation 1 first.":
+            ("return drawn", "return drawn / drawn.std()"),
+        "One call for all layers: otherwise each gets the same weights.":
+            [("size=(layers, units, units)", "size=(units, units)"),
+             ("return drawn", "return np.array([drawn] * layers)")],
+    }),
+    Question("forward", [
+        Part("ReLU", 1, stacks("relu")), Part("tanh", 1, stacks("tanh")),
+        Part("sigmoid", 1, stacks("sigmoid")),
+    ], tolerance=1e-5, mistakes={
+        "x W, not x times the transposed W.": ("@ matrix", "@ matrix.T"),
+        "Each layer reads what leaves the layer before it.": ("outputs[-1] @", "inputs @"),
+        "The last layer has the activation, too.":
+            ("    return", "    outputs[-1] = outputs[-2] @ weights[-1]\n    return"),
+        "Return what leaves the activation, not what enters it.":
+            [("    return np.array(outputs)", "    return np.array(sums)"),
+             ("    for matrix", "    sums = [inputs]\n    for matrix"),
+             ("        outputs.append",
+              "        sums.append(outputs[-1] @ matrix)\n        outputs.append")],
+        "Where is the activation?":
+            ("functions[activation](outputs[-1] @ matrix)", "outputs[-1] @ matrix"),
+        "The inputs come first.": ("np.array(outputs)", "np.array(outputs[1:])"),
+        "The inputs first, the output of the last layer last.": ("(outputs)", "(outputs[::-1])"),
+        "Return every layer's output, and the inputs.": ("np.array(outputs)", "outputs[-1]"),
+        "Which activation was asked for?": ("[activation]", '["relu"]'),
+        "The sigmoid grows with z: what is the sign in its exponent?": ("np.exp(-z)", "np.exp(z)"),
+    }),
+    Question("gradient_norms", [
+        Part("ReLU", 2, stacks("relu")), Part("tanh", 1, stacks("tanh")),
+        Part("sigmoid", 1, stacks("sigmoid")),
+    ], tolerance=1e-5, mistakes={
+        "Where is the slope of the activation? That of a ReLU is 0 where its output is 0.":
+            ("x > 0", "x >= 0"),
+        "Where is the slope of the activation?": (" * slopes[activation](leaving)", ""),
+        "The slope is told by what came out of the layer.": ("(leaving)", "(entering)"),
+        "Backwards, the gradient goes through the transposed matrix.": ("matrix.T", "matrix"),
+        "In the order of the network: the first layer first.": ("norms[::-1]", "norms"),
+        "The gradient of the weights, not of what enters the layer.":
+            [(KEPT, ""),
+             ("matrix.T\n", "matrix.T\n        norms.append(np.linalg.norm(gradient))\n")],
+        "The gradient of the weights, not the G that arrives at the layer.":
+            [(KEPT, ""),
+             ("        gradient = gradient * s",
+              "        norms.append(np.linalg.norm(gradient))\n        gradient = gradient * s")],
+        "The gradient of the weights, not G behind its slope: what had entered is missing.":
+            ("entering.T @ gradient", "gradient"),
+        "Times what had entered the layer, not what left it.": ("entering.T @", "leaving.T @"),
+        "The loss is the sum of the outputs, not their mean.":
+            ("np.ones(outputs[-1].shape)", "np.ones(outputs[-1].shape) / outputs[-1].size"),
+        "The norm, not the mean of the sizes.": (NORM, "np.abs(entering.T @ gradient).mean()"),
+        "The norm is the root of the sum of squares.":
+            (NORM, "np.sum((entering.T @ gradient) ** 2)"),
+    }),
+    Question("normalise", [
+        Part("mean and variance", 1, mean_and_spread), Part("scale and shift", 1, scale_and_shift),
+    ], tolerance=1e-5, mistakes={
+        "Each unit over the images, not each image over its units.":
+            [("mean(axis=0)", "mean(axis=1, keepdims=True)"),
+             ("var(axis=0)", "var(axis=1, keepdims=True)")],
+        "Each unit by itself, not all numbers together.":
+            [("mean(axis=0)", "mean()"), ("var(axis=0)", "var()")],
+        "The mean has to become 0.": ("values - values.mean(axis=0)", "values"),
+        "The variance is a mean: divide by the number of images.":
+            ("var(axis=0", "var(axis=0, ddof=1"),
+        "Where is epsilon?": (" + epsilon", ""),
+        "`epsilon` is an argument, not always 0.001.": ("+ epsilon", "+ 1e-3"),
+        "Epsilon is added to the variance, under the root.":
+            (SPREAD, "(values.std(axis=0) + epsilon)"),
+        "Divide by the root of the variance.": ("np.sqrt", ""),
+        "Where are scale and shift?": [("scale * ", ""), (" + shift", "")],
+        "Multiply by the scale first, then add the shift.":
+            (f"scale * centred / {SPREAD} + shift", f"scale * (centred / {SPREAD} + shift)"),
+    }),
 ]

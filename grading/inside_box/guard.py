@@ -1,0 +1,169 @@
+"""What an exercise asks to be written is not to be called: while its question is asked, it refuses.
+
+The functions themselves are changed, in place, and changed back. So it does not matter by which
+name they are called, nor whether somebody has kept them since the notebook's first cell. A package
+may call itself.
+"""
+
+import builtins
+import gc
+import importlib
+import sys
+import types
+from functools import cache
+
+RECORDER = "_refuse_to_answer"
+MARK = "the name stands here"
+
+
+class Forbidden(BaseException):
+    """An answer called what it was to be. No `except Exception` makes up for that."""
+
+
+class Guard:
+    """Watches over functions, classes and modules, given by their dotted names.
+
+    Attributes:
+        names: what the question that is asked now may not call; none while none is asked.
+        called: what it called all the same.
+    """
+
+    def __init__(self):
+        self.names, self.called = (), []
+        self.changed, self.originals, self.replaced = {}, {}, []
+
+    def begin(self, names):
+        """A question is going to be asked: guard all that is there, and what is imported."""
+        self.names, self.called = tuple(names), []
+        if not self.names:
+            return
+        gc.collect()
+        gc.disable()  # what is thrown away by chance may belong to what is guarded
+        for place, name in ((builtins, "__import__"), (importlib, "import_module")):
+            self._set(place, name, self._and_look(getattr(place, name)))
+        self._find()
+
+    def end(self):
+        """It has been asked: all is as it was."""
+        for function, code in self.changed.values():
+            function.__code__ = code
+        for place, name, value in reversed(self.replaced):
+            setattr(place, name, value)
+        self.names = ()
+        self.changed, self.originals, self.replaced = {}, {}, []
+        gc.enable()
+
+    def _set(self, place, name, value):
+        self.replaced.append((place, name, getattr(place, name)))
+        setattr(place, name, value)
+
+    def _and_look(self, original):
+        """An importing function that looks afterwards what is new."""
+
+        def then_look(*arguments, **options):
+            before = len(sys.modules)
+            module = original(*arguments, **options)
+            if len(sys.modules) != before:
+                self._find()
+            return module
+
+        return then_look
+
+    def _find(self):
+        """Guard what the names stand for, as far as it has been imported."""
+        for name in self.names:
+            self._protect(name, _value(name))
+        # Not from the modules' own lists: somebody may have thrown a module out of these.
+        for function in gc.get_objects():
+            if type(function) is types.FunctionType:
+                module = function.__globals__.get("__name__")
+                if isinstance(module, str) and any(_belongs(module, name) for name in self.names):
+                    self._change(f"{module}.{function.__qualname__}", function)
+
+    def _protect(self, name, value):
+        """Guard what has a name of its own in the exercise's list."""
+        if isinstance(value, type):
+            for made in ("__new__", "__init__"):
+                function = value.__dict__.get(made)
+                self._change(name, getattr(function, "__func__", function))
+        elif isinstance(value, types.FunctionType):
+            self._change(name, value)
+        elif callable(value):
+            self._replace(name, value)
+
+    def _change(self, name, function):
+        """Give a function a body that asks first."""
+        known = type(function) is not types.FunctionType or id(function) in self.changed
+        if known or function.__name__ == "__del__":
+            return
+        original = types.FunctionType(
+            function.__code__,
+            function.__globals__,
+            function.__name__,
+            function.__defaults__,
+            function.__closure__,
+        )
+        original.__kwdefaults__ = function.__kwdefaults__
+        self.changed[id(function)] = function, function.__code__
+        function.__globals__[RECORDER] = self._asked
+        key = f"{name} {len(self.originals)}"
+        self.originals[key] = original
+        function.__code__ = _body(key, function.__code__.co_freevars)
+
+    def _replace(self, name, value):
+        """Of something that has no code of Python, a compiled function say: stand in its place."""
+        key = f"{name} {len(self.originals)}"
+        self.originals[key] = value
+
+        def stand_in(*arguments, **options):
+            return self._asked(key, arguments, options)
+
+        for module in list(sys.modules.values()):
+            for attribute, other in list(getattr(module, "__dict__", {}).items()):
+                if other is value:
+                    self._set(module, attribute, stand_in)
+
+    def _asked(self, key, arguments, options):
+        """What a guarded function does when it is called: refuse, unless its own package calls."""
+        name = key.partition(" ")[0]
+        caller = sys._getframe(2).f_globals
+        module = caller.get("__name__")
+        known = vars(sys.modules.get(module, sys)) is caller  # a name alone is easily taken
+        if known and module.split(".")[0] == name.split(".")[0]:
+            return self.originals[key](*arguments, **options)
+        self.called.append(name)
+        raise Forbidden(f"{name} is what this question asks you to write")
+
+
+def _belongs(module, name):
+    """Whether a dotted name is another or lies below it."""
+    return module == name or module.startswith(f"{name}.")
+
+
+def _value(name):
+    """What has a dotted name; None as long as it is not imported."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        value = sys.modules.get(".".join(parts[:count]))
+        if value is not None:
+            for part in parts[count:]:
+                value = getattr(value, part, None)
+            return value
+    return None
+
+
+def _body(key, free):
+    """The code of a function that asks first, with the same free variables as another."""
+    code = _template(free)
+    constants = tuple(key if constant == MARK else constant for constant in code.co_consts)
+    return code.replace(co_consts=constants)
+
+
+@cache
+def _template(free):
+    lines = [f"def outer({', '.join(free)}):", "    def guarded(*given_, **named_):"]
+    lines += [f"        {variable}" for variable in free]
+    lines += [f"        return {RECORDER}({MARK!r}, given_, named_)", "    return guarded"]
+    names = {}
+    exec("\n".join(lines), names)
+    return names["outer"](*[None] * len(free)).__code__

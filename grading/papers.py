@@ -1,0 +1,152 @@
+"""What one student is asked: cases of his own, their right answers, and his variant.
+
+The cases are drawn from an HMAC of the instructor's secret seed and the student's id, so that they
+are another student's for nobody else, and the same each time. They are drawn until every known
+mistake of the question fails. Networks take time to build: their cases come in a few sets, and the
+HMAC says which is whose.
+"""
+
+import hmac
+import re
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from course_utils import answers, checks
+from grading import questions, results
+
+SETS = 4  # of cases for the questions about networks
+MORE = 2  # short answers that fit another variant, and not this one, before that is told
+
+
+class Paper(NamedTuple):
+    """The cases of one student.
+
+    Attributes:
+        asked: from each question's name to `{"probe": …, "cases": [encoded arguments]}`, as the
+            runner takes it; each different case once.
+        places: from each question's name to the places of each part's cases in that list.
+        right: from each question's name to the right answers, one for each different case; of short
+            answers those of `variant`.
+        exercise: with the known mistakes of the variant.
+    """
+
+    asked: dict
+    places: dict
+    right: dict
+    exercise: questions.Exercise
+
+
+class Papers:
+    """Draws the papers of an exercise from one secret."""
+
+    def __init__(self, exercise, secret):
+        self.exercise, self.secret, self.kept = exercise, str(secret), {}
+
+    def of(self, student, variant=0):
+        """The paper of one student; the short answers are those of the variant."""
+        asked, places, right = {}, {}, self.exercise.short_answers(variant)
+        for question in self.exercise.questions:
+            if question.probe == "values":
+                drawn, expected = [[{}] for _ in question.parts], None
+            else:
+                drawn, expected = self._settled(question, student)
+            cases, values, where = [], [], []
+            for number, part in enumerate(drawn):
+                for place, case in enumerate(part):
+                    if case not in cases:
+                        cases.append(case)
+                        values.append(expected[number][place] if expected else right[question.name])
+                where.append([cases.index(case) for case in part])
+            asked[question.name] = {"probe": question.probe, "cases": cases}
+            places[question.name], right[question.name] = where, values
+        return Paper(asked, places, right, self._in_variant[variant])
+
+    def _settled(self, question, student):
+        """The cases of one question and their right answers, drawn once for a student or a set."""
+        whose = student
+        if question.probe == "network":
+            whose = f"set {self.seed(question, student) % SETS}"
+        if (question.name, whose) not in self.kept:
+            settled = questions.settled(question, self.seed(question, whose), self._right(question))
+            self.kept[question.name, whose] = settled
+        return self.kept[question.name, whose]
+
+    def _right(self, question):
+        return self.exercise.code.answer(question)
+
+    def seed(self, question, student):
+        """A whole number of 128 bits that nobody can tell without the secret."""
+        about = f"{self.exercise.name}/{question.name}/{student}"
+        return int(hmac.new(self.secret.encode(), about.encode(), "sha256").hexdigest()[:32], 16)
+
+    @cached_property
+    def _in_variant(self):
+        return [self.exercise.in_variant(number) for number in range(len(self.exercise.variants))]
+
+
+class Public(Papers):
+    """The paper that `check` has: the same for all, drawn from a seed that everybody knows."""
+
+    def __init__(self, exercise):
+        super().__init__(exercise, "")
+
+    def _settled(self, question, student):
+        return questions.settled(question, questions.PUBLIC_SEED, self._right(question))
+
+
+# --- Whose variant --------------------------------------------------------------------------------
+
+
+def variant_of(exercise, outcome):
+    """The variant that a submission is judged by, a `results.Variant`.
+
+    It is that of the name in the notebook's own cell. Where none is there, a right answer must not
+    lose its points for that: it is the variant that the answers fit best.
+    """
+    if len(exercise.variants) == 1 or outcome.problem:
+        return results.Variant()
+    student = named_in(outcome.notebook)
+    counts = fitting(exercise, outcome.replies)
+    number = exercise.variant_of(student) if student else int(np.argmax(counts))
+    most = max(counts)
+    others = [other for other, count in enumerate(counts)
+              if count == most and most >= counts[number] + MORE]  # fmt: skip
+    return results.Variant(number, student, others)
+
+
+def named_in(notebook):
+    """The name that a student wrote into a notebook's first cell; '' where there is none."""
+    cells = notebook["cells"] if notebook else []
+    text = next((cell["source"] for cell in cells if cell["id"] == checks.STUDENT_CELL), "")
+    found = re.findall(
+        r"""^[ \t]*STUDENT[ \t]*=[ \t]*(?:"([^"\n]*)"|'([^'\n]*)'|(\d+))""", text, re.M
+    )
+    return "".join(found[-1]).strip()[:100] if found else ""
+
+
+def fitting(exercise, replies):
+    """How many short answers are right in each variant: a list of numbers.
+
+    Args:
+        replies: a submission's, by question; whatever came.
+    """
+    counts = []
+    for number in range(len(exercise.variants)):
+        right = 0
+        for name, wanted in exercise.short_answers(number).items():
+            came = short_answers(replies.get(name))
+            right += sum(checks.same_short(came.get(entry), value)
+                         for entry, value in wanted.items())  # fmt: skip
+        counts.append(right)
+    return counts
+
+
+def short_answers(reply):
+    """The dictionary in a reply to a question of short answers, or an empty one."""
+    try:
+        value = answers.decode(reply[0]["value"])
+    except (KeyError, IndexError, TypeError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

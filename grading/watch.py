@@ -1,0 +1,175 @@
+"""Ends a box that uses too much memory or too many processes.
+
+Where the box is in a control group, the kernel holds it to its limits and the watch only tells what
+happened. Elsewhere the watch counts by itself, the more often the less is left.
+"""
+
+import os
+import threading
+from pathlib import Path
+
+import psutil
+
+PAUSE, SHORTEST = 0.2, 0.01  # seconds between two looks
+FASTEST = 4_000_000_000  # bytes that a box may take in a second, about
+LEAST_FREE = 0.03  # of the machine's memory: below that the largest box has to go
+FOLDERS = ("tmp", "dev/shm", "course/work")  # those of a box that are in memory
+FILE = 1200  # bytes that the kernel keeps for each of its files
+SOCKET = 213_000  # bytes that one may have on their way
+
+
+class Watch:
+    """Looks after one box until it is closed.
+
+    Attributes:
+        why: what the box was ended for: 'out of memory', 'too many processes', or ''.
+        held: bytes that it held when the watch looked last, where the watch counts.
+    """
+
+    live = set()
+
+    def __init__(self, process, limits, group=None):
+        self.process, self.limits, self.group = process, limits, group
+        self.why, self.held, self.over = "", 0, threading.Event()
+        self.live.add(self)
+        self.thread = threading.Thread(target=self.look, daemon=True)
+        self.thread.start()
+
+    def look(self):
+        """Look now and then, until the box is closed."""
+        pause = SHORTEST
+        while not self.over.wait(pause):
+            members, pause = self.members(), PAUSE
+            if self.group is None:
+                pause = self.count(members)
+            elif self.group.out_of_memory():
+                self.why = "out of memory"
+            if len(members) > self.limits.processes:
+                self.why = "too many processes"
+            if self.why:
+                self.end()
+                return
+
+    def count(self, members):
+        """Count the box's memory; returns the seconds until it is worth while to look again."""
+        most = self.limits.memory * 1_000_000
+        self.held = memory_of(members, most)
+        if self.held > most or (self.held == max(watch.held for watch in list(self.live)) > 0
+                                and free() < LEAST_FREE):  # fmt: skip
+            self.why = "out of memory"
+        return min(PAUSE, max(SHORTEST, (most - self.held) / FASTEST))
+
+    def members(self):
+        """The numbers of all processes of the box."""
+        if self.group is not None:
+            return self.group.members()
+        try:
+            family = psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+        return [member.pid for member in family]
+
+    def verdict(self):
+        """Why the box has ended, as far as the watch or the kernel ended it."""
+        if not self.why and self.group is not None and self.group.out_of_memory():
+            self.why = "out of memory"
+        return self.why
+
+    def end(self):
+        """Kill all: the first process of a box takes every other with it."""
+        for member in [*self.members(), self.process.pid]:
+            try:
+                psutil.Process(member).kill()
+            except psutil.Error:
+                pass
+
+    def kill(self):
+        """Close the box."""
+        self.over.set()
+        self.end()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            try:
+                pipe.close()
+            except OSError:
+                pass  # what was still to be written has no reader any more
+        self.thread.join()
+        self.live.discard(self)
+        if self.group is not None:
+            self.group.close()
+
+
+# --- Counting without a control group -------------------------------------------------------------
+
+
+def memory_of(members, most):
+    """Bytes that processes hold together, with the files in their folders in memory.
+
+    What several of them share counts once. That takes the kernel some time to find out, and so it
+    is asked only where the simple sum is more than `most`.
+    """
+    files = _files_of(members)
+    alone = [_private(member) for member in members]
+    if sum(alone) + files > most:
+        alone = [_proportional(member) for member in members]
+    return sum(alone) + files
+
+
+def _private(member):
+    """Bytes of one process that are no file's, and the kernel's tables of them."""
+    names = ("RssAnon", "VmPTE", "VmSwap")
+    return sum(_numbers(f"/proc/{member}/status").get(name, 0) for name in names)
+
+
+def _proportional(member):
+    """The same, where a page that n processes share is an n-th of a page."""
+    shares = _numbers(f"/proc/{member}/smaps_rollup")
+    if "Pss_Anon" not in shares:
+        return _private(member)
+    tables = _numbers(f"/proc/{member}/status").get("VmPTE", 0)
+    return shares["Pss_Anon"] + shares.get("SwapPss", 0) + tables
+
+
+def _numbers(file):
+    """From each name of a file of the kernel's to its bytes."""
+    try:
+        lines = Path(file).read_text().splitlines()
+    except OSError:  # the process is gone
+        return {}
+    words = (line.split() for line in lines if line.endswith(" kB"))
+    return {name[0].rstrip(":"): 1024 * int(name[1]) for name in words if len(name) == 3}
+
+
+def _files_of(members):
+    """Bytes of the files in a box's folders, of the kernel's notes on them, and of sockets."""
+    held, sockets = 0, set()
+    for member in members:
+        try:
+            for handle in os.scandir(f"/proc/{member}/fd"):
+                target = os.readlink(handle.path)
+                if target.startswith("socket:"):
+                    sockets.add(target)
+        except OSError:
+            continue
+    for member in members:
+        if os.path.isdir(f"/proc/{member}/root/{FOLDERS[-1]}"):
+            for folder in FOLDERS:
+                held += _held_by(f"/proc/{member}/root/{folder}")
+            break
+    return held + SOCKET * len(sockets)
+
+
+def _held_by(folder):
+    try:
+        state = os.statvfs(folder)
+    except OSError:
+        return 0
+    return (state.f_blocks - state.f_bfree) * state.f_frsize + FILE * (
+        state.f_files - state.f_ffree
+    )
+
+
+def free():
+    """The part of this machine's memory that is free."""
+    memory = psutil.virtual_memory()
+    return memory.available / memory.total
