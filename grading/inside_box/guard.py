@@ -29,7 +29,7 @@ class Guard:
     """
 
     def __init__(self):
-        self.names, self.called = (), []
+        self.names, self.called, self.depth = (), [], 0
         self.changed, self.originals, self.replaced = {}, {}, []
 
     def begin(self, names):
@@ -58,12 +58,16 @@ class Guard:
         setattr(place, name, value)
 
     def _and_look(self, original):
-        """An importing function that looks afterwards what is new."""
+        """An importing function that looks what is new, once the outermost import is done."""
 
         def then_look(*arguments, **options):
             before = len(sys.modules)
-            module = original(*arguments, **options)
-            if len(sys.modules) != before:
+            self.depth += 1
+            try:
+                module = original(*arguments, **options)
+            finally:
+                self.depth -= 1
+            if self.depth == 0 and len(sys.modules) != before:
                 self._find()
             return module
 
