@@ -76,7 +76,10 @@ class Guard:
     def _find(self):
         """Guard what the names stand for, as far as it has been imported."""
         for name in self.names:
-            self._protect(name, _value(name))
+            value = _value(name)
+            self._protect(name, value)
+            for attribute, other in _offered(value):
+                self._protect(f"{name}.{attribute}", other)
         # Not from the modules' own lists: somebody may have thrown a module out of these.
         for function in gc.get_objects():
             if type(function) is types.FunctionType:
@@ -154,6 +157,16 @@ def _value(name):
                 value = getattr(value, part, None)
             return value
     return None
+
+
+def _offered(module):
+    """What a module offers that has nothing of its own, as `tensorflow.nn` does."""
+    if not isinstance(module, types.ModuleType):
+        return []
+    offered = [(name, value) for name, value in list(vars(module).items())
+               if isinstance(value, types.FunctionType)]  # fmt: skip
+    own = any(value.__globals__ is vars(module) for _, value in offered)
+    return [] if own else offered
 
 
 def _body(key, free):
