@@ -10,7 +10,7 @@
 | `matches` | what somebody says about unmatched work |
 | `repair` | from what a student sent to a notebook that can be run |
 | `sandbox` | the box that a submission runs in |
-| `groups`, `watch`, `filter` | what holds a box to its limits, and what it may ask the kernel |
+| `groups`, `watch`, `system_calls` | a box's limits, and what it may ask the kernel |
 | `inside_box` | the grader's half inside the box |
 | `supervisor` | one notebook, run until every question is settled |
 | `submission` | one submission, from its file to what it answered |

@@ -62,15 +62,6 @@ class Group:
             return int(counts.get("oom_kill", 0)) > 0
         return False
 
-    def most(self):
-        """The most bytes that it ever held."""
-        for name in ("memory.peak", "memory.max_usage_in_bytes"):
-            try:
-                return int((self.places[0] / name).read_text())
-            except OSError:
-                continue
-        return 0
-
     def close(self):
         """Take the group away; its processes are dead or about to be."""
         end = time.monotonic() + CLOSING

@@ -2,8 +2,8 @@
 
 Inside there is no network, nothing of other students, of the tests or of the solutions, and no file
 that can be written but in small folders in memory that are gone afterwards. What it may ask of the
-kernel is filtered (`filter`). Memory and processes are limited by a control group where the grader
-can make one (`groups`), and by a watch (`watch`).
+kernel is filtered (`system_calls`). Memory and processes are limited by a control group where the
+grader can make one (`groups`), and by a watch (`watch`).
 """
 
 import os
@@ -17,7 +17,7 @@ import uuid
 from functools import cache
 from pathlib import Path
 
-from grading import filter, groups
+from grading import groups, system_calls
 
 ROOT = Path(__file__).resolve().parents[1]
 COURSE = "/course"  # where the box has it, with the student's folder inside, as in a clone
@@ -112,14 +112,14 @@ class Bubblewrap(Box):
         self.user = user_of_box() if os.getuid() == 0 else None
 
     def command(self, counted=True):
-        """The whole command line; `counted` as in `filter.program`."""
+        """The whole command line; `counted` as in `system_calls.program`."""
         return ["bwrap", *self.words(counted), PYTHON, "-B", RUNNER]
 
     def started(self):
         """The options come by a pipe: what stands in a command line can be read in the box."""
         counted = bool(groups.parents())
         options = b"".join(os.fsencode(word) + b"\0" for word in self.words(counted))
-        handles = _pipe_with(options), _pipe_with(filter.program(counted))
+        handles = _pipe_with(options), _pipe_with(system_calls.program(counted))
         words = ["bwrap", "--args", str(handles[0]), "--seccomp", str(handles[1])]
         return [*words, PYTHON, "-B", RUNNER], handles
 
@@ -267,7 +267,7 @@ def trouble_with_bubblewrap():
     """Why bubblewrap cannot be used here; '' when it can."""
     if shutil.which("bwrap") is None:
         return "bubblewrap is not installed"
-    if not filter.machine_is_known():
+    if not system_calls.machine_is_known():
         return f"there is no filter of system calls for {platform.machine()} processors"
     words, handles = Bubblewrap().started()
     words = [*words[: words.index(PYTHON)], PYTHON, "-c", "print(1)"]

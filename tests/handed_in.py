@@ -22,13 +22,17 @@ def solutions(exercise="ex02"):
 def answered(exercise="ex02", written=False, **changes):
     """A release with every answer right but those in `changes` (`readers="…"`).
 
-    Written answers stay empty unless `written` is true: points for them come from a reader.
+    Written answers, and the plots that belong to them, stay empty unless `written` is true: points
+    for them come from a reader.
     """
     notebook = released(exercise)
     right = solutions(exercise)
+    ids = {cell["id"] for cell in notebook["cells"]}
     for cell in notebook["cells"]:
-        if cell["id"] in right and (cell["cell_type"] == "code" or written):
-            cell["source"] = changes.get(cell["id"].replace("-", "_"), right[cell["id"]])
+        name = cell["id"].replace("-", "_")
+        checked = f"{cell['id']}-check" in ids
+        if cell["id"] in right and (checked or written or name in changes):
+            cell["source"] = changes.get(name, right[cell["id"]])
     return notebook
 
 

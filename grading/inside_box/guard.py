@@ -29,7 +29,7 @@ class Guard:
     """
 
     def __init__(self):
-        self.names, self.called = (), []
+        self.names, self.called, self.depth = (), [], 0
         self.changed, self.originals, self.replaced = {}, {}, []
 
     def begin(self, names):
@@ -58,12 +58,16 @@ class Guard:
         setattr(place, name, value)
 
     def _and_look(self, original):
-        """An importing function that looks afterwards what is new."""
+        """An importing function that looks what is new, once the outermost import is done."""
 
         def then_look(*arguments, **options):
             before = len(sys.modules)
-            module = original(*arguments, **options)
-            if len(sys.modules) != before:
+            self.depth += 1
+            try:
+                module = original(*arguments, **options)
+            finally:
+                self.depth -= 1
+            if self.depth == 0 and len(sys.modules) != before:
                 self._find()
             return module
 
@@ -72,7 +76,10 @@ class Guard:
     def _find(self):
         """Guard what the names stand for, as far as it has been imported."""
         for name in self.names:
-            self._protect(name, _value(name))
+            value = _value(name)
+            self._protect(name, value)
+            for attribute, other in _offered(value):
+                self._protect(f"{name}.{attribute}", other)
         # Not from the modules' own lists: somebody may have thrown a module out of these.
         for function in gc.get_objects():
             if type(function) is types.FunctionType:
@@ -150,6 +157,16 @@ def _value(name):
                 value = getattr(value, part, None)
             return value
     return None
+
+
+def _offered(module):
+    """What a module offers that has nothing of its own, as `tensorflow.nn` does."""
+    if not isinstance(module, types.ModuleType):
+        return []
+    offered = [(name, value) for name, value in list(vars(module).items())
+               if isinstance(value, types.FunctionType)]  # fmt: skip
+    own = any(value.__globals__ is vars(module) for _, value in offered)
+    return [] if own else offered
 
 
 def _body(key, free):
