@@ -36,9 +36,7 @@ def answered_at_once(job):
     known, replies = solutions("ex02"), {}
     for question in exercise.questions:
         if question.name in job.requests and sources[question.cell] == known[question.cell]:
-            replies[question.name] = [
-                {"value": answers.encode(value)} for value in right()[question.name]
-            ]
+            replies[question.name] = right_replies(job, question.name)
     return Outcome(
         repairs=mended.log,
         answered=mended.answered,
@@ -46,6 +44,13 @@ def answered_at_once(job):
         replies=replies,
         seconds=0.1,
     )
+
+
+def right_replies(job, name):
+    """Right replies to a question: those that the job itself carries, or the source's."""
+    if carried := getattr(job, "right", None):
+        return [{"value": value} for value in carried[name]]
+    return [{"value": answers.encode(value)} for value in right()[name]]
 
 
 def with_outputs(cell):
@@ -56,7 +61,9 @@ def with_outputs(cell):
 def without_boxes(monkeypatch):
     """Let the grader answer at once, and remember whom it graded."""
     graded = []
-    expected = right()
+    if hasattr(examiner, "release"):  # else the examiner needs no box for what is right
+        expected = right()
+        monkeypatch.setattr(examiner.release, "expected", lambda *arguments: expected)
 
     def run(job):
         graded.append(job.student)
@@ -64,7 +71,6 @@ def without_boxes(monkeypatch):
 
     monkeypatch.setattr(class_page, "_drawn", lambda figure, alt: class_page.Drawn("", alt))
     monkeypatch.setattr(submission, "run", run)
-    monkeypatch.setattr(examiner.release, "expected", lambda *arguments: expected)
     return graded
 
 
