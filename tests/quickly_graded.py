@@ -4,7 +4,6 @@ A notebook's answers come from its code: the solution's is right, any other is w
 what is kept, and what comes out is the grader's own work.
 """
 
-import json
 from functools import cache
 
 from handed_in import solutions
@@ -83,7 +82,3 @@ def grade(place, roster, folder, tell=lambda line: None, **options):
 
 def points_of(result):
     return sum(entry.points for entry in result.questions.values())
-
-
-def in_json(data):
-    return json.dumps(data).encode()
