@@ -145,6 +145,8 @@ def _enter_exercise(book: Any, exercise: Exercise) -> None:
     for old in list(notebook.grade_cells):
         read = any(grade.manual_score is not None for grade in old.grades)
         if old.name not in cells and not read:  # what somebody gave is not thrown away
+            for grade in list(old.grades):
+                book.db.delete(grade)
             book.db.delete(old)
     book.db.commit()
 
