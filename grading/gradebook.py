@@ -145,6 +145,8 @@ def _enter_exercise(book: Any, exercise: Exercise) -> None:
     for old in list(notebook.grade_cells):
         read = any(grade.manual_score is not None for grade in old.grades)
         if old.name not in cells and not read:  # what somebody gave is not thrown away
+            for grade in list(old.grades):
+                book.db.delete(grade)
             book.db.delete(old)
     book.db.commit()
 
@@ -155,11 +157,11 @@ def _complete(book: Any, notebook: Any) -> None:
     graded = {grade.name for grade in notebook.grades}
     for cell in source.grade_cells:
         if cell.name not in graded:
-            Grade(cell_id=cell.id, notebook=notebook)
+            book.db.add(Grade(cell_id=cell.id, notebook=notebook))
     commented = {comment.name for comment in notebook.comments}
     for cell in source.solution_cells:
         if cell.name not in commented:
-            Comment(cell_id=cell.id, notebook=notebook)
+            book.db.add(Comment(cell_id=cell.id, notebook=notebook))
     book.db.flush()
     book.db.refresh(notebook)
 
@@ -231,12 +233,13 @@ def _with_points_by_hand(book: Any, exercise: Exercise, result: Result) -> Resul
         return result
     grades = {grade.name: grade for grade in notebook.grades}
     comments = {comment.name: comment.comment or "" for comment in notebook.comments}
+    of_readers = {comment.name: comment.manual_comment or "" for comment in notebook.comments}
     questions = dict(result.questions)
     for question in exercise.questions:
         entry, grade = questions.get(question.name), grades.get(question.check_cell)
         if entry is None or grade is None:
             continue
-        entry = replace(entry, comment=comments.get(question.cell, ""))
+        entry = replace(entry, comment=of_readers.get(question.cell, ""))
         if grade.manual_score is not None and grade.needs_manual_grade:
             held = f"{_whole(grade.manual_score):g} {HELD}"
             entry = replace(entry, status="needs manual grading", comment=held)

@@ -362,12 +362,17 @@ class Export:
                 if not why and _is_weak(next(iter(named)), part):
                     why = self._contradiction(next(iter(named)), parts[at + 1 :])
                 platform = "GitHub Classroom" if place in self._slugs else "a folder"
-                key = "/".join((*place, _stem(part).lower()))
+                key = self._key(place, part)
                 return Whose(key, tuple(sorted(named)), why, platform, _stem(part))
             if self._is_nobodys(place, part):
                 why = f"the folder {part!r} is nobody's on the class list"
                 return Whose("/".join((*place, part)), (), why, "a folder", _stem(part))
         raise AssertionError("a path has a last part")
+
+    def _key(self, place: tuple[str, ...], part: str) -> str:
+        """A name for the identity of a folder or a file that carries no platform's mark."""
+        rests = sorted(self.register.rests(_stem(part)) - {""})
+        return "/".join((*place, "|".join(rests) or _stem(part).lower()))
 
     def _by_platform(self, written: Written, place: tuple[str, ...], part: str) -> Whose:
         register = self.register
@@ -505,8 +510,7 @@ class Export:
             return Whose(key, tuple(sorted(named)), why, "Google Classroom", first)
         named = register.by_text(part)
         if len(named) == 1:
-            rest = "/".join(sorted(register.rests(stem)))
-            return Whose("/".join((*place, rest)), tuple(named), "", "a name", stem)
+            return Whose(self._key(place, part), tuple(named), "", "a name", stem)
         why = _several(named) if named else "its name is nobody's on the class list"
         return replace(nobody, students=tuple(sorted(named)), why=why)
 

@@ -108,9 +108,12 @@ KINDS = {
 }  # fmt: skip
 PLAIN = Kind(
     (),
-    ("id", "studentid", "idnumber", "studentnumber", "matriculationnumber", "matriculation",
-     "matrikelnummer", "number", "username", "user", "login", "sisloginid", "student",
-     "emailaddress", "email", "mail"),
+    ("id", "studentid", "identifikator", "idnummer", "idnumber", "studentnumber",
+     "matriculationnumber", "matriculation",
+     "matrikelnummer", "number", "username", "user", "login", "anmeldename", "sisloginid",
+     "student", "emailaddress", "emailadresse", "email", "mail"),
+    name=("name", "fullname", "studentname", "student", "vollstndigername"),
+    email=("email", "emailaddress", "emailadresse", "mail"),
     user=("username", "user", "login", "githubusername", "github"),
     number=("canvasid", "participant", "identifier"),
 )  # fmt: skip
@@ -220,13 +223,16 @@ def _student(kind: str, places: dict[str, list[int]], row: list[str]) -> Student
         name = ""
     name = name or f"{first} {last}".strip()
     student_id = cells["id"].removeprefix("#") if kind == "d2l" else cells["id"]
+    number = ""
     if kind == "moodle worksheet" and student_id == cells["number"]:
         student_id = student_id.replace(" ", "-").lower()
     if kind == "github classroom" and not SAFE_ID.fullmatch(student_id):
         student_id = cells["user"] or WITHOUT_ID.sub("-", student_id).strip("-")
+    if blind := re.fullmatch(r"(?i)(?:participant|teilnehmer)\S*\s*(\d+)", student_id):
+        student_id = f"participant-{blind[1]}"  # a worksheet in another language
+        number = f"moodle {blind[1]}"
     if not student_id:
         student_id = cells["email"] or WITHOUT_ID.sub("-", name.lower()).strip("-.")
-    number = ""
     if digits := re.search(r"\d+$", cells["number"]):
         platform = kind.split()[0] if kind != "plain" else _plain_platform(cells["number"])
         number = f"{platform} {digits[0]}"

@@ -90,7 +90,7 @@ def test_moodle(there_and_back):
     assert table[0] == given[0], "Moodle finds its columns by their names"
     for line, was, grade_of in zip(table[1:], given[1:], ("16", "14", ""), strict=True):
         assert line[:4] + line[5:9] == was[:4] + was[5:9] and line[4] == grade_of
-    assert "readers: 0 of 2 (wrong)<br>" in table[2][9] and table[3][9] == ""
+    assert "readers: 0 of 2 (crashed)<br>" in table[2][9] and table[3][9] == ""
     assert pages == [
         "Ada Lovelace_5_assignsubmission_file_/feedback.html",
         "Zoë O'Neill_6_assignsubmission_file_/feedback.html",

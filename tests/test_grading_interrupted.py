@@ -102,8 +102,15 @@ def test_an_interruption_is_answered_at_once_and_what_is_graded_stays(bubblewrap
         path.write_bytes(in_bytes(answered(**endless)))
     folder = new_folder(tmp_path, "stopped")
     words = [*command(tmp_path, folder)[:-1], "100000", "--workers", "4"]
-    grader = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              text=True)  # fmt: skip
+    grader = subprocess.Popen(
+        words,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test that runs in the background inherits that nobody may interrupt it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     done = []
     for line in grader.stdout:
         done += [line] if " of 4: " in line else []

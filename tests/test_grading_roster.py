@@ -105,6 +105,15 @@ def test_a_person_without_a_number_is_a_row_and_is_said(tmp_path):
     assert len(found.notes) == 2 and "line 2: Ann B has no id" in found.notes[0]
 
 
+def test_a_worksheet_in_german(tmp_path):
+    path = tmp_path / "class.csv"
+    text = "ID,Vollständiger Name,E-Mail-Adresse\nTeilnehmer/in5,Zoë Müller,zoe@example.org\n"
+    path.write_text(text, encoding="utf-8")
+    (student,) = roster.read(path).students
+    assert (student.name, student.email) == ("Zoë Müller", "zoe@example.org")
+    assert student.number == "moodle 5"
+
+
 @pytest.mark.parametrize(
     "content, says",
     [

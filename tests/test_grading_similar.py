@@ -192,3 +192,50 @@ def test_nobody_and_a_single_student():
     (pair,) = similar.pairs({"a": {"readers": LONG}, "b": {"readers": RENAMED}}, STUB)
     assert pair.share > 0.95
     assert similar.pairs({"a": {"readers": LONG}, "b": {}}, STUB) == []
+
+
+@pytest.mark.parametrize("copiers", [2, 4, 6, 8])
+def test_identical_answers_are_listed_however_many_have_them(copiers):
+    codes = {f"s{number}": {"readers": own(number), "size": ALIKE} for number in range(8)}
+    for number in range(copiers):
+        codes[f"s{number}"] = {"readers": f"# {number}\n{LONG}", "size": ALIKE}
+    (group,) = similar.likeness(codes, STUB).answers
+    assert group.students == [f"s{number}" for number in range(copiers)]
+
+
+def test_own_work_short_answers_and_the_release_are_nobody_s_copy():
+    assert similar.identical_answers(everybody(), STUB) == [
+        similar.Group(sorted(f"s{number}" for number in range(12)), "all answers")
+    ], "the same code in every answer is listed; what it means is for a reader to say"
+    untouched = {f"s{number}": dict(STUB) for number in range(4)}
+    short = {f"s{number}": {"x": "x = 3"} for number in range(4)}
+    renamed = {"a": {"readers": LONG}, "b": {"readers": RENAMED}}
+    for codes in (untouched, short, renamed):
+        assert similar.identical_answers(codes, STUB) == []
+
+
+def test_the_same_file_and_the_same_words():
+    found = similar.likeness(
+        {},
+        {},
+        {
+            "a": {"why": "It takes two pixels from each side."},
+            "b": {"why": "it takes  two pixels\nfrom each side."},
+            "c": {"why": "Yes."},
+            "d": {"why": "Yes."},
+        },
+        {"a": "1f", "b": "1f", "c": "", "d": ""},
+    )
+    assert found.texts == [similar.Group(["a", "b"], "why")]
+    assert found.files == [similar.Group(["a", "b"])]
+
+
+def test_what_is_published_and_earlier_years_are_compared():
+    codes = {"a": {"readers": RENAMED}, "b": {"readers": OTHER}, "c": {"readers": ""}}
+    sources = {"the published solution": {"readers": LONG}, "2025/x.ipynb": {"readers": OTHER}}
+    found = similar.likeness(codes, STUB, sources=sources)
+    assert [(near.student, near.source) for near in found.compared] == [
+        ("b", "2025/x.ipynb"),
+        ("a", "the published solution"),
+    ]
+    assert found.sources == list(sources)
