@@ -98,6 +98,7 @@ def fit(
     checkpoints=None,
     callbacks=(),
     precision=None,
+    metrics=("accuracy",),
 ):
     """Compiles and trains a network, and shows how it goes.
 
@@ -126,6 +127,7 @@ def fit(
         precision: that the layers compute in while they train: 'float32', 'mixed_bfloat16',
             'mixed_float16', or None for the fastest on this device. The weights are float32 always,
             and so is what the network computes once it is trained.
+        metrics: of Keras; one of them must be called 'accuracy', for the history.
 
     Returns:
         The history.
@@ -146,7 +148,7 @@ def fit(
     model.compile(
         optimizer,
         loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
+        metrics=list(metrics),
         jit_compile=device.jit,
     )
     history = {key: [] for key in HISTORY_KEYS}
