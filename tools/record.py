@@ -61,6 +61,22 @@ ABLATION = {
     "epochs": 30,
     "seeds": [0, 1, 2],
 }
+SCENES = {
+    "data": "scenes",
+    "optimizer": ADAM,
+    "learning_rate": 0.005,
+    "batch_size": 16,
+    "test_scenes": 500,
+    "seeds": [0, 1, 2],
+}
+SHORT = {
+    **SCENES,
+    "network": "unet",
+    "loss": "digits_weigh_more",
+    "full": False,
+    "steps": 100,
+    "epochs": 5,
+}
 RECIPES = {
     "lenet5_modern": MODERN,
     "lenet5_modern_shifted": {**MODERN, "augmentation": {"pixels": 2, "flip": False}},
@@ -90,6 +106,28 @@ RECIPES = {
     "ablation_augmented": {**ABLATION, "augmentation": CIFAR["augmentation"]},
     "ablation_l2": {**ABLATION, "options": {**ABLATION["options"], "weight_decay": 5e-3}},
     "ablation_dropout": {**ABLATION, "options": {**ABLATION["options"], "dropout": 0.5}},
+    # Where, and which pixel: scenes painted anew for every step.
+    "unet_scenes": {
+        **SCENES,
+        "full": True,
+        "network": "unet",
+        "loss": "digits_weigh_more",
+        "steps": 200,
+        "epochs": 10,
+    },
+    "detector_scenes": {
+        **SCENES,
+        "full": True,
+        "network": "detector",
+        "loss": "detector_loss",
+        "steps": 250,
+        "epochs": 10,
+    },
+    # Notebook 12's own minute, with one thing changed at a time.
+    "unet_short": SHORT,
+    "unet_short_plain": {**SHORT, "options": {"shortcuts": False}},
+    "unet_short_even": {**SHORT, "loss": "cross-entropy"},
+    "detector_short": {**SHORT, "network": "detector", "loss": "detector_loss"},
     # Four networks under the same few epochs: is deeper better, with shortcuts and without?
     **{
         f"{kind}{depth}_short": {
@@ -164,6 +202,52 @@ def train_one(recipe, seed, state, train, test):
     return network, history
 
 
+def scenes_of(recipe, seed, hold_out=0):
+    """What a recipe on scenes trains on, and the scenes that it is measured on."""
+    from course_utils import scenes
+
+    train, test = (scenes.material(split, recipe["full"]) for split in ("train", "test"))
+    if hold_out:  # so many digits and photographs of the training set
+        test = scenes.Material(*(each[-hold_out:] for each in train))
+        train = scenes.Material(*(each[:-hold_out] for each in train))
+    targets = "cells" if recipe["network"] == "detector" else "masks"
+    batches = scenes.pipeline(
+        train, recipe["steps"], recipe["batch_size"], targets, seed, **recipe.get("paint", {})
+    )
+    painted = scenes.paint(test, recipe["test_scenes"], seed=0, **recipe.get("paint", {}))
+    return batches, painted, scenes.ready(painted, targets)
+
+
+def train_on_scenes(recipe, seed, state, hold_out=0):
+    """As `train_one`, on scenes; gives the scores on the scenes of the test split, too."""
+    import tensorflow as tf
+
+    from course_utils import models, scenes, training
+
+    batches, painted, measured = scenes_of(recipe, seed, hold_out)
+    training.set_seed(seed)
+    network = training.network_of(recipe)
+    steps = recipe["steps"] * recipe["epochs"]
+    detects = recipe["network"] == "detector"
+    history = training.fit(
+        network,
+        batches,
+        tf.data.Dataset.from_tensor_slices(measured).batch(100),
+        epochs=recipe["epochs"],
+        optimizer=training.cosine_adam(recipe["learning_rate"], steps),
+        loss=None if recipe["loss"] == "cross-entropy" else getattr(models, recipe["loss"]),
+        title=f"{network.name}, seed {seed}",
+        live=False,
+        checkpoints=state,
+        precision="float32",
+        metrics=[models.cell_accuracy() if detects else "accuracy"],
+    )
+    if len(history["loss"]) < recipe["epochs"]:
+        sys.exit("interrupted: run the same command again to go on")
+    outputs = network.predict(measured[0], batch_size=100, verbose=0)
+    return network, history, scenes.score(outputs, painted)
+
+
 def hardware():
     """The processor and what else matters for speed, in words."""
     import tensorflow as tf
@@ -226,16 +310,24 @@ def record(name, hold_out=0):
         shutil.rmtree(state)
     write(kept, lambda path: path.write_text(settled, encoding="utf-8"))
 
-    train, test = images_of(recipe, hold_out)  # the same for every seed
-    trained = [
-        train_one(recipe, seed, state / f"seed-{seed}", train, test) for seed in recipe["seeds"]
-    ]
-    histories = [history for _, history in trained]
+    if recipe["data"] == "scenes":
+        trained = [
+            train_on_scenes(recipe, seed, state / f"seed-{seed}", hold_out)
+            for seed in recipe["seeds"]
+        ]
+    else:
+        train, test = images_of(recipe, hold_out)  # the same for every seed
+        trained = [
+            train_one(recipe, seed, state / f"seed-{seed}", train, test) for seed in recipe["seeds"]
+        ]
+    histories = [history for _, history, *_ in trained]
+    scores = [score for _, _, *rest in trained for score in rest]
     run = {
         "name": name,
         "recipe": {key: value for key, value in recipe.items() if key != "seeds"},
         "seeds": recipe["seeds"],
         "test_error": [round(100 * (1 - history["val_accuracy"][-1]), 4) for history in histories],
+        **({"score": scores} if scores else {}),
         "history": histories,
         "wall_seconds": round(sum(sum(history["seconds"]) for history in histories), 1),
         "hardware": hardware(),
@@ -251,7 +343,7 @@ def record(name, hold_out=0):
     errors = ", ".join(f"{error:.2f}" for error in run["test_error"])
     mean = sum(run["test_error"]) / len(run["test_error"])
     held = "held-out" if hold_out else "test"
-    print(f"{name}: {held} error {errors} %, mean {mean:.2f} %")
+    print(f"{name}: {held} error {errors} %, mean {mean:.2f} %", *scores)
 
 
 if __name__ == "__main__":
