@@ -707,7 +707,8 @@ def unet(filters=16, depth=2, shortcuts=True, input_shape=(64, 64, 3), classes=1
         outputs = layers.Conv2DTranspose(2 * filters, 2, strides=2, name=f"up{stage}")(outputs)
         if shortcuts:
             outputs = layers.Concatenate(name=f"join{stage}")([outputs, kept[stage]])
-        outputs = _conv_norm_relu(outputs, 2 * filters, f"after{stage}")
+        kernel_size = 3 if stage > 1 else 1  # the largest maps cost most
+        outputs = _conv_norm_relu(outputs, 2 * filters, f"after{stage}", kernel_size=kernel_size)
     outputs = layers.Conv2DTranspose(classes, 2, strides=2, name="logits")(outputs)
     return keras.Model(inputs, outputs, name="unet" if shortcuts else "unet_plain")
 
@@ -757,7 +758,7 @@ def detector_loss(cells, outputs):
 
 
 @register
-def digits_weigh_more(masks, logits, weight=3.0):
+def digits_weigh_more(masks, logits, weight=2.0):
     """The mean cross-entropy of a scene's pixels, those of digits counted `weight` times.
 
     Args:
@@ -802,8 +803,8 @@ def _trunk(inputs, filters, depth):
     return outputs, kept
 
 
-def _conv_norm_relu(inputs, filters, name, strides=1):
-    outputs = _conv(inputs, filters, 3, strides, name=f"{name}_conv")
+def _conv_norm_relu(inputs, filters, name, strides=1, kernel_size=3):
+    outputs = _conv(inputs, filters, kernel_size, strides, name=f"{name}_conv")
     return layers.ReLU(name=f"{name}_relu")(_batch_norm(f"{name}_norm")(outputs))
 
 

@@ -75,7 +75,7 @@ def material(split, full=None):
 # ---------------------------------------------------------------------------------------------
 
 
-def paint(material, count, seed=0, size=64, digits=(1, 4), sides=(20, 30), overlap=0.25):
+def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overlap=0.2):
     """Paints scenes: `paint(material("train"), 100)`.
 
     Args:
@@ -287,7 +287,7 @@ def score(outputs, scenes):
 # ---------------------------------------------------------------------------------------------
 
 
-def pipeline(material, steps, batch_size=32, targets="masks", seed=0, **options):
+def pipeline(material, steps, batch_size=8, targets="masks", seed=0, **options):
     """Batches of scenes that no training has seen before, as a `tf.data.Dataset`.
 
     Args:

@@ -64,8 +64,8 @@ ABLATION = {
 SCENES = {
     "data": "scenes",
     "optimizer": ADAM,
-    "learning_rate": 0.005,
-    "batch_size": 16,
+    "learning_rate": 0.004,
+    "batch_size": 8,
     "test_scenes": 500,
     "seeds": [0, 1, 2],
 }
@@ -74,7 +74,7 @@ SHORT = {
     "network": "unet",
     "loss": "digits_weigh_more",
     "full": False,
-    "steps": 100,
+    "steps": 200,
     "epochs": 5,
 }
 RECIPES = {
@@ -112,7 +112,7 @@ RECIPES = {
         "full": True,
         "network": "unet",
         "loss": "digits_weigh_more",
-        "steps": 200,
+        "steps": 250,
         "epochs": 10,
     },
     "detector_scenes": {
@@ -120,14 +120,21 @@ RECIPES = {
         "full": True,
         "network": "detector",
         "loss": "detector_loss",
-        "steps": 250,
+        "steps": 300,
         "epochs": 10,
     },
     # Notebook 12's own minute, with one thing changed at a time.
     "unet_short": SHORT,
     "unet_short_plain": {**SHORT, "options": {"shortcuts": False}},
     "unet_short_even": {**SHORT, "loss": "cross-entropy"},
-    "detector_short": {**SHORT, "network": "detector", "loss": "detector_loss"},
+    "detector_short": {
+        **SHORT,
+        "network": "detector",
+        "loss": "detector_loss",
+        "trunk": "unet_short",
+        "steps": 100,
+        "epochs": 4,
+    },
     # Four networks under the same few epochs: is deeper better, with shortcuts and without?
     **{
         f"{kind}{depth}_short": {
@@ -227,6 +234,10 @@ def train_on_scenes(recipe, seed, state, hold_out=0):
     batches, painted, measured = scenes_of(recipe, seed, hold_out)
     training.set_seed(seed)
     network = training.network_of(recipe)
+    if "trunk" in recipe:  # it begins with the way down of another network, trained from this seed
+        for layer in trunk_of(recipe["trunk"], seed, hold_out).layers:
+            if layer.name in {each.name for each in network.layers}:
+                network.get_layer(layer.name).set_weights(layer.get_weights())
     steps = recipe["steps"] * recipe["epochs"]
     detects = recipe["network"] == "detector"
     history = training.fit(
@@ -245,7 +256,26 @@ def train_on_scenes(recipe, seed, state, hold_out=0):
     if len(history["loss"]) < recipe["epochs"]:
         sys.exit("interrupted: run the same command again to go on")
     outputs = network.predict(measured[0], batch_size=100, verbose=0)
+    save_weights(network, recipe, trunk_path(state.parent.name, seed))
     return network, history, scenes.score(outputs, painted)
+
+
+def trunk_path(name, seed):
+    """Where a network trained on scenes stays, for another recipe that begins with it."""
+    return ROOT / "build" / "trunks" / f"{name}-{seed}.weights.h5"
+
+
+def trunk_of(name, seed, hold_out=0):
+    """The network of another recipe on scenes, as it was trained from this seed."""
+    from course_utils import training
+
+    name_of_state = f"{name}-held-out" if hold_out else name
+    path = trunk_path(name_of_state, seed)
+    if not path.exists():
+        sys.exit(f"{path.name} is not in build/trunks: record {name} first, on this machine")
+    network = training.network_of(RECIPES[name])
+    network.load_weights(path)
+    return network
 
 
 def hardware():

@@ -11,6 +11,7 @@
 | `pooling` | the winner or the mean of each window, and what a shift of the input changes |
 | `receptive_field` | which pixels a unit sees, and how its region grows layer by layer |
 | `training` | loss, error and filters while a network trains, stoppable at any step |
+| `upsampling` | a transposed convolution, stamp by stamp, and the checkerboard as counts |
 
 Each works on a picture or a network of your own. Where nothing runs, the last picture stays.
 """
@@ -24,6 +25,7 @@ from .inside import inside
 from .pooling import pooling
 from .receptive_field import receptive_field
 from .training import training
+from .upsampling import upsampling
 
 __all__ = [
     "architecture",
@@ -35,4 +37,5 @@ __all__ = [
     "pooling",
     "receptive_field",
     "training",
+    "upsampling",
 ]
