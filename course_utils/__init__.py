@@ -6,6 +6,8 @@
 | `convolution` | convolution and pooling with their gradients: NumPy only |
 | `data` | the images of the course, and the pipelines that feed them to a network |
 | `models` | the networks, each as its paper has it and as we train it |
+| `scenes` | digits painted on photographs, with a mask and boxes: labels for every pixel |
+| `metrics` | how good masks and boxes are: overlap, suppression, average precision: NumPy only |
 | `training` | compile and fit with a live curve, seeds, one format of history, recorded runs |
 | `checkpoints` | the state of a training, kept after every epoch |
 | `devices` | which precision, batch size and data suit this machine |
