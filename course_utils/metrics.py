@@ -83,7 +83,10 @@ def _same_shape(truth, answer):
             + (": take the argmax of the logits first" if answer.ndim == truth.ndim + 1 else "")
         )
     for mask in (truth, answer):
-        if mask.dtype.kind not in "biuf" or not (np.isfinite(mask) & (mask == np.round(mask))).all():
+        if (
+            mask.dtype.kind not in "biuf"
+            or not (np.isfinite(mask) & (mask == np.round(mask))).all()
+        ):
             raise ValueError("a mask must hold whole numbers (its classes), and no NaN")
     return truth, answer
 
@@ -255,13 +258,19 @@ def mean_average_precision(detections, truths, classes, threshold=0.5):
     """
     values = []
     for value in classes:
-        true_boxes = [checked_boxes(boxes)[np.asarray(labels) == value] for boxes, labels in truths]
+        true_boxes = [_of_class(value, boxes, labels)[0] for boxes, labels in truths]
         if any(map(len, true_boxes)):
             chosen = [
-                (checked_boxes(boxes)[np.asarray(labels) == value], scores[np.asarray(labels) == value])
-                for boxes, scores, labels in detections
+                _of_class(value, boxes, labels, scores) for boxes, scores, labels in detections
             ]
             values.append(average_precision(chosen, true_boxes, threshold))
     if not values:
         raise ValueError(f"none of the classes {list(classes)} has a true box")
     return float(np.mean(values))
+
+
+def _of_class(value, boxes, labels, scores=()):
+    """The boxes that have a label, and their scores."""
+    boxes = checked_boxes(boxes)
+    chosen = _one_each(labels, boxes, "label") == value
+    return boxes[chosen], (_one_each(scores, boxes, "score")[chosen] if len(scores) else scores)

@@ -677,8 +677,8 @@ def unet(filters=16, depth=2, shortcuts=True, input_shape=(64, 64, 3), classes=1
 
     Down by max-pooling, `depth` times, with twice the filters after each; up again by transposed
     convolutions. On the way up each stage also gets the maps of the same size from the way down:
-    shortcuts that *concatenate*. 118,459 parameters, 104,635 without
-    the shortcuts.
+    shortcuts that *concatenate*. 188,347 trainable parameters,
+    178,619 without the shortcuts.
 
     | differs from the paper | there | here |
     | --- | --- | --- |
@@ -718,7 +718,8 @@ def detector(filters=16, depth=2, input_shape=(64, 64, 3), classes=10):
 
     The way down of `unet`, under the same names, and a 1×1 convolution. For its cell it says: the
     logit that a digit's middle lies here, four distances, and ten logits of classes
-    (`scenes.boxes_from_cells` reads them). 148,223 parameters.
+    (`scenes.boxes_from_cells` reads them). 148,223 trainable
+    parameters.
 
     Args:
         filters, depth, input_shape: as for `unet`; a cell has 2 to the `depth + 1` pixels a side.

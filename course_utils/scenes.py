@@ -25,6 +25,7 @@ CELL = 8  # pixels along the side of a detector's cell
 REACH = 32  # pixels: the unit of a detector's distances
 COLOURS = [ImageColor.getrgb(name) for name in "white gold orange lime cyan hotpink".split()]
 DIMMED = 0.5  # a photograph's brightness: digits stand out, and are learned within minutes
+USUAL = {"digits": (2, 5), "sides": (20, 28)}  # how many there are, and how large
 OUTSIDE = 0.15  # of a digit's side may lie outside the scene
 TRIES = 200  # places to try, digit by digit, before a scene counts as full
 
@@ -98,6 +99,7 @@ def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overl
     >>> scenes.images.shape, scenes.masks.shape, scenes.boxes[0].shape
     ((2, 64, 64, 3), (2, 64, 64), (3, 4))
     """
+    _check_material(material)
     count, size = whole_number(count, "count", 1), whole_number(size, "size", 8)
     fewest, most = _in_order(digits, "digits", 0)
     shortest, longest = _in_order(sides, "sides", 4)
@@ -132,6 +134,20 @@ def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overl
     return Scenes(images, masks, boxes, labels)
 
 
+def _check_material(material):
+    for name, array, last in (("digits", material.digits, 1), ("photographs", material[2], 3)):
+        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != last or not array.size:
+            raise ValueError(
+                f"{name} must be uint8 of shape (n, height, width, {last}), at least one, "
+                f"not {array.dtype} of shape {array.shape}"
+            )
+    if len(material.labels) != len(material.digits):
+        raise ValueError(
+            f"each digit needs its label: {len(material.digits)} digits, "
+            f"{len(material.labels)} labels"
+        )
+
+
 def _in_order(value, name, smallest):
     low, high = pair(value, name, smallest)
     if low > high:
@@ -142,11 +158,15 @@ def _in_order(value, name, smallest):
 def _ink(digit, side):
     """A digit cut out along its ink, its longer side `side` pixels; 255 is full ink."""
     rows, columns = np.flatnonzero(digit.max(axis=1) > 127), np.flatnonzero(digit.max(axis=0) > 127)
+    if not rows.size:
+        raise ValueError("a digit has no ink: none of its pixels is above 127")
     digit = Image.fromarray(digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
     scale = side / max(digit.size)
-    return np.asarray(
-        digit.resize([max(2, round(scale * length)) for length in digit.size], Image.BILINEAR)
-    )
+    size = [max(2, round(scale * length)) for length in digit.size]
+    ink = np.asarray(digit.resize(size, Image.Resampling.BILINEAR))
+    if ink.max() > 127:
+        return ink
+    return np.round(ink * (255 / ink.max())).astype(np.uint8)  # made small, thin strokes had faded
 
 
 def _places(numbers, inks, size, overlap):
@@ -218,10 +238,22 @@ def cells_from_boxes(boxes, labels, size=64, cell=CELL):
     distances from the cell's middle up, left, down and right to the edges of the box, in units of
     32 pixels (negative where an edge lies on the other side); the label. All other cells are 0. Of
     two digits in one cell the later one counts.
+
+    Raises:
+        ValueError: a box has no area or lies outside, a label is missing, or `size` does not fit.
     """
+    boxes = metrics.checked_boxes(boxes)
+    if size % cell or len(labels) != len(boxes):
+        raise ValueError(
+            f"size {size} must be a multiple of {cell}, and each box needs its label: "
+            f"{len(boxes)} boxes, {len(labels)} labels"
+        )
     cells = np.zeros((size // cell, size // cell, 6), np.float32)
     for (top, left, bottom, right), label in zip(boxes, labels, strict=True):
-        row, column = (top + bottom) // 2 // cell, (left + right) // 2 // cell
+        row, column = int((top + bottom) / 2 // cell), int((left + right) / 2 // cell)
+        if not (0 <= row < len(cells) and 0 <= column < len(cells)):
+            box = (top, left, bottom, right)
+            raise ValueError(f"the middle of the box {box} lies outside the scene of {size}×{size}")
         down, across = (row + 0.5) * cell, (column + 0.5) * cell  # the cell's middle
         edges = np.array([down - top, across - left, bottom - down, right - across])
         cells[row, column] = 1, *edges / REACH, label
@@ -238,8 +270,16 @@ def boxes_from_cells(outputs, least=0.05):
     Returns:
         boxes float `(k, 4)`, scores `(k,)` and labels `(k,)`. A score is the probability of a
         digit times that of its class. Boxes turned inside out are left out.
+
+    Raises:
+        ValueError: the shape is another, or a number is not finite.
     """
     outputs = np.asarray(outputs, np.float64)
+    if outputs.ndim != 3 or outputs.shape[2] < 6 or not np.isfinite(outputs).all():
+        raise ValueError(
+            "a detector's answer for one scene is (rows, columns, 5 + classes) of finite numbers, "
+            f"not of shape {outputs.shape}: for several scenes take detections"
+        )
     logits = outputs[..., 5:] - outputs[..., 5:].max(axis=-1, keepdims=True)
     classes = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     scores = classes.max(axis=-1) / (1 + np.exp(-outputs[..., 0]))
@@ -312,12 +352,14 @@ def pipeline(material, steps, batch_size=8, targets="masks", seed=0, **options):
     steps, batch_size = whole_number(steps, "steps", 1), whole_number(batch_size, "batch_size", 1)
     if targets not in ("masks", "cells"):
         raise ValueError(f"targets must be 'masks' or 'cells', not {targets!r}")
-    size = options.get("size", 64)
 
     def batch(epoch, step):
         scenes = paint(material, batch_size, (seed, int(epoch), int(step)), **options)
         return ready(scenes, targets)
 
+    # The worst that may come, now: an error in the middle of a training helps nobody.
+    worst = {name: pair(options.get(name, usual), name, 0)[1] for name, usual in USUAL.items()}
+    paint(material, 20, seed, **{**options, **worst})
     images, answers = batch(0, 0)
     epoch = tf.Variable(0, dtype="int64", trainable=False)
 
@@ -331,7 +373,8 @@ def pipeline(material, steps, batch_size=8, targets="masks", seed=0, **options):
     def drawn(now, step):
         both = tf.numpy_function(batch, (now, step), (images.dtype, answers.dtype), stateful=False)
         return tuple(
-            tf.ensure_shape(each, like.shape) for each, like in zip(both, (images, answers))
+            tf.ensure_shape(each, like.shape)
+            for each, like in zip(both, (images, answers), strict=True)
         )
 
     settings = tf.data.Options()

@@ -30,7 +30,7 @@ def test_a_second_correct_submission_scores_in_full(bubblewrap, tmp_path):
 
 
 def test_the_usual_mistakes_are_known():
-    """Rows and columns swapped, inclusive borders, the overlap twice, suppression across classes."""
+    """Rows and columns swapped, inclusive borders, the overlap twice, doubles across classes."""
     exercise = questions.load(NAME)
     hints = [hint for question in exercise.questions for hint in question.mistakes]
     assert len(hints) >= 40

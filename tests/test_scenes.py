@@ -1,4 +1,4 @@
-"""`course_utils.scenes`: exact labels, the same seed the same scenes, no test picture in training."""
+"""`course_utils.scenes`: exact labels, equal seeds equal scenes, no test picture in training."""
 
 import os
 
@@ -32,7 +32,7 @@ def test_shapes_and_types(painted):
     assert (painted.masks.shape, painted.masks.dtype) == ((100, 64, 64), np.uint8)
     assert len(painted.boxes) == len(painted.labels) == 100
     counts = [len(each) for each in painted.boxes]
-    assert (min(counts), max(counts)) == (1, 4)
+    assert (min(counts), max(counts)) == (2, 5)
     for boxes, labels in zip(painted.boxes, painted.labels, strict=True):
         assert boxes.shape == (len(labels), 4) and boxes.dtype == labels.dtype == np.int32
         assert set(labels) <= set(range(10))
@@ -104,8 +104,10 @@ def test_overlap_is_as_asked(material):
                     largest = max(largest, scenes._covered(first, second))
         # A box is a little smaller than the digit's rectangle where ink is thin.
         assert largest <= overlap + 0.1 and (overlap == 0 or largest > 0.05)
-    assert metrics.box_iou([0, 0, 4, 4], [0, 2, 4, 4]) == 0.5 != scenes._covered(
-        (0, 0, 4, 4), (0, 2, 4, 4)
+    assert (
+        metrics.box_iou([0, 0, 4, 4], [0, 2, 4, 4])
+        == 0.5
+        != scenes._covered((0, 0, 4, 4), (0, 2, 4, 4))
     )
 
 
@@ -234,7 +236,9 @@ def test_cells_lead_back_to_the_boxes(painted):
         found, scores, classes = scenes.boxes_from_cells(outputs)
         assert (scores > 0.99).all()
         expected = {(*box, label) for *box, label in np.c_[boxes, labels].tolist()}
-        answer = {(*box, label) for *box, label in np.c_[found.round(), classes].astype(int).tolist()}
+        answer = {
+            (*box, label) for *box, label in np.c_[found.round(), classes].astype(int).tolist()
+        }
         assert answer <= expected
         lost, total = lost + len(expected) - len(answer), total + len(expected)
     assert lost / total < 0.03  # two digits whose middles lie in one cell
@@ -261,3 +265,42 @@ def test_importing_it_imports_no_tensorflow():
     line = "import course_utils.scenes, sys; print('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_the_smallest_digits_keep_their_strokes(material):
+    painted = scenes.paint(material, 40, seed=2, sides=4, digits=(1, 6))
+    for mask, boxes in zip(painted.masks, painted.boxes, strict=True):
+        for top, left, bottom, right in boxes:
+            assert mask[top:bottom, left:right].any()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"digits": np.zeros((2, 28, 28, 1), np.uint8), "labels": [1, 2]}, "has no ink"),
+        ({"digits": np.zeros((2, 28, 28), np.uint8)}, "digits must be uint8 of shape"),
+        ({"photographs": np.zeros((2, 32, 32, 1), np.uint8)}, "photographs must be uint8"),
+        ({"photographs": np.zeros((0, 32, 32, 3), np.uint8)}, "at least one"),
+        ({"photographs": np.zeros((2, 32, 32, 3))}, "not float64"),
+        ({"labels": np.arange(3)}, "each digit needs its label: 10000 digits, 3 labels"),
+    ],
+)
+def test_material_that_is_none_is_refused(material, change, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        scenes.paint(material._replace(**change), 5)
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: scenes.cells_from_boxes([[5, 5, 5, 9]], [1]), "has no area"),
+        (lambda: scenes.cells_from_boxes([[60, 60, 80, 80]], [1]), "outside the scene of 64×64"),
+        (lambda: scenes.cells_from_boxes([[0, 0, 9, 9]], [1, 2]), "1 boxes, 2 labels"),
+        (lambda: scenes.cells_from_boxes([], [], size=60), "size 60 must be a multiple of 8"),
+        (lambda: scenes.boxes_from_cells(np.zeros((2, 8, 8, 15))), "several scenes take detect"),
+        (lambda: scenes.boxes_from_cells(np.full((8, 8, 15), np.nan)), "finite numbers"),
+    ],
+)
+def test_cells_and_boxes_that_do_not_fit_are_refused(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()

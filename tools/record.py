@@ -61,22 +61,6 @@ ABLATION = {
     "epochs": 30,
     "seeds": [0, 1, 2],
 }
-SCENES = {
-    "data": "scenes",
-    "optimizer": ADAM,
-    "learning_rate": 0.004,
-    "batch_size": 8,
-    "test_scenes": 500,
-    "seeds": [0, 1, 2],
-}
-SHORT = {
-    **SCENES,
-    "network": "unet",
-    "loss": "digits_weigh_more",
-    "full": False,
-    "steps": 200,
-    "epochs": 5,
-}
 RECIPES = {
     "lenet5_modern": MODERN,
     "lenet5_modern_shifted": {**MODERN, "augmentation": {"pixels": 2, "flip": False}},
@@ -106,7 +90,38 @@ RECIPES = {
     "ablation_augmented": {**ABLATION, "augmentation": CIFAR["augmentation"]},
     "ablation_l2": {**ABLATION, "options": {**ABLATION["options"], "weight_decay": 5e-3}},
     "ablation_dropout": {**ABLATION, "options": {**ABLATION["options"], "dropout": 0.5}},
-    # Where, and which pixel: scenes painted anew for every step.
+    # Four networks under the same few epochs: is deeper better, with shortcuts and without?
+    **{
+        f"{kind}{depth}_short": {
+            **CIFAR,
+            "options": {**CIFAR["options"], "depth": depth, "residual": kind == "resnet"},
+            "epochs": 3,
+            "seeds": [0, 1, 2] if depth == 20 else [0],  # 56 layers take four times as long
+        }
+        for depth in (20, 56)
+        for kind in ("plain", "resnet")
+    },
+}
+
+
+# Where, and which pixel: scenes painted anew for every step.
+SCENES = {
+    "data": "scenes",
+    "optimizer": ADAM,
+    "learning_rate": 0.004,
+    "batch_size": 8,
+    "test_scenes": 500,
+    "seeds": [0, 1, 2],
+}
+SHORT = {
+    **SCENES,
+    "network": "unet",
+    "loss": "digits_weigh_more",
+    "full": False,
+    "steps": 200,
+    "epochs": 5,
+}
+SCENE_RECIPES = {
     "unet_scenes": {
         **SCENES,
         "full": True,
@@ -134,17 +149,6 @@ RECIPES = {
         "trunk": "unet_short",
         "steps": 100,
         "epochs": 4,
-    },
-    # Four networks under the same few epochs: is deeper better, with shortcuts and without?
-    **{
-        f"{kind}{depth}_short": {
-            **CIFAR,
-            "options": {**CIFAR["options"], "depth": depth, "residual": kind == "resnet"},
-            "epochs": 3,
-            "seeds": [0, 1, 2] if depth == 20 else [0],  # 56 layers take four times as long
-        }
-        for depth in (20, 56)
-        for kind in ("plain", "resnet")
     },
 }
 
@@ -273,7 +277,7 @@ def trunk_of(name, seed, hold_out=0):
     path = trunk_path(name_of_state, seed)
     if not path.exists():
         sys.exit(f"{path.name} is not in build/trunks: record {name} first, on this machine")
-    network = training.network_of(RECIPES[name])
+    network = training.network_of(SCENE_RECIPES[name])
     network.load_weights(path)
     return network
 
@@ -321,7 +325,7 @@ def update_readme():
 
 def record(name, hold_out=0):
     """Trains a recipe with all its seeds and writes what came out."""
-    recipe = RECIPES[name]
+    recipe = {**RECIPES, **SCENE_RECIPES}[name]
     place = ROOT / ("build/held-out" if hold_out else "data/runs") / f"{name}.json"
     state = ROOT / "build" / "record" / (f"{name}-held-out" if hold_out else name)
     if place.exists():
@@ -378,7 +382,7 @@ def record(name, hold_out=0):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("run", choices=RECIPES, help="which recipe")
+    parser.add_argument("run", choices=[*RECIPES, *SCENE_RECIPES], help="which recipe")
     parser.add_argument(
         "--hold-out",
         type=int,

@@ -132,8 +132,8 @@ def render(numbers, kind, kernel, stride, padding, position, **_):
     _draw_grid(drawing, laid.counts, title, RIGHT, TOP, SMALL, "neutral")
     for left, side in ((MIDDLE, ACROSS), (RIGHT, SMALL)):
         _draw_reach(drawing, laid.reach, left, side / max(laid.reach.shape))
-    sums = [_sum(*axis, kernel, stride, padding) for axis in zip(("height", "width"), numbers.shape)]
-    for line, words in enumerate(sums):
+    for line, (name, size) in enumerate(zip(("height", "width"), numbers.shape, strict=True)):
+        words = _sum(name, size, kernel, stride, padding)
         drawing.text(MIDDLE, TOP + ACROSS + 46 + 20 * line, words, 12)
     seen = _finding(laid.counts, kernel, stride)
     for line, words in enumerate(seen):
