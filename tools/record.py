@@ -127,8 +127,8 @@ SCENE_RECIPES = {
         "full": True,
         "network": "unet",
         "loss": "digits_weigh_more",
-        "steps": 250,
-        "epochs": 10,
+        "steps": 300,
+        "epochs": 12,
     },
     "detector_scenes": {
         **SCENES,
@@ -136,7 +136,7 @@ SCENE_RECIPES = {
         "network": "detector",
         "loss": "detector_loss",
         "steps": 300,
-        "epochs": 10,
+        "epochs": 15,
     },
     # Notebook 12's own minute, with one thing changed at a time.
     "unet_short": SHORT,
