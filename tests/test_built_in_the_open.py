@@ -77,7 +77,7 @@ ARGUMENTS = {
         {"depth": 50, "version": "v1", **SMALL},
         {"depth": 50, "version": "v1.5", **SMALL},
     ],
-    "unet": [{}, {"shortcuts": False}, {"filters": 4, "depth": 3}],
+    "unet": [{}, {"shortcuts": False}, {"depth": 1}],
     "resnet_cifar": [{}, {"depth": 14, "shortcut": "B"}, {"depth": 14, "residual": False}],
 }
 CASES = [
