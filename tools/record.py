@@ -119,7 +119,7 @@ SHORT = {
     "loss": "digits_weigh_more",
     "full": False,
     "steps": 200,
-    "epochs": 5,
+    "epochs": 7,
 }
 SCENE_RECIPES = {
     "unet_scenes": {
