@@ -6,6 +6,8 @@
 | `convolution` | convolution and pooling with their gradients: NumPy only |
 | `data` | the images of the course, and the pipelines that feed them to a network |
 | `models` | the networks, each as its paper has it and as we train it |
+| `scenes` | digits painted on photographs, with a mask and boxes: labels for every pixel |
+| `metrics` | how good masks and boxes are: overlap, suppression, average precision: NumPy only |
 | `training` | compile and fit in one call, seeds, learning rates, the error of a network |
 | `watching` | the history of a training, and the curve that grows while it runs |
 | `runs` | the recorded runs with their weights, and what the papers report |
@@ -17,6 +19,7 @@
 | `anatomy` | any Keras network as a table of shapes, parameters and costs |
 | `explorers` | pictures that answer when you drag: a package of its own |
 | `plots` | the figures of the course: one palette, always with alt text |
+| `predictions` | say what will come before a cell tells it, and look back |
 | `checks` | `check`, which looks at the answers to an exercise while one works on it |
 | `answers` | answers as data, and how two of them are compared |
 | `environment` | is this machine ready? |

@@ -205,6 +205,52 @@ def unread(size, reads):
         raise ValueError(f"reads must be what `windows` gives, not {reads!r}") from None
 
 
+def transposed_output_size(size, kernel, stride=1, padding=0, output_padding=None):
+    """The output of a transposed convolution along one axis: `output_size` turned round.
+
+    Each input lays a stamp of `kernel` outputs, `stride` apart: `(size - 1) * stride + kernel` in
+    all. Padding cuts off at both ends what the convolution would have added there; output padding
+    adds at the end the outputs that its floor would have lost.
+
+    Args:
+        size, kernel, stride: as for `output_size`.
+        padding: 'valid', 'same', a number for both ends, or `(before, after)`.
+        output_padding: more outputs at the end, fewer than `stride`. None takes as many as Keras
+            does: 'same' then gives `size * stride`, 'valid' room for a whole stride, a number none.
+
+    Raises:
+        ValueError: an argument is not a whole number or too small, or nothing is left.
+
+    Source: Dumoulin and Visin, "A guide to convolution arithmetic" (2016), chapter 4.
+
+    >>> transposed_output_size(2, kernel=3, stride=2)
+    5
+    >>> transposed_output_size(8, kernel=3, stride=2, padding="same")
+    16
+    """
+    size, kernel = whole_number(size, "size", 1), whole_number(kernel, "kernel", 1)
+    stride = whole_number(stride, "stride", 1)
+    if output_padding is None:
+        if isinstance(padding, str) and padding == "same":
+            return size * stride
+        extra = max(stride - kernel, 0) if padding == "valid" else 0
+    else:
+        extra = whole_number(output_padding, "output_padding", 0)
+        if extra >= stride:
+            raise ValueError(f"output_padding must be less than the stride {stride}, not {extra}")
+    if isinstance(padding, str) and padding == "same":
+        cut = kernel - kernel % 2  # as Keras counts
+    else:
+        cut = sum(padding_amounts(size, kernel, stride, padding))
+    outputs = (size - 1) * stride + kernel - cut + extra
+    if outputs < 1:
+        raise ValueError(
+            f"padding {padding} leaves nothing of the {outputs + cut} outputs (size {size}, "
+            f"kernel {kernel}, stride {stride}): use less padding"
+        )
+    return outputs
+
+
 # ---------------------------------------------------------------------------------------------
 # Layers: what one costs
 # ---------------------------------------------------------------------------------------------

@@ -13,7 +13,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .arithmetic import output_size, padding_amounts, padding_by_axis, pair, span, whole_number
+from .arithmetic import (
+    output_size,
+    padding_amounts,
+    padding_by_axis,
+    pair,
+    span,
+    transposed_output_size,
+    whole_number,
+)
 
 MOST_NUMBERS = 2**32  # of padded images: 16 GB
 
@@ -141,6 +149,73 @@ def conv2d_gradients(
         kernels=np.concatenate(kernel_gradients, axis=-1),
         bias=output_gradient.sum(axis=(0, 1, 2)),
     )
+
+
+def conv2d_transpose(maps, kernels, bias=None, strides=1, padding="valid", output_padding=None):
+    """A transposed convolution: each number lays its stamp of the kernel; stamps add up.
+
+    It is what `conv2d_gradients` does for the pixels, used forwards: `maps` in the place of the
+    gradient at the output.
+
+    Args:
+        maps: `(batch, height, width, channels)`.
+        kernels: `(kernel height, kernel width, filters, channels)`, as Keras' `Conv2DTranspose`
+            has them: what `conv2d` would need for the way back.
+        bias: `(filters,)`, or None for no bias.
+        strides: outputs between stamps, one number or `(vertical, horizontal)`.
+        padding: as for `conv2d`; so many outputs are cut off.
+        output_padding: as for `arithmetic.transposed_output_size`, one number, `(vertical,
+            horizontal)`, or None.
+
+    Returns:
+        `(batch, output height, output width, filters)`.
+
+    Raises:
+        ValueError: the shapes do not fit together, or nothing is left.
+
+    Source: Dumoulin and Visin, "A guide to convolution arithmetic" (2016), chapter 4.
+
+    >>> conv2d_transpose(np.ones((1, 2, 2, 1)), np.ones((3, 3, 1, 1)), strides=2)[0, 2, :, 0]
+    array([2., 2., 4., 2., 2.])
+    """
+    maps, kernels = _checked_images(maps), _checked_numbers(np.asarray(kernels), "kernels")
+    if kernels.ndim != 4 or 0 in kernels.shape or kernels.shape[3] != maps.shape[3]:
+        raise ValueError(
+            f"kernels must be (height, width, filters, channels) with {maps.shape[3]} channels, "
+            f"not of shape {kernels.shape}"
+        )
+    strides, extra = pair(strides, "strides"), output_padding
+    extra = (None, None) if extra is None else pair(extra, "output_padding", 0)
+    size, kernel = maps.shape[1:3], kernels.shape[:2]
+    axes = list(zip(size, kernel, strides, padding_by_axis(padding), extra, strict=True))
+    outputs = tuple(transposed_output_size(*axis) for axis in axes)
+    for length, (count, taps, stride, amount, _) in zip(outputs, axes, strict=True):
+        if isinstance(amount, str) and output_size(length, taps, stride, amount) != count:
+            raise ValueError(
+                f"output_padding {output_padding} with padding {amount!r} gives {length} outputs, "
+                f"from which no convolution leads back to {count}: leave output_padding out"
+            )
+    # The convolution that leads back from the outputs would pad so much before its first pixel.
+    starts = [
+        padding_amounts(length, taps, stride, amount)[0]
+        for length, (_, taps, stride, amount, _) in zip(outputs, axes, strict=True)
+    ]
+    whole = [
+        max((count - 1) * stride + taps, start + length)
+        for (count, taps, stride, *_), start, length in zip(axes, starts, outputs, strict=True)
+    ]
+    stamped = np.zeros((len(maps), *whole, kernels.shape[2]), np.result_type(maps, kernels))
+    for row, column in np.ndindex(kernel):
+        rows, columns = (
+            slice(tap, tap + (count - 1) * stride + 1, stride)
+            for tap, count, stride in zip((row, column), size, strides, strict=True)
+        )
+        stamped[:, rows, columns] += maps @ kernels[row, column].T
+    (top, left), (height, width) = starts, outputs
+    stamped = stamped[:, top : top + height, left : left + width]
+    if bias is None:
+        return stamped
+    return stamped + _checked_bias(bias, kernels.shape[2], stamped.dtype)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -671,6 +671,158 @@ def _conv(inputs, filters, kernel_size, strides=1, name=None, weight_decay=0.0):
 
 
 # ---------------------------------------------------------------------------------------------
+# U-Net, 2015, and a one-stage detector on the same trunk
+# ---------------------------------------------------------------------------------------------
+
+
+def unet(filters=16, depth=2, shortcuts=True, input_shape=(64, 64, 3), classes=11):
+    """A small U-Net: `(batch, 64, 64, 3)` to eleven logits for every pixel.
+
+    Down by max-pooling, `depth` times, with twice the filters after each; up again by transposed
+    convolutions. On the way up each stage also gets the maps of the same size from the way down:
+    shortcuts that *concatenate*. 188,347 trainable parameters,
+    178,619 without the shortcuts.
+
+    | differs from the paper | there | here |
+    | --- | --- | --- |
+    | first convolution | stride 1 | stride 2, and one more transposed convolution at the end |
+    | filters | 64 to 1,024, four poolings | 16 to 128, two poolings; 32 on the way up |
+    | convolutions | valid, maps cropped at the shortcuts | 'same': nothing to crop |
+    | on the way up | two in each stage | one in each stage |
+    | batch normalisation | none | after every convolution |
+
+    Args:
+        filters: of the first stage.
+        depth: how often the maps are pooled.
+        shortcuts: False gives the same network without the shortcuts.
+        input_shape: `(height, width, channels)`; both sides multiples of 2 to the `depth + 1`.
+        classes: logits for each pixel.
+
+    Raises:
+        ValueError: `depth` is not a whole number from 1 up, or a side cannot be halved so often.
+
+    Source: Ronneberger, Fischer, Brox, "U-Net", MICCAI (2015), section 2 and figure 1.
+    """
+    _check_halves(input_shape, depth)
+    inputs = keras.Input(input_shape, name="image")
+    outputs, kept = _trunk(inputs, filters, depth)
+    for stage in range(depth, 0, -1):
+        outputs = layers.Conv2DTranspose(2 * filters, 2, strides=2, name=f"up{stage}")(outputs)
+        if shortcuts:
+            outputs = layers.Concatenate(name=f"join{stage}")([outputs, kept[stage]])
+        kernel_size = 3 if stage > 1 else 1  # the largest maps cost most
+        outputs = _conv_norm_relu(outputs, 2 * filters, f"after{stage}", kernel_size=kernel_size)
+    outputs = layers.Conv2DTranspose(classes, 2, strides=2, name="logits")(outputs)
+    return keras.Model(inputs, outputs, name="unet" if shortcuts else "unet_plain")
+
+
+def detector(filters=16, depth=2, input_shape=(64, 64, 3), classes=10):
+    """A one-stage detector: `(batch, 64, 64, 3)` to 15 numbers for each of 8×8 cells.
+
+    The way down of `unet`, under the same names, and a 1×1 convolution. For its cell it says: the
+    logit that a digit's middle lies here, four distances, and ten logits of classes
+    (`scenes.boxes_from_cells` reads them). 148,223 trainable
+    parameters.
+
+    Args:
+        filters, depth, input_shape: as for `unet`; a cell has 2 to the `depth + 1` pixels a side.
+        classes: logits for each cell.
+
+    Raises:
+        ValueError: as for `unet`.
+
+    Source: Redmon et al., "You only look once", CVPR (2016), section 2; the distances as in Tian
+    et al., "FCOS", ICCV (2019), section 3.1.
+    """
+    _check_halves(input_shape, depth)
+    inputs = keras.Input(input_shape, name="image")
+    outputs, _ = _trunk(inputs, filters, depth)
+    outputs = layers.Conv2D(5 + classes, 1, name="cells")(outputs)
+    return keras.Model(inputs, outputs, name="detector")
+
+
+@register
+def detector_loss(cells, outputs):
+    """What `detector` is trained on: is there a digit, where are its edges, which one is it?
+
+    Args:
+        cells: `(batch, rows, columns, 6)`, as `scenes.cells_from_boxes` gives them.
+        outputs: `(batch, rows, columns, 5 + classes)`.
+
+    Returns:
+        `(batch,)`: the sum over a scene's cells. Distance and class count only where a digit is.
+    """
+    there, distances, label = cells[..., 0], cells[..., 1:5], cells[..., 5]
+    objectness = keras.losses.binary_crossentropy(
+        there[..., None], outputs[..., :1], from_logits=True
+    )
+    miss = ops.sum(ops.abs(distances - outputs[..., 1:5]), axis=-1)
+    which = ops.sparse_categorical_crossentropy(label, outputs[..., 5:], from_logits=True)
+    return ops.sum(objectness + there * (4 * miss + which), axis=(1, 2))
+
+
+@register
+def digits_weigh_more(masks, logits, weight=2.0):
+    """The mean cross-entropy of a scene's pixels, those of digits counted `weight` times.
+
+    Args:
+        masks: `(batch, height, width)`, the class of each pixel, 0 for background.
+        logits: `(batch, height, width, classes)`.
+        weight: of a digit's pixel; background has 1.
+
+    Returns:
+        `(batch,)`.
+    """
+    losses = ops.sparse_categorical_crossentropy(masks, logits, from_logits=True)
+    weights = ops.where(ops.equal(masks, 0), 1.0, weight)
+    return ops.sum(losses * weights, axis=(1, 2)) / ops.sum(weights, axis=(1, 2))
+
+
+def cell_accuracy():
+    """A metric called 'accuracy' for `detector`: the share of cells with the right answer.
+
+    Right is 'nothing here', or the right class.
+    """
+
+    def right(cells, outputs):
+        there = cells[..., 0] > 0.5
+        same = ops.equal(ops.cast(cells[..., 5], "int64"), ops.argmax(outputs[..., 5:], axis=-1))
+        said = outputs[..., 0] > 0
+        return ops.cast(ops.where(there, ops.logical_and(said, same), ~said), "float32")
+
+    return keras.metrics.MeanMetricWrapper(right, name="accuracy")
+
+
+def _trunk(inputs, filters, depth):
+    """The way down, and the maps of each stage before they are pooled."""
+    outputs, kept = _conv_norm_relu(inputs, filters, "down1_1", strides=2), {}
+    for stage in range(1, depth + 1):
+        width = filters * 2 ** (stage - 1)
+        if stage > 1:
+            outputs = _conv_norm_relu(outputs, width, f"down{stage}_1")
+        outputs = kept[stage] = _conv_norm_relu(outputs, width, f"down{stage}_2")
+        outputs = layers.MaxPooling2D(2, name=f"pool{stage}")(outputs)
+    for number, width in enumerate((1, 1, 2), start=1):  # small maps: width costs little here
+        outputs = _conv_norm_relu(outputs, width * filters * 2**depth, f"bottom_{number}")
+    return outputs, kept
+
+
+def _conv_norm_relu(inputs, filters, name, strides=1, kernel_size=3):
+    outputs = _conv(inputs, filters, kernel_size, strides, name=f"{name}_conv")
+    return layers.ReLU(name=f"{name}_relu")(_batch_norm(f"{name}_norm")(outputs))
+
+
+def _check_halves(input_shape, depth):
+    halves = 2 ** (whole_number(depth, "depth", 1) + 1)
+    if any(side % halves for side in input_shape[:2]):
+        size = "×".join(map(str, input_shape[:2]))
+        raise ValueError(
+            f"an image of {size} cannot be halved {depth + 1} times: use sides that are multiples "
+            f"of {halves}, or a smaller depth"
+        )
+
+
+# ---------------------------------------------------------------------------------------------
 # What the networks share
 # ---------------------------------------------------------------------------------------------
 

@@ -307,7 +307,7 @@ def _controls(prediction):
     """The question, its choices or a field, 'I am sure', and a line that says what was noted."""
     import ipywidgets as widgets
 
-    from .explorers.shell import KEYS
+    from .explorers.frame import KEYS
 
     words = [_shown(choice) for choice in prediction.choices]
     if words:

@@ -113,6 +113,7 @@ def fit(
     checkpoints=None,
     callbacks=(),
     precision=None,
+    accuracy=None,
 ):
     """Compiles and trains a network, and shows how it goes.
 
@@ -145,6 +146,8 @@ def fit(
             'mixed_float16', or None for the fastest on this device. The weights are float32
             always, and so is what is measured on `test` and what the network computes afterwards.
             A layer of one's own computes in float32.
+        accuracy: a Keras metric called 'accuracy' in place of the share of right labels, where
+            what is right is no label: `models.cell_accuracy()`, say.
 
     Returns:
         The history.
@@ -162,7 +165,7 @@ def fit(
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
     callbacks = _callbacks(callbacks, optimizer)
     optimizer = optimizer or cosine_adam(learning_rate, steps * epochs)
-    _compile(model, optimizer, loss, scores, precision, device.jit)
+    _compile(model, optimizer, loss, accuracy, scores, precision, device.jit)
     history, memories, recipe = {key: [] for key in HISTORY_KEYS}, [], None
     if checkpoints is not None:
         checkpoints = kept.folder_of(checkpoints)
@@ -196,12 +199,12 @@ def fit(
     return history
 
 
-def _compile(model, optimizer, loss, scores, precision, jit):
+def _compile(model, optimizer, loss, accuracy, scores, precision, jit):
     """Ties optimizer, loss and the share of right answers to a model."""
     if precision == "mixed_float16":  # or small gradients would be 0
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    right = "accuracy"
-    if scores == 1:
+    right = accuracy or "accuracy"
+    if accuracy is None and scores == 1:
         right = keras.metrics.BinaryAccuracy("accuracy", threshold=_threshold(model, loss))
     loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss, metrics=[right], jit_compile=jit)

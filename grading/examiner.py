@@ -113,9 +113,7 @@ class Examiner:
             for cell, points in self.exercise.written.items()
         }
         states = {state for cell, state in outcome.answered.items() if cell != checks.STUDENT_CELL}
-        nothing = states <= {"untouched"} and not any(
-            entry.points for entry in judged.values()
-        )
+        nothing = states <= {"untouched"} and not any(entry.points for entry in judged.values())
         return about(
             Result(
                 student=handed_in.student,

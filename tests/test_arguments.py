@@ -435,10 +435,10 @@ CALLS = {
             **{"callbacks": "several", "precision": "choice"},
         },
     ),
-    "training.network_of": ({"recipe": {"network": "lenet5"}}, {"recipe": "network"}),
-    "training.recorded_network": ({"name": "vgg_small"}, {"name": "choice"}),
-    "training.recorded_run": ({"name": "lenet5"}, {"name": "choice"}),
-    "training.results_table": ({}, {}),
+    "runs.network_of": ({"recipe": {"network": "lenet5"}}, {"recipe": "network"}),
+    "runs.recorded_network": ({"name": "vgg_small"}, {"name": "choice"}),
+    "runs.recorded_run": ({"name": "lenet5"}, {"name": "choice"}),
+    "runs.results_table": ({}, {}),
     "training.set_seed": ({"seed": 1}, {"seed": "whole"}),
 }
 DETECTOR = {"detections": "several", "truths": "several", "threshold": "positive"}

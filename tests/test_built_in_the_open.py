@@ -36,7 +36,10 @@ def tagged_cells():
 
 CELLS = tagged_cells()
 # A public function of `models` that needs nothing to be called and gives a network is a network.
-NOT_NETWORKS = {"digit_targets", "scaled_tanh", "lenet5_loss", "l2"}
+NOT_NETWORKS = {
+    *("digit_targets", "scaled_tanh", "lenet5_loss", "l2"),
+    *("detector_loss", "digits_weigh_more", "cell_accuracy"),
+}
 NETWORKS = {
     name
     for name, value in vars(models).items()
@@ -74,6 +77,7 @@ ARGUMENTS = {
         {"depth": 50, "version": "v1", **SMALL},
         {"depth": 50, "version": "v1.5", **SMALL},
     ],
+    "unet": [{}, {"shortcuts": False}, {"depth": 1}],
     "resnet_cifar": [{}, {"depth": 14, "shortcut": "B"}, {"depth": 14, "residual": False}],
 }
 CASES = [

@@ -24,6 +24,7 @@ NOTEBOOKS = {
     "gradient_flow": "07_going_deeper",
     "augmentation": "05_alexnet",
     "training": "04_lenet",
+    "upsampling": "12_where_and_which_pixel",
 }
 
 
@@ -40,7 +41,7 @@ def executed(tmp_path_factory):
     return path
 
 
-def test_there_are_nine():
+def test_there_are_ten():
     assert sorted(explorers.__all__) == sorted(NOTEBOOKS)
 
 

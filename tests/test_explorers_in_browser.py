@@ -11,7 +11,7 @@ from drawn import pixels_at
 from lab import SHUT_DOWN, notebook_of
 
 from course_utils import data
-from course_utils.convolution import conv2d, conv2d_gradients
+from course_utils.convolution import conv2d, conv2d_gradients, conv2d_transpose
 
 ROOT = Path(__file__).parents[1]
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -25,6 +25,7 @@ EXPLORERS = (
     "pooling",
     "augmentation",
     "training",
+    "upsampling",
 )
 
 ONE_CELL = """import sys
@@ -821,3 +822,38 @@ def test_training(live):
     live.page.keyboard.press("Enter")
     live.wait_until(lambda: step() == 78, "the keyboard does not train", seconds=60)
     live.wait_until(lambda: "Trained 1 epoch;" in live.alt(), "it does not end", 60)
+
+
+def test_upsampling(live):
+    def counts(size, stride):
+        ones, kernel = np.ones((1, 4, 4, 1)), np.ones((size, size, 1, 1))
+        return conv2d_transpose(ones, kernel, strides=stride)[0, ..., 0]
+
+    assert "output 9×9" in live.texts()
+    with live.changes():
+        live.press("number of the input", "Home", "ArrowRight", "ArrowRight")
+    assert "The number 2 at row 0, column 2" in live.alt()
+    with live.changes():
+        live.point(20 + 37.5 * 0.5, 62 + 37.5 * 2.5)  # row 2, column 0 of the input
+    assert "The number 2 at row 2, column 0" in live.alt()
+    with live.changes():
+        live.point(214 + 320 / 9 * 4.5, 62 + 320 / 9 * 8.5)  # row 8, column 4 of the output
+    assert "at row 3, column 2 lays" in live.alt() or "at row 3, column 1 lays" in live.alt()
+    with live.changes():
+        live.press("kernel size", "ArrowRight")
+    assert "but for the border." in live.texts()
+    assert f"From 1 to {counts(4, 2).max():.0f} stamps on an output." in live.texts()
+    with live.changes():
+        live.slide("stride", 0.67)  # 3
+    assert "4 is no multiple of 3:" in live.texts()
+    assert "height: (4 − 1) · 3 + 4 − 2 · 0 = 13" in live.texts()
+    with live.changes():
+        live.press("padding", "ArrowRight")
+    assert "output 11×11" in live.texts()
+    with live.changes():
+        live.control("kernel").select_option("rising")
+    live.press("stride", "Home")
+    live.press("kernel size", "Home")
+    live.press("padding", "End")
+    live.wait_until(lambda: "leaves nothing" in live.message(), "no message")
+    assert any(text.startswith("framed:") for text in live.texts()), "the last picture stays"

@@ -146,6 +146,56 @@ PLANNED = {
 }
 
 
+# Where, and which pixel: scenes painted anew for every step.
+SCENES = {
+    "data": "scenes",
+    "optimizer": ADAM,
+    "learning_rate": 0.004,
+    "batch_size": 8,
+    "test_scenes": 500,
+    "seeds": [0, 1, 2],
+}
+SHORT = {
+    **SCENES,
+    "network": "unet",
+    "loss": "digits_weigh_more",
+    "full": False,
+    "steps": 200,
+    "epochs": 7,
+}
+SCENE_RECIPES = {
+    "unet_scenes": {
+        **SCENES,
+        "full": True,
+        "network": "unet",
+        "loss": "digits_weigh_more",
+        "steps": 300,
+        "epochs": 12,
+    },
+    "detector_scenes": {
+        **SCENES,
+        "full": True,
+        "network": "detector",
+        "loss": "detector_loss",
+        "steps": 300,
+        "epochs": 15,
+    },
+    # Notebook 12's own minute, with one thing changed at a time.
+    "unet_short": SHORT,
+    "unet_short_plain": {**SHORT, "options": {"shortcuts": False}},
+    "unet_short_even": {**SHORT, "loss": "cross-entropy"},
+    "detector_short": {
+        **SHORT,
+        "network": "detector",
+        "loss": "detector_loss",
+        "trunk": "unet_short",
+        "steps": 100,
+        "epochs": 4,
+    },
+}
+ALL = {**RECIPES, **PLANNED, **SCENE_RECIPES}
+
+
 def part_of(recipe, split):
     """A split of the complete set, or as many of its first images as the recipe asks for.
 
@@ -216,6 +266,75 @@ def train_one(recipe, seed, state, train, test):
     return network, history
 
 
+def scenes_of(recipe, seed, hold_out=0):
+    """What a recipe on scenes trains on, and the scenes that it is measured on."""
+    from course_utils import scenes
+
+    train, test = (scenes.material(split, recipe["full"]) for split in ("train", "test"))
+    if hold_out:  # so many digits and photographs of the training set
+        test = scenes.Material(*(each[-hold_out:] for each in train))
+        train = scenes.Material(*(each[:-hold_out] for each in train))
+    targets = "cells" if recipe["network"] == "detector" else "masks"
+    batches = scenes.pipeline(
+        train, recipe["steps"], recipe["batch_size"], targets, seed, **recipe.get("paint", {})
+    )
+    painted = scenes.paint(test, recipe["test_scenes"], seed=0, **recipe.get("paint", {}))
+    return batches, painted, scenes.ready(painted, targets)
+
+
+def train_on_scenes(recipe, seed, state, hold_out=0):
+    """As `train_one`, on scenes; gives the scores on the scenes of the test split, too."""
+    import tensorflow as tf
+
+    from course_utils import models, runs, scenes, training
+
+    batches, painted, measured = scenes_of(recipe, seed, hold_out)
+    training.set_seed(seed)
+    network = runs.network_of(recipe)
+    if "trunk" in recipe:  # it begins with the way down of another network, trained from this seed
+        for layer in trunk_of(recipe["trunk"], seed, hold_out).layers:
+            if layer.name in {each.name for each in network.layers}:
+                network.get_layer(layer.name).set_weights(layer.get_weights())
+    steps = recipe["steps"] * recipe["epochs"]
+    detects = recipe["network"] == "detector"
+    history = training.fit(
+        network,
+        batches,
+        tf.data.Dataset.from_tensor_slices(measured).batch(100),
+        epochs=recipe["epochs"],
+        optimizer=training.cosine_adam(recipe["learning_rate"], steps),
+        loss=None if recipe["loss"] == "cross-entropy" else getattr(models, recipe["loss"]),
+        title=f"{network.name}, seed {seed}",
+        live=False,
+        checkpoints=state,
+        precision="float32",
+        accuracy=models.cell_accuracy() if detects else None,
+    )
+    if len(history["loss"]) < recipe["epochs"]:
+        sys.exit("interrupted: run the same command again to go on")
+    outputs = network.predict(measured[0], batch_size=100, verbose=0)
+    save_weights(network, recipe, trunk_path(state.parent.name, seed))
+    return network, history, scenes.score(outputs, painted)
+
+
+def trunk_path(name, seed):
+    """Where a network trained on scenes stays, for another recipe that begins with it."""
+    return ROOT / "build" / "trunks" / f"{name}-{seed}.weights.h5"
+
+
+def trunk_of(name, seed, hold_out=0):
+    """The network of another recipe on scenes, as it was trained from this seed."""
+    from course_utils import runs
+
+    name_of_state = f"{name}-held-out" if hold_out else name
+    path = trunk_path(name_of_state, seed)
+    if not path.exists():
+        sys.exit(f"{path.name} is not in build/trunks: record {name} first, on this machine")
+    network = runs.network_of(SCENE_RECIPES[name])
+    network.load_weights(path)
+    return network
+
+
 def hardware():
     """The processor and what else matters for speed, in words."""
     import tensorflow as tf
@@ -282,7 +401,7 @@ class Work:
 
     def __init__(self, name, hold_out=0, keep=False):
         self.name, self.hold_out = name, hold_out
-        self.recipe = {**RECIPES, **PLANNED}[name]
+        self.recipe = ALL[name]
         self.state = ROOT / "build" / "record" / (f"{name}-held-out" if hold_out else name)
         self.kept = ROOT / "data" / "runs" / "unfinished" / name
         self.folders = [self.state, *([self.kept] if keep else [])]
@@ -332,12 +451,17 @@ class Work:
                     f"{self.name}: the rates come first, these are missing: {', '.join(missing)}"
                 )
             recipe["learning_rate"], _ = chosen_rate(recipe["rate_search"], finished)
-        train, test = images_of(recipe, hold_out)
-        network, history = train_one(recipe, seed, self.state / item, train, test)
+        scores = {}
+        if recipe["data"] == "scenes":
+            network, history, score = train_on_scenes(recipe, seed, self.state / item, hold_out)
+            scores = {"score": score}
+        else:
+            images = images_of(recipe, hold_out)
+            network, history = train_one(recipe, seed, self.state / item, *images)
         for folder in self.folders:
             if seed == recipe["seeds"][0] and self.name == network.name and not hold_out:
                 save_weights(network, recipe, folder / f"{item}.weights.h5")
-            told = {"history": history, "hardware": hardware(), "made_by": self.settled}
+            told = {"history": history, **scores, "hardware": hardware(), "made_by": self.settled}
             write_json(folder / f"{item}.json", told)
         shutil.rmtree(self.state / item, ignore_errors=True)  # its checkpoints have done their work
 
@@ -358,6 +482,7 @@ class Work:
             },
             "seeds": seeds,
             "test_error": errors,
+            **({"score": [item["score"] for item in items]} if "score" in items[0] else {}),
             "history": histories,
             "wall_seconds": round(sum(sum(history["seconds"]) for history in histories), 1),
             "hardware": "; ".join(dict.fromkeys(item["hardware"] for item in items)),
@@ -401,7 +526,7 @@ def is_recorded(place, recipe):
 
 def record(name, hold_out=0, only=(), keep=False):
     """Trains a recipe with all its seeds and writes what came out."""
-    recipe = {**RECIPES, **PLANNED}[name]
+    recipe = ALL[name]
     place = ROOT / ("build/held-out" if hold_out else "data/runs") / f"{name}.json"
     if is_recorded(place, recipe):
         print(f"{place.relative_to(ROOT)} is there already: delete it to record the run anew")
@@ -422,12 +547,12 @@ def record(name, hold_out=0, only=(), keep=False):
     errors = ", ".join(f"{error:.2f}" for error in run["test_error"])
     mean = sum(run["test_error"]) / len(run["test_error"])
     held = "held-out" if hold_out else "test"
-    print(f"{name}: {held} error {errors} %, mean {mean:.2f} %")
+    print(f"{name}: {held} error {errors} %, mean {mean:.2f} %", *run.get("score", ()))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("run", choices=sorted({**RECIPES, **PLANNED}), help="which recipe")
+    parser.add_argument("run", choices=sorted(ALL), help="which recipe")
     parser.add_argument(
         "--hold-out",
         type=int,

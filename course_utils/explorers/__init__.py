@@ -11,6 +11,7 @@
 | `pooling` | the winner or the mean of each window, and what a shift of the input changes |
 | `receptive_field` | which pixels a unit sees, and how its region grows layer by layer |
 | `training` | loss, error and filters while a network trains, stoppable at any step |
+| `upsampling` | a transposed convolution, stamp by stamp, and the checkerboard as counts |
 
 Each returns an `Explorer`, which the last line of a cell shows; it works on a picture or a
 network of your own. Where nothing runs, the last picture stays.
@@ -25,6 +26,7 @@ from ._inside import Inside
 from ._pooling import Pooling
 from ._receptive_field import ReceptiveField
 from ._training import Watched
+from ._upsampling import Upsampling
 from .frame import message_in_place
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "pooling",
     "receptive_field",
     "training",
+    "upsampling",
 ]
 
 architecture = message_in_place(Architecture)
@@ -48,3 +51,4 @@ inside = message_in_place(Inside)
 pooling = message_in_place(Pooling)
 receptive_field = message_in_place(ReceptiveField)
 training = message_in_place(Watched)
+upsampling = message_in_place(Upsampling)
