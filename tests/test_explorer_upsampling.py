@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from course_utils.explorers.upsampling import KERNELS, SMALL_MAP, kernel_of, stamps
+from course_utils.explorers._upsampling import KERNELS, SMALL_MAP, kernel_of, stamps
 
 from course_utils.explorers import upsampling
 

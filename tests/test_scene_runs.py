@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from test_runs import KEYS, load_record
 
-from course_utils import data, runs, scenes
+from course_utils import data, runs, scenes, watching
 
 ROOT = Path(__file__).parents[1]
 RECIPES = load_record().SCENE_RECIPES
@@ -37,7 +37,7 @@ def test_a_run_follows_its_recipe_with_three_seeds(run):
     assert all(list(score) == [measure] and 0 < score[measure] <= 1 for score in run["score"])
     assert len({score[measure] for score in run["score"]}) == 3
     for history in run["history"]:
-        assert tuple(history) == training.HISTORY_KEYS
+        assert tuple(history) == watching.HISTORY_KEYS
         assert {len(values) for values in history.values()} == {recipe["epochs"]}
 
 
