@@ -29,6 +29,7 @@ REFUSED["architecture"] = REFUSED["anatomy"]
 REFUSED["receptive_field"] = (
     *REFUSED["anatomy"],
     *("no convolution", "no weights", "rows one after the other", "a layer for each row"),
+    "one of one's own inside",
 )
 
 
