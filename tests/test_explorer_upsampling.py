@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from course_utils.explorers._upsampling import KERNELS, SMALL_MAP, kernel_of, stamps
 
 from course_utils.explorers import upsampling
+from course_utils.explorers._upsampling import KERNELS, SMALL_MAP, kernel_of, stamps
 
 RNG = np.random.default_rng(0)
 
