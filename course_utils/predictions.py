@@ -9,8 +9,8 @@ The first cell shows the question with a field for a number, or with a button fo
 second prints `3`, or `3. You said 2.` if you said something. Running all cells never waits for you.
 
 What you said is kept in `.progress.json` beside the course, and nowhere else: nothing leaves your
-machine. `summary` looks back at the end of a notebook, `progress` over all notebooks and exercises,
-and `again` asks anew what was missed: after one day, after three and after seven.
+machine. `summary` looks back at the end of a notebook, `progress` over all notebooks, and
+`again` asks anew what was missed: after one day, after three and after seven.
 """
 
 import ast
@@ -25,7 +25,6 @@ from pathlib import Path
 COURSE = Path(__file__).resolve().parents[1]
 PROGRESS = COURSE / ".progress.json"
 DAYS = (1, 3, 7)  # until a question that was missed is asked again, and again
-NOTHING = {"predictions": {}, "exercises": {}}
 
 _asked = {}  # the predictions of this kernel by question, in the order in which they were asked
 _told = set()  # problems with the file that were told already
@@ -138,15 +137,13 @@ def summary():
 
 
 def progress():
-    """Say how far you are: predictions by notebook, and questions by exercise."""
+    """Say how far you are: predictions by notebook."""
     kept = _read()
     rows = []
     for notebook, questions in _questions().items():
         entries = [kept["predictions"][each] for each in questions if each in kept["predictions"]]
         right = sum(entry["right"] for entry in entries)
         rows.append((notebook, f"{len(entries)} of {len(questions)} predicted, {right} right"))
-    for exercise, questions in kept["exercises"].items():
-        rows.append((exercise, f"{sum(questions.values())} of {len(questions)} questions right"))
     width = max((len(name) for name, _ in rows), default=0)
     print("\n".join(f"{name:{width}}  {text}" for name, text in rows) or "Nothing yet.")
 
@@ -169,21 +166,6 @@ def again(today=None):
     import ipywidgets as widgets
 
     return widgets.VBox([_asked_again(entry, today) for entry in due])
-
-
-def note_exercise(exercise, question, right):
-    """Keep whether a question of an exercise is right by now; `checks` calls it.
-
-    Args:
-        exercise: its name, `ex02_output_size` say.
-        question: its name.
-        right: whether all its public cases are right.
-    """
-    kept = _read()
-    questions = kept["exercises"].setdefault(exercise, {})
-    if questions.get(question) != bool(right):
-        questions[question] = bool(right)
-        _write(kept)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -222,12 +204,12 @@ def _read():
     """The kept progress; a file that is damaged is moved aside, not written over."""
     try:
         kept = json.loads(PROGRESS.read_text(encoding="utf-8"))
-        if not all(isinstance(kept[part], dict) for part in NOTHING):
+        if not isinstance(kept["predictions"], dict):
             raise ValueError
     except FileNotFoundError:
-        kept = json.loads(json.dumps(NOTHING))
+        kept = {"predictions": {}}
     except (OSError, ValueError, KeyError, TypeError):
-        kept = json.loads(json.dumps(NOTHING))
+        kept = {"predictions": {}}
         aside = PROGRESS.with_name(".progress.damaged.json")
         try:
             os.replace(PROGRESS, aside)

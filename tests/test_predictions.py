@@ -192,17 +192,6 @@ def test_where_nothing_can_be_kept_it_is_said_once_and_nothing_fails(monkeypatch
     assert capsys.readouterr().out.count("No space left on device") == 1
 
 
-def test_exercises_are_kept_beside_the_predictions(progress_file, capsys):
-    predictions.note_exercise("ex02_output_size", "readers", False)
-    predictions.note_exercise("ex02_output_size", "readers", True)
-    predictions.note_exercise("ex02_output_size", "same_padding", False)
-    predictions.progress()
-    assert "ex02_output_size" in capsys.readouterr().out
-    assert json.loads(progress_file.read_text())["exercises"] == {
-        "ex02_output_size": {"readers": True, "same_padding": False}
-    }
-
-
 def test_the_progress_knows_the_notebooks_and_their_headings(tmp_path, monkeypatch, capsys):
     cells = [
         {"cell_type": "markdown", "source": ["## Stride\n", "Text."]},
