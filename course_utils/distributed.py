@@ -129,7 +129,8 @@ def work(options, workers, index):
         history = {"loss": [], "accuracy": [], "seconds": []}
         if options.checkpoints:
             try:
-                history = checkpoints.resume(options.checkpoints, model) or history
+                kept = checkpoints.resume(options.checkpoints, model)
+                history = kept[0] if kept else history
             except ValueError as problem:
                 raise Problem(f"--checkpoints: {problem}") from None
     step = step_of(model, strategy, options.batch)
