@@ -873,6 +873,6 @@ NETWORKS = {
     builder.__name__: builder
     for builder in (
         *(lenet5, lenet5_modern, alexnet, alexnet_small, vgg, vgg_small),
-        *(resnet, resnet_cifar),
+        *(resnet, resnet_cifar, unet, detector),
     )
 }

@@ -62,7 +62,7 @@ class Scenes(NamedTuple):
     labels: list
 
 
-def material(split, full=None):
+def material(split, full=False):
     """The digits (MNIST) and photographs (CIFAR-10) of a split: 'train' or 'test'.
 
     `full` is that of `data.load`, and so are the errors.

@@ -97,7 +97,6 @@ def recorder(tmp_path, monkeypatch):
     detects = {**TINY, "network": "detector", "loss": "detector_loss", "trunk": "unet_short"}
     recipes = {"unet_short": TINY, "detector_short": detects}
     monkeypatch.setattr(module, "SCENE_RECIPES", recipes)
-    monkeypatch.setattr(module, "ALL", {**module.ALL, **recipes})
     return module
 
 

@@ -193,7 +193,11 @@ SCENE_RECIPES = {
         "epochs": 4,
     },
 }
-ALL = {**RECIPES, **PLANNED, **SCENE_RECIPES}
+
+
+def recipes():
+    """All recipes by name; one that is to be recorded anew takes the place of the old one."""
+    return {**RECIPES, **PLANNED, **SCENE_RECIPES}
 
 
 def part_of(recipe, split):
@@ -401,7 +405,7 @@ class Work:
 
     def __init__(self, name, hold_out=0, keep=False):
         self.name, self.hold_out = name, hold_out
-        self.recipe = ALL[name]
+        self.recipe = recipes()[name]
         self.state = ROOT / "build" / "record" / (f"{name}-held-out" if hold_out else name)
         self.kept = ROOT / "data" / "runs" / "unfinished" / name
         self.folders = [self.state, *([self.kept] if keep else [])]
@@ -526,7 +530,7 @@ def is_recorded(place, recipe):
 
 def record(name, hold_out=0, only=(), keep=False):
     """Trains a recipe with all its seeds and writes what came out."""
-    recipe = ALL[name]
+    recipe = recipes()[name]
     place = ROOT / ("build/held-out" if hold_out else "data/runs") / f"{name}.json"
     if is_recorded(place, recipe):
         print(f"{place.relative_to(ROOT)} is there already: delete it to record the run anew")
@@ -552,7 +556,7 @@ def record(name, hold_out=0, only=(), keep=False):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("run", choices=sorted(ALL), help="which recipe")
+    parser.add_argument("run", choices=sorted(recipes()), help="which recipe")
     parser.add_argument(
         "--hold-out",
         type=int,

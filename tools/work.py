@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = "work"
 LAID = ".laid.json"  # what was laid, by name: the SHA-256 of the copy's bytes
-ORIGINALS = ("notebooks/*.ipynb", "exercises/release/*/*.ipynb")
+ORIGINALS = ("notebooks/*.ipynb", "notebooks/*.md", "exercises/release/*/*.ipynb")
 FOR_TEACHERS = "instructor"  # cells with this tag are left out
 
 
@@ -65,7 +65,9 @@ def lay(root=ROOT):
     laid, new, renewed, own = {}, [], [], []
     for path in sorted(path for form in ORIGINALS for path in root.glob(form)):
         name = path.relative_to(root).as_posix()
-        copy, place = copy_of(path.read_bytes()), folder / name
+        copy, place = path.read_bytes(), folder / name
+        if path.suffix == ".ipynb":
+            copy = copy_of(copy)
         present = sum_of(place.read_bytes()) if place.is_file() else None
         if present not in (None, before.get(name), sum_of(copy)):
             # Changed by the learner. Say so when the course has a newer one than it began with.
