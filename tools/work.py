@@ -23,8 +23,11 @@ ORIGINALS = ("notebooks/*.ipynb", "notebooks/*.md", "exercises/release/*/*.ipynb
 FOR_TEACHERS = "instructor"  # cells with this tag are left out
 
 
-def copy_of(original):
-    """A learner's copy of a notebook, as bytes: nothing has run yet, no answer is in view."""
+def copy_of(path):
+    """A learner's copy, as bytes; of a notebook: nothing has run yet, no answer is in view."""
+    original = path.read_bytes()
+    if path.suffix != ".ipynb":
+        return original
     notebook = json.loads(original)
     cells = notebook["cells"]
     kept = [cell for cell in cells if FOR_TEACHERS not in cell["metadata"].get("tags", ())]
@@ -65,9 +68,7 @@ def lay(root=ROOT):
     laid, new, renewed, own = {}, [], [], []
     for path in sorted(path for form in ORIGINALS for path in root.glob(form)):
         name = path.relative_to(root).as_posix()
-        copy, place = path.read_bytes(), folder / name
-        if path.suffix == ".ipynb":
-            copy = copy_of(copy)
+        copy, place = copy_of(path), folder / name
         present = sum_of(place.read_bytes()) if place.is_file() else None
         if present not in (None, before.get(name), sum_of(copy)):
             # Changed by the learner. Say so when the course has a newer one than it began with.

@@ -30,7 +30,7 @@ def files(root=ROOT):
     content = {}
     for form in ORIGINALS:
         for path in root.glob(form):
-            content[path.relative_to(root).as_posix()] = copy_of(path.read_bytes())
+            content[path.relative_to(root).as_posix()] = copy_of(path)
     paths = [path for form in WHOLE for path in root.glob(form)]
     for folder, ending in FOLDERS.items():
         place = root / folder
