@@ -11,7 +11,8 @@ import sys
 from typing import NamedTuple
 
 from .arithmetic import Field, grow, padding_amounts, padding_by_axis, window_of
-from .graph import IMAGE, calls_of, has_graph, without_weights
+from .graph import IMAGE, calls_of, has_graph
+from .inside_keras import without_weights
 
 BYTES = 4  # of a float32
 UNKNOWN = "?"

@@ -4,7 +4,6 @@ What is read here Keras keeps to itself, and a new version may break it: `tests/
 so at once.
 """
 
-import threading
 from typing import NamedTuple
 
 IMAGE = -1  # the number of the image, where calls are counted from 0
@@ -72,28 +71,3 @@ def _follow(model, places, calls, names):
         names.add(name)
         places |= {output: (len(calls), which) for which, output in enumerate(outputs)}
         calls.append(Call(name, layer, node.arguments, sources, node.outputs))
-
-
-def without_weights(build):
-    """Calls `build` where Keras knows the shapes of variables but does not make them.
-
-    Keras would make them later, at the end of some other scope, from a list that each thread
-    keeps for itself. A thread of our own takes that list with it when it ends.
-    """
-    import keras
-
-    answer = []
-
-    def work():
-        try:
-            with keras.StatelessScope(initialize_variables=False):
-                answer.append(build())
-        except BaseException as error:  # handed over to the caller's thread below
-            answer.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if isinstance(answer[0], BaseException):
-        raise answer[0]
-    return answer[0]

@@ -13,7 +13,8 @@ from keras import layers
 from odd_networks import ODD_NETWORKS, Own
 
 from course_utils import models
-from course_utils.graph import IMAGE, calls_of, has_graph, without_weights
+from course_utils.graph import IMAGE, calls_of, has_graph
+from course_utils.inside_keras import without_weights
 
 
 def test_only_what_keras_itself_runs_has_a_graph():
