@@ -152,9 +152,9 @@ def test_no_digit_and_no_photograph_of_the_test_split_is_in_a_training_scene(mon
     load = data.load
     monkeypatch.setattr(data, "load", lambda *words: asked.append(words) or load(*words))
     train, test = scenes.material("train"), scenes.material("test")
-    assert asked == [("mnist", "train", None), ("cifar10", "train", None)] + [
-        ("mnist", "test", None),
-        ("cifar10", "test", None),
+    assert asked == [("mnist", "train", False), ("cifar10", "train", False)] + [
+        ("mnist", "test", False),
+        ("cifar10", "test", False),
     ]
     for ours, theirs in ((train.digits, test.digits), (train.photographs, test.photographs)):
         assert not {each.tobytes() for each in ours} & {each.tobytes() for each in theirs}
