@@ -28,6 +28,9 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "exercises" / "source"
 PUBLIC_SEED = 0  # of the cases that `check` runs; those of the grader come from a secret one
 MOST_DRAWS = 50  # until every known mistake fails
+# Where the course itself has the sums that an exercise asks for.
+COURSE_SUMS = tuple(f"course_utils.{name}" for name in
+                    ("convolution", "arithmetic", "anatomy", "models"))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -315,6 +318,12 @@ def one_of(rng, *choices):
     return choices[whole(rng, 0, len(choices) - 1)]
 
 
-def numbers(rng, *shape):
+def numbers(rng, *shape, scale=1.0):
     """Random numbers with two decimals."""
-    return np.round(rng.normal(size=shape), 2)
+    return np.round(rng.normal(scale=scale, size=shape), 2)
+
+
+def by_hand(*names, mistakes):
+    """The question of short answers that every exercise begins with, a point each."""
+    return Question("by_hand", [Part(name, 1, of=name) for name in names], "values",
+                    mistakes=mistakes)  # fmt: skip
