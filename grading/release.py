@@ -108,7 +108,7 @@ def public_checks(exercise, before=None):
     if before and before.get("short answers") == made_of:
         _take_seals(whole, before)
     else:
-        _seal(exercise, whole)
+        seal(exercise, whole)
     return whole
 
 
@@ -159,7 +159,7 @@ def _take_seals(whole, before):
                 entry["seals"] = old["seals"]
 
 
-def _seal(exercise, whole):
+def seal(exercise, whole):
     """Put the short answers of every variant into the checks as hashes, and the known mistakes."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # scrypt lets other threads run
         for question in exercise.questions:
@@ -167,8 +167,8 @@ def _seal(exercise, whole):
                 continue
             for entry in whole["questions"][question.name]["parts"]:
                 numbers = range(len(exercise.variants))
-                seal = partial(seal_of, exercise, question.name, entry["of"])
-                entry["seals"] = list(pool.map(seal, numbers))
+                sealed = partial(seal_of, exercise, question.name, entry["of"])
+                entry["seals"] = list(pool.map(sealed, numbers))
 
 
 def seal_of(exercise, name, of, variant):
