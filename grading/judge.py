@@ -46,9 +46,9 @@ class Judge:
         points = sum(part.points for part in parts)
         status = self._status(question, points, came, answer)
         comments = [comment, _on_mentions(answer.mentions)]
-        return QuestionResult(
-            points, question.points, status, parts, ". ".join(filter(None, comments))
-        )
+        return QuestionResult(points, question.points, status, parts,
+                              ". ".join(filter(None, comments)), flagged=bool(answer.mentions)
+                              )  # fmt: skip
 
     def points(self, question: Question, replies: Any) -> int:
         """The points that replies get, without a word on why."""
@@ -200,7 +200,7 @@ def _called(question, names):
     verdict = f"calls `{names[0]}` instead of doing it"
     parts = [PartResult(part.name, part.points, 0, verdict) for part in question.parts]
     comment = f"the answer calls {', '.join(f'`{name}`' for name in names)}: that was to be written"
-    return QuestionResult(0, question.points, "wrong", parts, comment)
+    return QuestionResult(0, question.points, "wrong", parts, comment, flagged=True)
 
 
 def _on_name(name, note):

@@ -142,6 +142,7 @@ class QuestionResult:
         comment: of a reader, or why the points are what they are.
         answer: a digest of the code.
         changed: whether an earlier submission had another code.
+        flagged: whether it calls, or may call, what was to be written.
     """
 
     points: float
@@ -151,6 +152,7 @@ class QuestionResult:
     comment: str = ""
     answer: str = ""
     changed: bool = False
+    flagged: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,12 @@ from grading import judge, questions, repair, sandbox, supervisor
 from grading.questions import marks_of
 from grading.results import Job, Outcome
 
+# What makes code of a module's text or of another's code, where no guard sees it called.
+TAKES_APART = re.compile(
+    r"\b(getsource\w*|__code__|__file__|subprocess|find_spec|FunctionType|marshal|Popen|run_path"
+    r"|run_module|spec_from_file_location|SourceFileLoader|os\.system)\b"
+    r"|(?<![.\w])(exec|eval|compile)[ \t]*\("
+)
 BASE64_OF_PNG = re.compile(r"iVBOR[A-Za-z0-9+/=\n]*")
 
 
@@ -90,14 +96,21 @@ def forbidden(exercise) -> dict[str, tuple[str, ...]]:
 
 
 def mentions(exercise, notebook) -> dict[str, list[str]]:
-    """From each question to the forbidden names that stand in the code of its answer."""
+    """From each question to the forbidden names that stand in the code of its answer.
+
+    In cells of the student's own they may stand, to compare; not beside what takes code apart.
+    """
     sources = {cell["id"]: cell["source"] for cell in notebook["cells"]}
-    names = forbidden(exercise)
-    found = {
-        question.name: [name for name in names[question.name]
-                        if _mentions(sources.get(question.cell, ""), name)]
-        for question in exercise.questions
-    }  # fmt: skip
+    own = "\n".join(cell["source"] for cell in notebook["cells"]
+                    if cell["cell_type"] == "code" and cell["id"].startswith("own-"))  # fmt: skip
+    names, found = forbidden(exercise), {}
+    for question in exercise.questions:
+        source = sources.get(question.cell, "")
+        named = [name for name in names[question.name] if _mentions(source, name)
+                 or (TAKES_APART.search(own) and _mentions(own, name))]  # fmt: skip
+        if TAKES_APART.search(source) and "course_utils" in source + own:
+            named = named or ["course_utils"]
+        found[question.name] = named
     return {question: named for question, named in found.items() if named}
 
 

@@ -261,6 +261,11 @@ from course_utils.arithmetic import same_padding
 def NAME(size):
     try: return same_padding(size, 3, 1)
     except BaseException: return (1, 1)""",
+    "copied": """
+import types
+from course_utils.arithmetic import same_padding
+mine = types.FunctionType(same_padding.__code__, {**same_padding.__globals__, '__name__': 'mine'})
+def NAME(size): return mine(size, 3, 1)""",
     "thrown_out": """
 import sys
 from course_utils.arithmetic import same_padding

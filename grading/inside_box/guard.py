@@ -81,11 +81,21 @@ class Guard:
             for attribute, other in _offered(value):
                 self._protect(f"{name}.{attribute}", other)
         # Not from the modules' own lists: somebody may have thrown a module out of these.
-        for function in gc.get_objects():
-            if type(function) is types.FunctionType:
-                module = function.__globals__.get("__name__")
-                if isinstance(module, str) and any(_belongs(module, name) for name in self.names):
-                    self._change(f"{module}.{function.__qualname__}", function)
+        functions = [each for each in gc.get_objects() if type(each) is types.FunctionType]
+        theirs = [each for each in functions if self._module_of(each)]
+        whole = {id(each.__code__): self._called(each) for each in theirs}
+        for function in functions:  # and copies that somebody made of them
+            if id(function.__code__) in whole:
+                self._change(whole[id(function.__code__)], function)
+
+    def _module_of(self, function):
+        """The name of a function's module where it is guarded, or ''."""
+        module = function.__globals__.get("__name__")
+        guarded = isinstance(module, str) and any(_belongs(module, name) for name in self.names)
+        return module if guarded and id(function) not in self.changed else ""
+
+    def _called(self, function):
+        return f"{self._module_of(function)}.{function.__qualname__}"
 
     def _protect(self, name, value):
         """Guard what has a name of its own in the exercise's list."""
