@@ -280,23 +280,21 @@ class Result:
         """
         try:
             questions = {
-                name: _known(QuestionResult, entry)
-                | {"parts": [PartResult(**_known(PartResult, part)) for part in entry["parts"]]}
+                name: _made(
+                    QuestionResult,
+                    entry,
+                    parts=[_made(PartResult, part) for part in entry["parts"]],
+                )
                 for name, entry in data["questions"].items()
             }
-            whole = _known(cls, data)
-            whole["questions"] = {name: QuestionResult(**each) for name, each in questions.items()}
-            whole["written"] = {
-                cell: WrittenResult(**_known(WrittenResult, entry))
-                for cell, entry in data["written"].items()
-            }
-            whole["variant"] = Variant(**_known(Variant, data.get("variant", {})))
-            return cls(**whole)
+            written = {cell: _made(WrittenResult, entry) for cell, entry in data["written"].items()}
+            variant = _made(Variant, data.get("variant", {}))
+            return _made(cls, data, questions=questions, written=written, variant=variant)
         except (TypeError, KeyError, AttributeError) as problem:
             raise ValueError(f"this is no result of the grader: {problem!r}") from None
 
 
-def _known(kind: type, data: dict[str, Any]) -> dict[str, Any]:
-    """Of a dictionary what a kind of result has a place for."""
+def _made(kind: type[Any], data: dict[str, Any], **parts: Any) -> Any:
+    """Of a dictionary what a kind of result has a place for, and the parts that have kinds."""
     names = {place.name for place in fields(kind)}
-    return {name: value for name, value in data.items() if name in names}
+    return kind(**{name: value for name, value in data.items() if name in names} | parts)
