@@ -18,7 +18,7 @@ class Job:
         content: the bytes of the file.
         file: its name, for what is said about it.
         problem: why it cannot be taken at all, or ''.
-        release: the students' notebook, a dictionary.
+        release: the students' notebook, as nbformat reads it.
         requests: from each question to `{"probe": …, "cases": […]}`.
         limits: the arguments of `supervisor.Limits`.
         box: the arguments of `sandbox.find`.
@@ -31,7 +31,7 @@ class Job:
     content: bytes
     file: str
     problem: str
-    release: dict[str, Any]
+    release: Any
     requests: dict[str, Any]
     limits: dict[str, Any]
     box: dict[str, Any]

@@ -264,7 +264,8 @@ def NAME(size):
     "copied": """
 import types
 from course_utils.arithmetic import same_padding
-mine = types.FunctionType(same_padding.__code__, {**same_padding.__globals__, '__name__': 'mine'})
+names = {**same_padding.__globals__, '__name__': 'mine'}
+mine = types.FunctionType(same_padding.__code__, names, 'mine', same_padding.__defaults__)
 def NAME(size): return mine(size, 3, 1)""",
     "thrown_out": """
 import sys
