@@ -301,6 +301,23 @@ def conv(n):
     assert ran.called == {} and ran.answers["conv"] == [{"value": {"tuple": [1, 5, 5, 1]}}]
 
 
+def test_keras_may_call_what_it_is_built_on():
+    source = """
+import keras
+def conv(n):
+    return keras.layers.Conv1D(1, 3)(keras.ops.ones((1, n, 1))).shape[1]"""
+    direct = """
+import tensorflow as tf
+def direct(n):
+    return tf.nn.conv1d(tf.ones((1, n, 1)), tf.ones((3, 1, 1)), 1, "VALID").shape[1]"""
+    forbidden = dict.fromkeys(("conv", "direct"), ("tensorflow.nn",))
+    cells = [code("conv", source), code("direct", direct)]
+    questions = asked(conv=[{"n": 5}], direct=[{"n": 5}])
+    ran = run(cells, questions, forbidden=forbidden)
+    assert ran.answers["conv"] == [{"value": 3}]
+    assert ran.called == {"direct": ["tensorflow.nn.conv1d"]}
+
+
 def test_boxes_of_two_graders_have_users_of_their_own():
     users = {sandbox.user_of_box() for _ in range(1000)}
     low, high = sandbox.USERS

@@ -2,7 +2,7 @@
 
 The functions themselves are changed, in place, and changed back. So it does not matter by which
 name they are called, nor whether somebody has kept them since the notebook's first cell. A package
-may call itself.
+may call itself, and what it is built on.
 """
 
 import builtins
@@ -14,6 +14,7 @@ from functools import cache
 
 RECORDER = "_refuse_to_answer"
 MARK = "the name stands here"
+BUILT_ON = {"keras": "tensorflow"}  # what a layer does is Keras' own affair
 
 
 class Forbidden(BaseException):
@@ -146,7 +147,8 @@ class Guard:
         caller = sys._getframe(2).f_globals
         module = caller.get("__name__")
         known = vars(sys.modules.get(module, sys)) is caller  # a name alone is easily taken
-        if known and module.split(".")[0] == name.split(".")[0]:
+        asking, asked = module.split(".")[0] if known else "", name.split(".")[0]
+        if asking and asked in (asking, BUILT_ON.get(asking)):
             return self.originals[key](*arguments, **options)
         self.called.append(name)
         raise Forbidden(f"{name} is what this question asks you to write")
