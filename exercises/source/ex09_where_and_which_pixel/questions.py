@@ -6,7 +6,30 @@ from grading.questions import Part, Question, by_hand, numbers, whole
 
 SECONDS = 120
 MEMORY = 4000
-FORBIDDEN = ("course_utils.models",)
+FORBIDDEN = ("course_utils.models", "course_utils.convolution", "course_utils.metrics",
+             "course_utils.scenes")  # fmt: skip
+
+# Each student's own numbers: those of variant 0, and how others are drawn.
+FIRST = {
+    "inputs": 6, "kernel": 4, "stride": 3, "padding": 1, "wide": 5, "step": 2,
+    "first": [0, 0, 6, 5], "second": [2, 1, 8, 6], "right": [1, 1, 0, 1, 0],
+}  # fmt: skip
+
+
+def own_numbers(rng):
+    top, left, down, across = (whole(rng, low, low + 3) for low in (0, 0, 1, 1))
+    before = rng.permutation([1, 1] + [0] * whole(rng, 1, 3)).tolist()
+    return {
+        "inputs": whole(rng, 5, 12),
+        "kernel": whole(rng, 5, 8),
+        "stride": whole(rng, 2, 4),
+        "padding": whole(rng, 1, 2),
+        "wide": whole(rng, 5, 11),
+        "step": whole(rng, 2, 4),
+        "first": [top, left, top + whole(rng, 5, 8), left + whole(rng, 5, 8)],
+        "second": [top + down, left + across, top + down + 6, left + across + whole(rng, 5, 7)],
+        "right": [*before, 1, *[0] * whole(rng, 1, 2)],
+    }
 
 
 # --- 2 A transposed convolution -------------------------------------------------------------------
@@ -138,17 +161,25 @@ UP, JOINED = "filters * 2**stage, 2, strides=2", "outputs = twice(outputs, filte
 # fmt: off
 QUESTIONS = [
     by_hand("size", "stamps", "iou", "precision", mistakes={
-        "The last stamp begins at 5 · 3 = 15 and is 4 long; then cut at both ends.": ("17", "16"),
-        "Padding cuts at both ends.": ("17", "18"),
-        "Padding takes away here: it is the way back.": ("17", "21"),
+        "The last stamp begins at (inputs − 1) · stride and is as long as the kernel.":
+            ("(own.inputs - 1) * own.stride + own.kernel", "own.inputs * own.stride"),
+        "The first stamp begins at 0.": ("(own.inputs - 1)", "own.inputs"),
+        "Padding cuts at both ends.": ("2 * own.padding", "own.padding"),
+        "Padding takes away here: it is the way back.": ("- 2 * own", "+ 2 * own"),
         "How far apart do the stamps begin, and how long is one?":
-            ('"stamps": 3', '"stamps": 2'),
-        "Along one axis: not rows times columns.": ('"stamps": 3', '"stamps": 9'),
-        "The union counts the overlap once.": ("16 / 44", "16 / 60"),
-        "Row `bottom` and column `right` do not belong to the box.": ("16 / 44", "25 / 59"),
-        "That is the share of one box.": ("16 / 44", "16 / 30"),
-        "Of those so far, not of all five.": ("3 / 4", "3 / 5"),
-        "That is the recall.": ("3 / 4", "3 / 3"),
+            ("-(-own.wide // own.step)", "own.wide // own.step"),
+        "Along one axis: not rows times columns.":
+            ("-(-own.wide // own.step)", "(-(-own.wide // own.step)) ** 2"),
+        "The union counts the overlap once.": (" - both)", ")"),
+        "Row `bottom` and column `right` do not belong to the box.":
+            [("min(bottom, bottom_2)", "min(bottom, bottom_2) + 1"),
+             ("min(right, right_2)", "min(right, right_2) + 1"),
+             ("(bottom - top) * (right - left)", "(bottom - top + 1) * (right - left + 1)"),
+             ("(bottom_2 - top_2) * (right_2 - left_2)",
+              "(bottom_2 - top_2 + 1) * (right_2 - left_2 + 1)")],
+        "That is the share of one box.": ("(one + other - both)", "one"),
+        "Of those so far, not of all.": ("3 / last", "3 / len(own.right)"),
+        "That is the recall.": ("3 / last", "3 / 3"),
     }),
     Question("conv2d_transpose", [
         Part("stride 1", 1, stride_one), Part("larger strides", 1, larger_strides),
