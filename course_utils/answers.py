@@ -9,6 +9,8 @@ import base64
 import json
 import math
 import re
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 
@@ -16,6 +18,7 @@ KINDS = "biufc"  # NumPy's letters for booleans, whole numbers, floats and compl
 DTYPE = re.compile(r"[<>|=]?[biufc]\d{1,2}")
 DEEPEST = 20  # lists in lists in lists
 MOST_EMPTY = 10_000  # rows that hold nothing
+MOST = 1_000_000  # items of a list
 
 
 def encode(value, depth=0):
@@ -37,6 +40,10 @@ def encode(value, depth=0):
     if isinstance(value, np.generic) and value.dtype.kind in KINDS:
         plain = value.item()
         return encode(float(plain) if isinstance(plain, np.generic) else plain, depth)
+    if isinstance(value, Fraction | Decimal):
+        return float(value)
+    if isinstance(value, range) and len(value) <= MOST:
+        return list(value)
     if isinstance(value, list):
         return [encode(item, depth + 1) for item in value]
     if isinstance(value, tuple):
@@ -45,6 +52,8 @@ def encode(value, depth=0):
         return {"dict": {str(key): encode(item, depth + 1) for key, item in value.items()}}
     if hasattr(value, "__array__"):
         array = np.asarray(value)
+        if array.dtype.kind == "O" and array.size <= MOST:  # a list in the form of an array
+            return encode(array.tolist(), depth + 1)
         if array.dtype.kind in KINDS:
             content = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
             return {"dtype": array.dtype.str, "shape": list(array.shape), "bytes": content}

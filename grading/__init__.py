@@ -2,8 +2,9 @@
 
 | module | what is in it |
 | --- | --- |
-| `questions` | what an exercise asks: parts, points, cases from a seed, known mistakes |
-| `release` | from an exercise's source to what students get |
+| `questions`, `source` | what an exercise asks, and its notebook as code |
+| `papers` | what one student is asked: cases of their own, and a variant |
+| `release`, `rehearsal` | from a source to what students get; the source tried on itself |
 | `collect` | who handed in what: the notebook that counts, and what became of every file |
 | `archives`, `platforms` | folders and zips, within limits; what platforms write into names |
 | `identity`, `roster` | whose a file is, or why that is not known; class lists as they come |

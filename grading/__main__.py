@@ -1,14 +1,25 @@
-"""`python -m grading`: release, grade, regrade, review, report, give back."""
+"""`python -m grading`: release, rehearse, grade, regrade, review, report, give back."""
 
 import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import psutil
 
-from grading import batch, files, give_back, gradebook, questions, release, reports
+from grading import (
+    batch,
+    files,
+    give_back,
+    gradebook,
+    questions,
+    rehearsal,
+    release,
+    reports,
+)
 
 # Of nbgrader's extensions those that a course with students' accounts on one server needs.
 UNUSED = ("assignment_list", "course_list", "validate_assignment")
@@ -54,6 +65,11 @@ def parser() -> argparse.ArgumentParser:
         "exercises", nargs="*", metavar="EXERCISE", help="ex02, say; all by default"
     )
     command.set_defaults(do=do_release)
+
+    command = commands.add_parser("rehearse", help="try exercises on their own answers")
+    command.add_argument("exercises", nargs="*", metavar="EXERCISE", help="all by default")
+    command.add_argument("--seeds", type=int, default=rehearsal.SEEDS, help="(60)")
+    command.set_defaults(do=do_rehearse)
 
     command = commands.add_parser("grade", help="collect, run and judge; may be run again")
     command.add_argument("exercise", help="ex02, say")
@@ -114,6 +130,24 @@ def do_release(options: argparse.Namespace) -> None:
     for name in options.exercises or questions.names():
         folder = release.write(questions.load(name))
         print(f"written: {os.path.relpath(folder)}")
+
+
+def do_rehearse(options: argparse.Namespace) -> int:
+    """Grade the source's answers in every variant, and known mistakes under many seeds."""
+    problems = 0
+    for name in options.exercises or questions.names():
+        exercise = questions.load(name)
+        for question, tries, passed in rehearsal.passing(exercise, options.seeds):
+            say(f"{exercise.name}, {question}: {tries} tries of known mistakes, {len(passed)} pass")
+            problems += len(passed)
+            for hint in passed:
+                say(f"  passes: {hint}")
+        with tempfile.TemporaryDirectory(prefix="rehearsal-") as place:
+            short = rehearsal.in_every_variant(exercise, Path(place), lambda line: None)
+        say(f"{exercise.name}: {len(exercise.variants)} variants, "
+            f"{'all in full' if not short else '; '.join(short)}")  # fmt: skip
+        problems += len(short)
+    return 1 if problems else 0
 
 
 def do_grade(options: argparse.Namespace) -> None:

@@ -255,6 +255,12 @@ def _remarks(
             for name, entry in one.questions.items()
             if entry.status == "needs manual grading"
         ],
+        "Calls what was to be written": [
+            f"{one.student}, {name}: {entry.comment}"
+            for one in results
+            for name, entry in one.questions.items()
+            if entry.flagged
+        ],
         "Handed in more than once": [
             f"{one.student}: graded {one.file}, not graded {', '.join(one.earlier)}"
             for one in results

@@ -239,7 +239,8 @@ def _with_points_by_hand(book: Any, exercise: Exercise, result: Result) -> Resul
         entry, grade = questions.get(question.name), grades.get(question.check_cell)
         if entry is None or grade is None:
             continue
-        entry = replace(entry, comment=of_readers.get(question.cell, ""))
+        said = (entry.comment, of_readers.get(question.cell, ""))
+        entry = replace(entry, comment=". ".join(filter(None, said)))
         if grade.manual_score is not None and grade.needs_manual_grade:
             held = f"{_whole(grade.manual_score):g} {HELD}"
             entry = replace(entry, status="needs manual grading", comment=held)

@@ -10,6 +10,7 @@ import itertools
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -28,8 +29,8 @@ class Group:
         places: its folders: one, or one for memory and one for processes (version 1).
     """
 
-    def __init__(self, parents, memory, tasks):
-        self.places = []
+    def __init__(self, parents: Sequence[Path], memory: int, tasks: int) -> None:
+        self.places: list[Path] = []
         name = f"{PREFIX}{os.getpid()}-{next(NUMBERS)}"
         for parent in parents:
             place = parent / name
@@ -40,18 +41,18 @@ class Group:
                 if (place / setting).exists():
                     (place / setting).write_text(str(value))
 
-    def command(self, words):
+    def command(self, words: list[str]) -> list[str]:
         """A command line that enters the group before it becomes `words`."""
         return ["/bin/sh", "-ec", f'{ENTER}; exec "$@"', "sh", *map(str, self.places), "--", *words]
 
-    def members(self):
+    def members(self) -> list[int]:
         """The numbers of all its processes."""
         try:
             return [int(line) for line in (self.places[0] / "cgroup.procs").read_text().split()]
         except OSError:
             return []
 
-    def out_of_memory(self):
+    def out_of_memory(self) -> bool:
         """Whether the kernel had to end a process for memory."""
         for name in ("memory.events", "memory.oom_control"):
             try:
@@ -62,7 +63,7 @@ class Group:
             return int(counts.get("oom_kill", 0)) > 0
         return False
 
-    def close(self):
+    def close(self) -> None:
         """Take the group away; its processes are dead or about to be."""
         end = time.monotonic() + CLOSING
         for place in self.places:
@@ -70,7 +71,7 @@ class Group:
                 time.sleep(0.01)
 
 
-def _settings(memory, tasks):
+def _settings(memory: int, tasks: int) -> dict[str, int]:
     """The files of a group and what is to be in them, of both versions."""
     return {
         "memory.limit_in_bytes": memory,
@@ -82,7 +83,7 @@ def _settings(memory, tasks):
     }
 
 
-def _removed(place):
+def _removed(place: Path) -> bool:
     try:
         place.rmdir()
     except FileNotFoundError:
@@ -93,7 +94,7 @@ def _removed(place):
 
 
 @cache
-def parents():
+def parents() -> tuple[Path, ...]:
     """The folders in which groups for boxes can be made; () where there are none."""
     for found in (_version_1(), _version_2()):
         if found and _works(found):
@@ -102,7 +103,7 @@ def parents():
     return ()
 
 
-def _works(places):
+def _works(places: Sequence[Path]) -> bool:
     """Whether a process can be put into a group there."""
     try:
         group = Group(places, 100_000_000, 100)
@@ -115,7 +116,7 @@ def _works(places):
     return done.returncode == 0
 
 
-def _clear(places):
+def _clear(places: Sequence[Path]) -> None:
     """Remove the empty groups of graders that were killed."""
     for place in places:
         for group in place.glob(f"{PREFIX}*-*"):
@@ -124,12 +125,12 @@ def _clear(places):
                 _removed(group)
 
 
-def _version_1():
+def _version_1() -> tuple[Path, ...]:
     memory = _own("memory")
     return (memory, *filter(None, [_own("pids")])) if memory else ()
 
 
-def _version_2():
+def _version_2() -> tuple[Path, ...]:
     """The nearest folder above this process that hands control of memory to what is below it."""
     own = _own("")
     for place in [own, *own.parents] if own else []:
@@ -142,7 +143,7 @@ def _version_2():
     return ()
 
 
-def _own(controller):
+def _own(controller: str) -> Path | None:
     """The folder of this process's group, for a controller of version 1 or ('') version 2."""
     path = next((path for _, names, path in _lines("/proc/self/cgroup", ":", 2)
                  if controller in names.split(",")), None)  # fmt: skip
@@ -159,7 +160,7 @@ def _own(controller):
     return None
 
 
-def _lines(file, mark, count):
+def _lines(file: str, mark: str, count: int) -> list[list[str]]:
     try:
         text = Path(file).read_text()
     except OSError:

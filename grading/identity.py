@@ -27,7 +27,7 @@ WORDS = re.compile(
     r"exercise|exercises|assignment|assignments|homework|hw\d*|ubung|uebung|ex\d+|aufgabe|version|v\d+|"
     r"ipynb|notebook|untitled\d*|my|py|zip|the|release|work|handed|in|abgabe)"
 )
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+EMAIL = re.compile(r"[\w.+-]+@[a-z\d-]+(?:\.[a-z\d-]+)+")
 SHORT = 3  # digits of an id that may as well be the number of an exercise, or of a copy
 ROOT = ("",)
 
@@ -160,13 +160,22 @@ class Register:
         if (plain in self.ids or plain in self.users) and not self._says_nothing(plain):
             return self.ids.get(plain, set()) | self.users.get(plain, set()) | self.by_name(text)
         found: set[Student] = set()
+        for spelling in folded(text):  # somebody may be called Late, or Copy
+            found |= self.names.get(spelling, set())
         for email in EMAIL.findall(plain):
-            found |= self.emails.get(email, set())
+            found |= self._by_email(email)
             text = re.sub(re.escape(email), " ", text, flags=re.I)
         for rest in self.rests(text):
             if rest:
                 found |= self._by_rest(rest.split())
         return found
+
+    def _by_email(self, email: str) -> set[Student]:
+        """Whose an e-mail is, perhaps with the exercise before it: 'ex02_jdoe@example.org'."""
+        for at in [0, *(mark.end() for mark in re.finditer("[_-]", email.split("@")[0]))]:
+            if email[at:] in self.emails and self.rests(email[:at]) <= {""}:
+                return self.emails[email[at:]]
+        return set()
 
     def _by_rest(self, words: list[str]) -> set[Student]:
         """Whom the words of a text are, when those of the exercise are taken away."""
@@ -319,12 +328,15 @@ class Export:
             if (written := platforms.read(part, place is self.files)) is not None
             and written.platform == "Moodle"
         ]
-        return len(names) > 1 and all(
-            "-" in name
-            and not self.register.by_name(name)
-            and self.register.by_name(name.split("-", 1)[1])
-            for name in names
-        )
+        with_team = sum(self._without_team(name) != name for name in names)
+        return with_team > 1 and not any(self.register.by_name(name) for name in names)
+
+    def _without_team(self, name: str) -> str:
+        """What is a student's whole name behind the name of a team, which may have dashes, too."""
+        for mark in re.finditer("-", name):
+            if self.register.by_name(name[mark.end() :]):
+                return name[mark.end() :]
+        return name
 
     def _blackboard_assignments(self) -> Counter[str]:
         """What may stand before the users' names, and before how many users of the list it does."""
@@ -390,8 +402,8 @@ class Export:
             starts = {user: self._assignments[written.users[-1][: -len(user)]] for user in users}
             most = max(starts.values(), default=0)
             written = replace(written, users=tuple(u for u in users if starts[u] == most))
-        if self._teams and written.platform == "Moodle" and not register.by_name(written.name):
-            written = replace(written, name=written.name.split("-", 1)[1])
+        if self._teams and written.platform == "Moodle":
+            written = replace(written, name=self._without_team(written.name))
         students, why = register.by_platform(written)
         return replace(about, students=tuple(sorted(students)), why=why)
 

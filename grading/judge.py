@@ -5,6 +5,7 @@ in which way the first wrong one is wrong, and a hint where the mistake is a kno
 """
 
 import builtins
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import nbformat
@@ -12,7 +13,7 @@ import numpy as np
 
 from course_utils import answers, checks
 from course_utils.environment import quiet_tensorflow
-from grading.questions import Exercise, Question
+from grading.questions import Exercise, Part, Question
 from grading.results import Answer, PartResult, QuestionResult
 
 RAISED = "raised an error"
@@ -23,9 +24,11 @@ MEMORY_ERRORS = ("MemoryError", "ResourceExhaustedError", "_ArrayMemoryError")
 class Judge:
     """What is right for one exercise and one seed, and the answers that known mistakes give."""
 
-    def __init__(self, exercise, asked, places, right):
+    def __init__(
+        self, exercise: Exercise, asked: dict[str, Any], places: dict[str, Any], right: Any
+    ) -> None:
         self.exercise, self.asked, self.places, self.right = exercise, asked, places, right
-        self.wrong_answers = {}
+        self.wrong_answers: dict[str, dict[str, list[Any]]] = {}
 
     def question(self, question: Question, answer: Answer) -> QuestionResult:
         """The points of one question, part by part, for the best of its versions."""
@@ -46,9 +49,9 @@ class Judge:
         points = sum(part.points for part in parts)
         status = self._status(question, points, came, answer)
         comments = [comment, _on_mentions(answer.mentions)]
-        return QuestionResult(
-            points, question.points, status, parts, ". ".join(filter(None, comments))
-        )
+        return QuestionResult(points, question.points, status, parts,
+                              ". ".join(filter(None, comments)), flagged=bool(answer.mentions)
+                              )  # fmt: skip
 
     def points(self, question: Question, replies: Any) -> int:
         """The points that replies get, without a word on why."""
@@ -62,7 +65,8 @@ class Judge:
         Args:
             ran: what came of a notebook: `supervisor.Ran`.
         """
-        failed, wanted = [], {}
+        failed: list[str] = []
+        wanted: dict[str, list[str]] = {}
         for question in self.exercise.questions:
             name = question.name
             if name not in self.asked:
@@ -76,7 +80,7 @@ class Judge:
             failed.append(name)
         return wanted
 
-    def _read_all(self, question, replies):
+    def _read_all(self, question: Question, replies: Any) -> list[tuple[Any, str]]:
         """The replies as pairs of a value and a problem, one for each different case."""
         count = len(self.asked[question.name]["cases"])
         if not isinstance(replies, list) or len(replies) != count:
@@ -88,7 +92,7 @@ class Judge:
                     for value, problem in came]  # fmt: skip
         return came
 
-    def _read(self, reply):
+    def _read(self, reply: Any) -> tuple[Any, str]:
         """One reply as `(value, problem)`; `problem` is '' when there is a value."""
         if not isinstance(reply, dict):
             return None, "no answer"
@@ -105,12 +109,21 @@ class Judge:
             return None, OUT_OF_MEMORY
         return None, _raised(str(reply["error"])) if "error" in reply else "no answer"
 
-    def _parts(self, question, came):
+    def _parts(
+        self, question: Question, came: list[tuple[Any, str]]
+    ) -> Iterator[tuple[Part, list[int], list[str]]]:
         """Each part with the places of its cases and a verdict on each of them."""
         for part, where in zip(question.parts, self.places[question.name], strict=True):
             yield part, where, [self._verdict(question, part, place, came) for place in where]
 
-    def _part(self, question, part, where, came, verdicts):
+    def _part(
+        self,
+        question: Question,
+        part: Part,
+        where: list[int],
+        came: list[tuple[Any, str]],
+        verdicts: list[str],
+    ) -> PartResult:
         wrong = [verdict for verdict in verdicts if verdict]
         if not wrong:
             return PartResult(part.name, part.points, part.points)
@@ -122,7 +135,9 @@ class Judge:
             part.name, part.points, 0, verdict, self._hint(question, part, where, came)
         )
 
-    def _verdict(self, question, part, place, came):
+    def _verdict(
+        self, question: Question, part: Part, place: int, came: list[tuple[Any, str]]
+    ) -> str:
         """'' when a value is right, else a few words without any number of the case."""
         value, problem = came[place]
         if problem:
@@ -140,7 +155,9 @@ class Judge:
             return "the shape is wrong"
         return "the values are wrong" if shapes[0] is None or shapes[0] else "the number is wrong"
 
-    def _hint(self, question, part, where, came):
+    def _hint(
+        self, question: Question, part: Part, where: list[int], came: list[tuple[Any, str]]
+    ) -> str:
         """The hint of the known mistake that gives what came, in most of the part's cases."""
         best, most = "", 0
         for hint, wrong in self._mistakes(question).items():
@@ -149,7 +166,9 @@ class Judge:
                 best, most = hint, told
         return best
 
-    def _tells(self, question, part, place, mistaken, came):
+    def _tells(
+        self, question: Question, part: Part, place: int, mistaken: Any, came: list[tuple[Any, str]]
+    ) -> bool:
         """Whether a known mistake gives the wrong answer that came to a case."""
         value, problem = came[place]
         if problem or mistaken is None or not self._verdict(question, part, place, came):
@@ -161,7 +180,7 @@ class Judge:
             return _same(mistaken, value)
         return _close(mistaken, value, question.tolerance)
 
-    def _mistakes(self, question):
+    def _mistakes(self, question: Question) -> dict[str, list[Any]]:
         """From each hint to its mistake's answers, computed when the first wrong answer comes."""
         if question.name not in self.wrong_answers:
             cases = self.asked[question.name]["cases"]
@@ -171,7 +190,9 @@ class Judge:
             }
         return self.wrong_answers[question.name]
 
-    def _status(self, question, points, came, answer):
+    def _status(
+        self, question: Question, points: float, came: list[tuple[Any, str]], answer: Answer
+    ) -> str:
         if points == question.points:
             return "correct"
         if points:
@@ -195,25 +216,25 @@ def solutions(exercise: Exercise) -> dict[str, str]:
     return {question.name: cells[question.cell] for question in exercise.questions}
 
 
-def _called(question, names):
+def _called(question: Question, names: Sequence[str]) -> QuestionResult:
     """No points for an answer that calls what it was to be."""
     verdict = f"calls `{names[0]}` instead of doing it"
     parts = [PartResult(part.name, part.points, 0, verdict) for part in question.parts]
     comment = f"the answer calls {', '.join(f'`{name}`' for name in names)}: that was to be written"
-    return QuestionResult(0, question.points, "wrong", parts, comment)
+    return QuestionResult(0, question.points, "wrong", parts, comment, flagged=True)
 
 
-def _on_name(name, note):
+def _on_name(name: str, note: str) -> str:
     what = {"gone": "was gone", "changed": "was something else"}.get(note)
     return f"`{name}` {what} at the end of the notebook: it counts as its check found it" \
         if what else ""  # fmt: skip
 
 
-def _on_mentions(names):
+def _on_mentions(names: Sequence[str]) -> str:
     return f"mentions {', '.join(f'`{name}`' for name in names)}: to be looked at" if names else ""
 
 
-def _same(wanted, value):
+def _same(wanted: Any, value: Any) -> bool:
     """Whether two short answers are the same; no value is so odd that it stops the grader."""
     try:
         return answers.canonical(value) == answers.canonical(wanted)
@@ -221,7 +242,7 @@ def _same(wanted, value):
         return False
 
 
-def _close(wanted, value, tolerance):
+def _close(wanted: Any, value: Any, tolerance: float) -> bool:
     """Whether two answers are near enough; no value is so odd that it stops the grader."""
     try:
         return not answers.difference(wanted, value, tolerance)
@@ -229,7 +250,7 @@ def _close(wanted, value, tolerance):
         return False
 
 
-def _shape(value):
+def _shape(value: Any) -> tuple[int, ...] | None:
     """The shape of numbers; None for anything else."""
     try:
         return np.shape(value) if answers.numeric(value) else None
@@ -237,7 +258,7 @@ def _shape(value):
         return None
 
 
-def mistaken(question, mistake, case):
+def mistaken(question: Question, mistake: Any, case: dict[str, Any]) -> Any:
     """What a known mistake answers to one case; None where it raises."""
     if question.probe == "values":
         return mistake
@@ -249,7 +270,7 @@ def mistaken(question, mistake, case):
         return None
 
 
-def _raised(text):
+def _raised(text: str) -> str:
     """What is said of an error: its kind, where it is one of Python's, and no word of its text."""
     kind = text.split(":", 1)[0].strip()
     return f"raised {kind}" if isinstance(getattr(builtins, kind, None), type) else RAISED

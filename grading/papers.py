@@ -8,8 +8,9 @@ HMAC says which is whose.
 
 import hmac
 import re
+from collections.abc import Callable
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,18 +42,24 @@ class Paper(NamedTuple):
 class Papers:
     """Draws the papers of an exercise from one secret."""
 
-    def __init__(self, exercise, secret):
-        self.exercise, self.secret, self.kept = exercise, str(secret), {}
+    def __init__(self, exercise: questions.Exercise, secret: Any) -> None:
+        self.exercise, self.secret = exercise, str(secret)
+        self.kept: dict[tuple[str, str], questions.Settled] = {}
 
-    def of(self, student, variant=0):
+    def of(self, student: str, variant: int = 0) -> Paper:
         """The paper of one student; the short answers are those of the variant."""
-        asked, places, right = {}, {}, self.exercise.short_answers(variant)
+        asked: dict[str, Any] = {}
+        places: dict[str, Any] = {}
+        right = self.exercise.short_answers(variant)
         for question in self.exercise.questions:
+            drawn: list[list[dict]]
+            expected: list[list[Any]]
             if question.probe == "values":
-                drawn, expected = [[{}] for _ in question.parts], None
+                drawn, expected = [[{}] for _ in question.parts], []
             else:
                 drawn, expected = self._settled(question, student)
-            cases, values, where = [], [], []
+            cases: list[dict] = []
+            values, where = [], []
             for number, part in enumerate(drawn):
                 for place, case in enumerate(part):
                     if case not in cases:
@@ -63,7 +70,7 @@ class Papers:
             places[question.name], right[question.name] = where, values
         return Paper(asked, places, right, self._in_variant[variant])
 
-    def _settled(self, question, student):
+    def _settled(self, question: questions.Question, student: str) -> questions.Settled:
         """The cases of one question and their right answers, drawn once for a student or a set."""
         whose = student
         if question.probe == "network":
@@ -73,33 +80,33 @@ class Papers:
             self.kept[question.name, whose] = settled
         return self.kept[question.name, whose]
 
-    def _right(self, question):
+    def _right(self, question: questions.Question) -> Callable[..., Any]:
         return self.exercise.code.answer(question)
 
-    def seed(self, question, student):
+    def seed(self, question: questions.Question, student: str) -> int:
         """A whole number of 128 bits that nobody can tell without the secret."""
         about = f"{self.exercise.name}/{question.name}/{student}"
         return int(hmac.new(self.secret.encode(), about.encode(), "sha256").hexdigest()[:32], 16)
 
     @cached_property
-    def _in_variant(self):
+    def _in_variant(self) -> list[questions.Exercise]:
         return [self.exercise.in_variant(number) for number in range(len(self.exercise.variants))]
 
 
 class Public(Papers):
     """The paper that `check` has: the same for all, drawn from a seed that everybody knows."""
 
-    def __init__(self, exercise):
+    def __init__(self, exercise: questions.Exercise) -> None:
         super().__init__(exercise, "")
 
-    def _settled(self, question, student):
+    def _settled(self, question: questions.Question, student: str) -> questions.Settled:
         return questions.settled(question, questions.PUBLIC_SEED, self._right(question))
 
 
 # --- Whose variant --------------------------------------------------------------------------------
 
 
-def variant_of(exercise, outcome):
+def variant_of(exercise: questions.Exercise, outcome: results.Outcome) -> results.Variant:
     """The variant that a submission is judged by, a `results.Variant`.
 
     It is that of the name in the notebook's own cell. Where none is there, a right answer must not
@@ -116,7 +123,7 @@ def variant_of(exercise, outcome):
     return results.Variant(number, student, others)
 
 
-def named_in(notebook):
+def named_in(notebook: dict[str, Any] | None) -> str:
     """The name that a student wrote into a notebook's first cell; '' where there is none."""
     cells = notebook["cells"] if notebook else []
     text = next((cell["source"] for cell in cells if cell["id"] == checks.STUDENT_CELL), "")
@@ -126,7 +133,7 @@ def named_in(notebook):
     return "".join(found[-1]).strip()[:100] if found else ""
 
 
-def fitting(exercise, replies):
+def fitting(exercise: questions.Exercise, replies: Any) -> list[int]:
     """How many short answers are right in each variant: a list of numbers.
 
     Args:
@@ -143,7 +150,7 @@ def fitting(exercise, replies):
     return counts
 
 
-def short_answers(reply):
+def short_answers(reply: Any) -> dict[str, Any]:
     """The dictionary in a reply to a question of short answers, or an empty one."""
     try:
         value = answers.decode(reply[0]["value"])

@@ -27,7 +27,12 @@ from grading.source import Patched, Source, marks_of
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "exercises" / "source"
 PUBLIC_SEED = 0  # of the cases that `check` runs; those of the grader come from a secret one
+# Cases part by part, and the right answers in the same shape.
+Settled = tuple[list[list[dict]], list[list[Any]]]
 MOST_DRAWS = 50  # until every known mistake fails
+# Where the course itself has the sums that an exercise asks for.
+COURSE_SUMS = tuple(f"course_utils.{name}" for name in
+                    ("convolution", "arithmetic", "anatomy", "models"))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,21 +76,21 @@ class Question:
     forbidden: tuple[str, ...] = ()
 
     @property
-    def points(self):
+    def points(self) -> int:
         """All points of the question."""
         return sum(part.points for part in self.parts)
 
     @property
-    def cell(self):
+    def cell(self) -> str:
         """The id of the cell with the answer."""
         return self.name.replace("_", "-")
 
     @property
-    def check_cell(self):
+    def check_cell(self) -> str:
         """The id of the cell with the check, which carries the points."""
         return f"{self.cell}-check"
 
-    def cases(self, seed, draw=0):
+    def cases(self, seed: int, draw: int = 0) -> list[list[dict]]:
         """The cases of every part, in order; part by part drawn from a generator of its own.
 
         Args:
@@ -116,20 +121,21 @@ class Exercise:
     questions: list[Question]
     seconds: int  # for one cell, or for the cases of one question
     memory: int  # in MB, for everything that a submission starts
-    code: Source | None = None
+    code: Source
     first: dict = field(default_factory=dict)
     own_numbers: Callable[[np.random.Generator], dict] | None = None
     forbidden: tuple[str, ...] = ()
 
     @cached_property
-    def variants(self):
+    def variants(self) -> list[dict]:
         """The students' own numbers, variant by variant: no two alike, and in each of them every
         known mistake gives a wrong answer that no other gives.
 
         Raises:
             ValueError: when so many draws do not give such numbers; it says which mistake is right.
         """
-        found, rng = [], np.random.default_rng([PUBLIC_SEED, *self.name.encode()])
+        found: list[dict] = []
+        rng = np.random.default_rng([PUBLIC_SEED, *self.name.encode()])
         numbers, unfit = self.first, ""
         for _ in range(MOST_DRAWS * checks.VARIANTS):
             unfit = self._unfit(numbers)
@@ -137,14 +143,14 @@ class Exercise:
                 break
             if not unfit and numbers not in found:
                 found.append(numbers)
-            if len(found) == (checks.VARIANTS if self.own_numbers else 1):
+            if self.own_numbers is None or len(found) == checks.VARIANTS:
                 return found
             numbers = self.own_numbers(rng)
         raise ValueError(f"{self.name}, the numbers {numbers} of a variant: {unfit}")
 
-    def _unfit(self, numbers):
+    def _unfit(self, numbers: dict[str, Any]) -> str:
         """Why these numbers make no variant, or ''."""
-        wrong = {}
+        wrong: dict[tuple[str, str, str], str] = {}
         for question in self.questions:
             patches = question.mistakes if question.probe == "values" else {}
             for hint, mistake in patches.items():
@@ -160,48 +166,48 @@ class Exercise:
         return ""
 
     @property
-    def source(self):
+    def source(self) -> Path:
         """The path of the notebook with the solutions."""
         return SOURCES / self.name / f"{self.name}.ipynb"
 
     @property
-    def release(self):
+    def release(self) -> Path:
         """The path of the notebook that students get."""
         return checks.RELEASES / self.name / f"{self.name}.ipynb"
 
     @cached_property
-    def released(self):
+    def released(self) -> nbformat.NotebookNode:
         """The students' notebook, read once."""
         return nbformat.read(self.release, as_version=4)
 
     @property
-    def written(self):
+    def written(self) -> dict[str, int]:
         """From the id of each answer that somebody reads to its points."""
         marked = {cell.id: marks_of(cell) for cell in self.released.cells}
         return {cell_id: marks.points for cell_id, marks in marked.items()
                 if marks and marks.grade and marks.solution}  # fmt: skip
 
     @property
-    def points(self):
+    def points(self) -> int:
         """All points of the exercise."""
         questions = sum(question.points for question in self.questions)
         return questions + sum(self.written.values())
 
-    def variant_of(self, student):
+    def variant_of(self, student: str) -> int:
         """The number of the variant that a student has."""
         return checks.variant_of(self.name, student, len(self.variants))
 
-    def short_answers(self, variant):
+    def short_answers(self, variant: int) -> dict[str, Any]:
         """From the name of each question of short answers to what is right in a variant."""
         return dict(self._short_answers[variant])
 
     @cached_property
-    def _short_answers(self):
+    def _short_answers(self) -> list[dict[str, Any]]:
         asked = [question for question in self.questions if question.probe == "values"]
         return [{question.name: self.code.short_answers(question, numbers) for question in asked}
                 for numbers in self.variants]  # fmt: skip
 
-    def in_variant(self, variant):
+    def in_variant(self, variant: int) -> "Exercise":
         """The exercise whose short answers have the known mistakes of one variant, as values."""
         numbers = self.variants[variant]
         return replace(self, questions=[
@@ -213,18 +219,18 @@ class Exercise:
         ])  # fmt: skip
 
 
-def _source(name, questions):
+def _source(name: str, questions: list[Question]) -> Source:
     path = SOURCES / name / f"{name}.ipynb"
     keras = any(question.probe == "network" for question in questions)
     return Source(path, [question.cell for question in questions], keras)
 
 
-def names():
+def names() -> list[str]:
     """The names of all exercises, in order."""
     return sorted(path.parent.name for path in SOURCES.glob("*/questions.py"))
 
 
-def load(name):
+def load(name: str) -> Exercise:
     """The exercise with this name, or with the only name that begins so (`ex02`).
 
     Raises:
@@ -245,7 +251,7 @@ def load(name):
     )  # fmt: skip
 
 
-def _mistake(code, question, mistake):
+def _mistake(code: Source, question: Question, mistake: Any) -> Any:
     """A patch as what it makes of the solution; a function or a dictionary as it is."""
     if callable(mistake) or isinstance(mistake, dict):
         return mistake
@@ -255,7 +261,7 @@ def _mistake(code, question, mistake):
 # --- Cases that no known mistake passes -----------------------------------------------------------
 
 
-def settled(question, seed, right):
+def settled(question: Question, seed: int, right: Any) -> Settled:
     """Cases of one seed in which every known mistake fails, drawn again until it does.
 
     Args:
@@ -279,7 +285,9 @@ def settled(question, seed, right):
                      f"known mistake passes: {'; '.join(passing)}")  # fmt: skip
 
 
-def passes(question, mistake, drawn, expected):
+def passes(
+    question: Question, mistake: Any, drawn: list[list[dict]], expected: list[list[Any]]
+) -> bool:
     """Whether a known mistake answers every case right."""
     for part, cases, wanted in zip(question.parts, drawn, expected, strict=True):
         for case, value in zip(cases, wanted, strict=True):
@@ -293,28 +301,34 @@ def passes(question, mistake, drawn, expected):
     return True
 
 
-def answered(question, answer, case):
+def answered(question: Question, answer: Any, case: dict[str, Any]) -> Any:
     """What an answer gives for an encoded case, as data that has travelled."""
     return answers.decode(answers.encode(checks.ask(question.probe, answer, case)))
 
 
-def _encoded(case):
+def _encoded(case: dict[str, Any]) -> dict[str, Any]:
     return {name: answers.encode(value) for name, value in case.items()}
 
 
 # --- For the files with the cases -----------------------------------------------------------------
 
 
-def whole(rng, low, high):
+def whole(rng: np.random.Generator, low: int, high: int) -> int:
     """A whole number from `low` to `high`, both included."""
     return int(rng.integers(low, high + 1))
 
 
-def one_of(rng, *choices):
+def one_of(rng: np.random.Generator, *choices: Any) -> Any:
     """One of several choices."""
     return choices[whole(rng, 0, len(choices) - 1)]
 
 
-def numbers(rng, *shape):
+def numbers(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> np.ndarray:
     """Random numbers with two decimals."""
-    return np.round(rng.normal(size=shape), 2)
+    return np.round(rng.normal(scale=scale, size=shape), 2)
+
+
+def by_hand(*names: str, mistakes: dict[str, Any]) -> Question:
+    """The question of short answers that every exercise begins with, a point each."""
+    return Question("by_hand", [Part(name, 1, of=name) for name in names], "values",
+                    mistakes=mistakes)  # fmt: skip

@@ -10,6 +10,8 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbgrader import preprocessors
@@ -24,7 +26,7 @@ TRIALS = 10  # seeds with which every known mistake has to fail before an exerci
 SOURCE = "variant 0"  # the student of a source notebook
 
 
-def release_notebook(exercise):
+def release_notebook(exercise: questions.Exercise) -> nbformat.NotebookNode:
     """The students' notebook of an exercise."""
     notebook = nbformat.read(exercise.source, as_version=4)
     check_source(exercise, notebook)
@@ -44,11 +46,11 @@ def release_notebook(exercise):
     return notebook
 
 
-def _after(step, notebook, config):
+def _after(step: str, notebook: nbformat.NotebookNode, config: Config) -> nbformat.NotebookNode:
     return getattr(preprocessors, step)(config=config).preprocess(notebook, {})[0]
 
 
-def check_source(exercise, notebook):
+def check_source(exercise: questions.Exercise, notebook: nbformat.NotebookNode) -> None:
     """Raise ValueError when a source notebook and its `questions.py` do not go together."""
     marked = {cell.id: marks for cell in notebook.cells if (marks := questions.marks_of(cell))}
     for cell_id, marks in marked.items():
@@ -64,7 +66,7 @@ def check_source(exercise, notebook):
                              f"questions.py {question.points}")  # fmt: skip
 
 
-def check_mistakes(exercise):
+def check_mistakes(exercise: questions.Exercise) -> None:
     """Raise ValueError when a known mistake is none.
 
     Every patch has to fit its solution exactly once and to change an answer: in the public cases,
@@ -80,7 +82,9 @@ def check_mistakes(exercise):
     _ = exercise.variants
 
 
-def public_checks(exercise, before=None):
+def public_checks(
+    exercise: questions.Exercise, before: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """What `checks.json` holds.
 
     Args:
@@ -90,7 +94,7 @@ def public_checks(exercise, before=None):
     paper = papers.Public(exercise).of("")
     found = {}
     for question in exercise.questions:
-        entries = [{"name": part.name, "points": part.points, "of": part.of}
+        entries: list[dict[str, Any]] = [{"name": part.name, "points": part.points, "of": part.of}
                    for part in question.parts]  # fmt: skip
         if question.probe == "values":
             for entry in entries:
@@ -108,17 +112,19 @@ def public_checks(exercise, before=None):
     if before and before.get("short answers") == made_of:
         _take_seals(whole, before)
     else:
-        _seal(exercise, whole)
+        seal(exercise, whole)
     return whole
 
 
-def _kind(exercise, question, name):
+def _kind(exercise: questions.Exercise, question: questions.Question, name: str) -> str:
     values = [exercise.short_answers(number)[question.name][name]
               for number in range(len(exercise.variants))]  # fmt: skip
     return "number" if not any(checks.no_number(value) for value in values) else "other"
 
 
-def _add_cases(entries, question, paper):
+def _add_cases(
+    entries: list[dict[str, Any]], question: questions.Question, paper: papers.Paper
+) -> None:
     """The public cases of one question, with the telling wrong answers."""
     cases, right = paper.asked[question.name]["cases"], paper.right[question.name]
     wrong = {hint: [judge.mistaken(question, mistake, case) for case in cases]
@@ -138,7 +144,7 @@ def _add_cases(entries, question, paper):
 # --- Short answers --------------------------------------------------------------------------------
 
 
-def digest_of_short_answers(exercise):
+def digest_of_short_answers(exercise: questions.Exercise) -> str:
     """A name for all that the hashes of the short answers depend on, and for none of the answers.
 
     It is made of the solutions' text, which stands in the source for everybody to read.
@@ -152,14 +158,14 @@ def digest_of_short_answers(exercise):
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def _take_seals(whole, before):
+def _take_seals(whole: dict[str, Any], before: dict[str, Any]) -> None:
     for name, asked in whole["questions"].items():
         for entry, old in zip(asked["parts"], before["questions"][name]["parts"], strict=True):
             if "seals" in old:
                 entry["seals"] = old["seals"]
 
 
-def _seal(exercise, whole):
+def seal(exercise: questions.Exercise, whole: dict[str, Any]) -> None:
     """Put the short answers of every variant into the checks as hashes, and the known mistakes."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # scrypt lets other threads run
         for question in exercise.questions:
@@ -167,11 +173,11 @@ def _seal(exercise, whole):
                 continue
             for entry in whole["questions"][question.name]["parts"]:
                 numbers = range(len(exercise.variants))
-                seal = partial(seal_of, exercise, question.name, entry["of"])
-                entry["seals"] = list(pool.map(seal, numbers))
+                sealed = partial(seal_of, exercise, question.name, entry["of"])
+                entry["seals"] = list(pool.map(sealed, numbers))
 
 
-def seal_of(exercise, name, of, variant):
+def seal_of(exercise: questions.Exercise, name: str, of: str, variant: int) -> dict[str, Any]:
     """A short answer of one variant and its known mistakes as hashes."""
     salt = f"{exercise.name}/{name}/{of}/{variant}"
     question = next(each for each in exercise.in_variant(variant).questions if each.name == name)
@@ -181,7 +187,7 @@ def seal_of(exercise, name, of, variant):
     return {"salt": salt, "answer": checks.sealed(right, salt), "mistakes": hints}
 
 
-def write(exercise):
+def write(exercise: questions.Exercise) -> Path:
     """Write the release of one exercise; returns its folder."""
     folder = exercise.release.parent
     folder.mkdir(parents=True, exist_ok=True)

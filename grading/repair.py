@@ -10,12 +10,13 @@ of its own (`python -m grading.repair`), so that nobody else waits for it.
 """
 
 import json
+import os
 import re
 import resource
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import nbformat
 
@@ -31,6 +32,11 @@ SENTENCE = 5  # words that are an answer, where somebody wrote into a question's
 NOTE = 15  # words that are an answer, wherever they stand
 PICTURES = ("image/png", "image/jpeg")
 BASE64 = re.compile(r"[A-Za-z0-9+/=\n]*")
+
+
+Cell = dict[str, Any]
+# The student's own cells, by the id of the release's cell that they stand behind.
+Behind = dict[str | None, list[Cell]]
 
 
 class Unreadable(ValueError):
@@ -51,14 +57,14 @@ class Repaired(NamedTuple):
     log: list
 
 
-def repair_safely(content, file, release):
+def repair_safely(content: bytes, file: str, release: nbformat.NotebookNode) -> Repaired:
     """The same as `repair`, of a file of any size and a release that is a plain dictionary."""
     if len(content) < LARGE:
         return repair(content, file, nbformat.from_dict(release))
     order = json.dumps({"file": file, "release": release}).encode() + b"\n"
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "grading.repair"],
+            [os.path.abspath(sys.executable), "-m", "grading.repair"],
             input=order + content,
             capture_output=True,
             cwd=ROOT,
@@ -76,7 +82,7 @@ def repair_safely(content, file, release):
     return Repaired(**found)
 
 
-def main():
+def main() -> None:
     """Read a file from standard input and write what `repair` makes of it, within limits."""
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
@@ -90,7 +96,7 @@ def main():
     print(json.dumps(found))
 
 
-def repair(content, file, release):
+def repair(content: bytes, file: str, release: nbformat.NotebookNode) -> Repaired:
     """Put a student's answers into the release.
 
     Args:
@@ -127,7 +133,7 @@ def repair(content, file, release):
 # --- Reading --------------------------------------------------------------------------------------
 
 
-def read(content, file):
+def read(content: bytes, file: str) -> list[Cell]:
     """The cells of a student's file, as plain dictionaries with a source each."""
     suffix = file.rsplit(".", 1)[-1].lower()
     if not content.strip():
@@ -149,7 +155,7 @@ def read(content, file):
     return [plain for cell in cells if (plain := _plain(cell)) is not None]
 
 
-def _cells_of_worksheets(sheets):
+def _cells_of_worksheets(sheets: Any) -> list[Cell] | None:
     """The cells of a notebook of the format before 2015, or None."""
     if not isinstance(sheets, list):
         return None
@@ -158,7 +164,7 @@ def _cells_of_worksheets(sheets):
     return [{"source": cell.get("input"), **cell} for cell in cells if isinstance(cell, dict)]
 
 
-def _plain(cell):
+def _plain(cell: Any) -> Cell | None:
     """A student's cell: kind, source, the names that it might be found by, pasted pictures."""
     if not isinstance(cell, dict) or cell.get("cell_type") not in ("code", "markdown", "raw"):
         return None
@@ -170,8 +176,8 @@ def _plain(cell):
     source = source.encode("utf-8", "replace").decode("utf-8")  # no half characters
     if len(source) > MOST_SOURCE:
         raise Unreadable(f"a cell has more than {MOST_SOURCE:,} characters")
-    metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
-    marks = metadata.get("nbgrader") if isinstance(metadata.get("nbgrader"), dict) else {}
+    metadata = _dictionary(cell.get("metadata"))
+    marks = _dictionary(metadata.get("nbgrader"))
     names = [cell.get("id"), marks.get("grade_id"), metadata.get("id")]
     return {
         "cell_type": cell["cell_type"],
@@ -183,7 +189,11 @@ def _plain(cell):
     }
 
 
-def _pictures(attachments):
+def _dictionary(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _pictures(attachments: Any) -> dict[str, Any]:
     """What was pasted into a text cell, pictures only."""
     kept = {}
     for name, forms in attachments.items() if isinstance(attachments, dict) else ():
@@ -197,10 +207,12 @@ def _pictures(attachments):
 # --- Matching -------------------------------------------------------------------------------------
 
 
-def match(theirs, cells):
+def match(
+    theirs: list[Cell], cells: list[nbformat.NotebookNode]
+) -> tuple[dict[str, list[Cell]], list[str]]:
     """From the id of each of the release's cells to the student's cells that stand for it."""
     ids = {cell.id for cell in cells}
-    places = {cell.id: [] for cell in cells}
+    places: dict[str, list[Cell]] = {cell.id: [] for cell in cells}
     for own in theirs:
         name = next((name for name in own["names"] if name in ids), None)
         if name is not None:
@@ -208,15 +220,20 @@ def match(theirs, cells):
     log = []
     for place, cell in enumerate(cells):
         if not places[cell.id]:
-            own = _by_content(cell, cells[place - 1] if place else None, theirs, places)
-            if own is not None:
-                places[cell.id].append(own)
+            found = _by_content(cell, cells[place - 1] if place else None, theirs, places)
+            if found is not None:
+                places[cell.id].append(found)
                 if _is_answer(cell):
                     log.append(f"the cell {cell.id} had lost its marks: found by what it holds")
     return places, log
 
 
-def _by_content(cell, before, theirs, places):
+def _by_content(
+    cell: nbformat.NotebookNode,
+    before: nbformat.NotebookNode | None,
+    theirs: list[Cell],
+    places: dict[str, list[Cell]],
+) -> Cell | None:
     """The student's cell that stands for one whose id is gone, or None."""
     taken = {id(own) for found in places.values() for own in found}
     free = [own for own in theirs
@@ -240,14 +257,14 @@ def _by_content(cell, before, theirs, places):
     return None
 
 
-def _defined(own):
+def _defined(own: Cell) -> set[str]:
     """The names that a student's cell defines; found out once."""
     if "defines" not in own:
         own["defines"] = defined(own["source"])
     return own["defines"]
 
 
-def defined(source):
+def defined(source: str) -> set[str]:
     """The names that a cell's code defines at its top level, as its lines begin with them."""
     names = set(re.findall(r"^(?:async[ \t]+def|def|class)[ \t]+(\w+)", source, re.MULTILINE))
     for left in re.findall(r"^(\w[\w, \t]*)(?::[^=\n]*)?=(?!=)", source, re.MULTILINE):
@@ -255,7 +272,9 @@ def defined(source):
     return names
 
 
-def choose(cell_id, found, release, log):
+def choose(
+    cell_id: str, found: list[Cell], release: nbformat.NotebookNode, log: list[str]
+) -> Cell | None:
     """Of several cells for one place the last that is answered; None when there is none."""
     if not found:
         return None
@@ -271,27 +290,27 @@ def choose(cell_id, found, release, log):
 # --- Putting together -----------------------------------------------------------------------------
 
 
-def _is_answer(cell):
+def _is_answer(cell: nbformat.NotebookNode) -> bool:
     return marks_of(cell).get("solution", False)
 
 
-def _is_check(cell):
+def _is_check(cell: nbformat.NotebookNode) -> bool:
     marks = marks_of(cell)
     return marks.get("grade", False) and not marks.get("solution", False)
 
 
-def _same(source, other):
+def _same(source: str, other: str) -> bool:
     """Whether two sources say the same, whatever the white space at their ends."""
     return source.split() == other.split()
 
 
-def _state(cell, own):
+def _state(cell: nbformat.NotebookNode, own: Cell | None) -> str:
     if own is None:
         return "missing"
     return "untouched" if _same(own["source"], cell.source) else "answered"
 
 
-def _changes(chosen, release):
+def _changes(chosen: dict[str, Cell | None], release: nbformat.NotebookNode) -> list[str]:
     """Sentences on checks and texts that were altered or taken out, and on the order."""
     log, texts = [], 0
     for cell in release.cells:
@@ -311,7 +330,9 @@ def _changes(chosen, release):
     return log
 
 
-def _other_order(theirs, chosen, release):
+def _other_order(
+    theirs: list[Cell], chosen: dict[str, Cell | None], release: nbformat.NotebookNode
+) -> list[str]:
     """A sentence when the student's cells stood in another order."""
     order = {id(own): place for place, cell in enumerate(release.cells)
              if (own := chosen[cell.id]) is not None}  # fmt: skip
@@ -319,11 +340,14 @@ def _other_order(theirs, chosen, release):
     return [] if found == sorted(found) else ["the cells stood in another order: they are back"]
 
 
-def _cells_of_their_own(theirs, chosen, release):
+def _cells_of_their_own(
+    theirs: list[Cell], chosen: dict[str, Cell | None], release: nbformat.NotebookNode
+) -> Behind:
     """The student's own cells, by the id of the release's cell that they stood behind."""
     at = {id(own): cell_id for cell_id, own in chosen.items() if own is not None}
     names = {cell.id for cell in release.cells}
-    behind, last = {}, None
+    behind: Behind = {}
+    last = None
     for own in theirs:
         if id(own) in at:
             last = at[id(own)]
@@ -334,12 +358,14 @@ def _cells_of_their_own(theirs, chosen, release):
             continue  # a second copy of a check or a text, or of an empty answer
         if own["source"].strip():
             # An earlier try at an answer runs before the one that counts.
-            place = last if twin is None else _before(spare, release)
+            place = last if twin is None else _before(twin.id, release)
             behind.setdefault(place, []).append(own)
     return behind
 
 
-def _find_written(answered, behind, release, log):
+def _find_written(
+    answered: dict[str, str], behind: Behind, release: nbformat.NotebookNode, log: list[str]
+) -> None:
     """Let a reader see what may be an answer although its cell is as it was.
 
     It may stand in a cell of the student's own, and a plot that belongs to it may be there alone.
@@ -367,7 +393,9 @@ def _find_written(answered, behind, release, log):
             _enter_written(answered, cell.id, notes, [], log)
 
 
-def _enter_written(answered, cell_id, own, pictures, log):
+def _enter_written(
+    answered: dict[str, str], cell_id: str, own: list[Cell], pictures: list[str], log: list[str]
+) -> None:
     """Call a written answer answered where there is anything for a reader."""
     if answered[cell_id] == "answered":
         return
@@ -378,7 +406,9 @@ def _enter_written(answered, cell_id, own, pictures, log):
         answered[cell_id] = "answered"
 
 
-def _keep_answers_in_questions(behind, chosen, release):
+def _keep_answers_in_questions(
+    behind: Behind, chosen: dict[str, Cell | None], release: nbformat.NotebookNode
+) -> None:
     """Keep what somebody wrote into the text of a question, as a cell of its own behind it."""
     for cell, answer in zip(release.cells, release.cells[1:], strict=False):
         own = chosen.get(cell.id)
@@ -389,13 +419,13 @@ def _keep_answers_in_questions(behind, chosen, release):
             behind.setdefault(cell.id, []).insert(0, {**own, "names": []})
 
 
-def _before(cell_id, release):
+def _before(cell_id: str, release: nbformat.NotebookNode) -> str | None:
     ids = [cell.id for cell in release.cells]
     place = ids.index(cell_id)
     return ids[place - 1] if place else None
 
 
-def _from_release(cell, own):
+def _from_release(cell: nbformat.NotebookNode, own: Cell | None) -> Cell:
     """A cell of the release, with the student's answer where it is one."""
     source, attachments = cell.source, {}
     if own is not None and _is_answer(cell):
@@ -406,7 +436,7 @@ def _from_release(cell, own):
     return made
 
 
-def _cell(kind, cell_id, source, metadata):
+def _cell(kind: str, cell_id: str, source: str, metadata: Any) -> Cell:
     cell = {"cell_type": kind, "id": cell_id, "metadata": dict(metadata), "source": source}
     return cell | ({"outputs": [], "execution_count": None} if kind == "code" else {})
 

@@ -71,7 +71,8 @@ def write(
     files.write_atomically(course.report(exercise.name, "class.html"), page)
     said = matches.read(course.report(exercise.name, "matches.csv"))
     matches.write(course.report(exercise.name, "matches.csv"), everyone, said)
-    _write_fates(course, exercise, kept.get("fates", {}))
+    unreadable = {one.file: "unreadable" for one in everyone if one.problem}
+    _write_fates(course, exercise, {**kept.get("fates", {}), **unreadable})
     _tell(course, exercise, everyone, tell)
     return results
 

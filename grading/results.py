@@ -18,7 +18,7 @@ class Job:
         content: the bytes of the file.
         file: its name, for what is said about it.
         problem: why it cannot be taken at all, or ''.
-        release: the students' notebook, a dictionary.
+        release: the students' notebook, as nbformat reads it.
         requests: from each question to `{"probe": …, "cases": […]}`.
         limits: the arguments of `supervisor.Limits`.
         box: the arguments of `sandbox.find`.
@@ -31,7 +31,7 @@ class Job:
     content: bytes
     file: str
     problem: str
-    release: dict[str, Any]
+    release: Any
     requests: dict[str, Any]
     limits: dict[str, Any]
     box: dict[str, Any]
@@ -142,6 +142,7 @@ class QuestionResult:
         comment: of a reader, or why the points are what they are.
         answer: a digest of the code.
         changed: whether an earlier submission had another code.
+        flagged: whether it calls, or may call, what was to be written.
     """
 
     points: float
@@ -151,6 +152,7 @@ class QuestionResult:
     comment: str = ""
     answer: str = ""
     changed: bool = False
+    flagged: bool = False
 
 
 @dataclass(frozen=True)
@@ -278,23 +280,21 @@ class Result:
         """
         try:
             questions = {
-                name: _known(QuestionResult, entry)
-                | {"parts": [PartResult(**_known(PartResult, part)) for part in entry["parts"]]}
+                name: _made(
+                    QuestionResult,
+                    entry,
+                    parts=[_made(PartResult, part) for part in entry["parts"]],
+                )
                 for name, entry in data["questions"].items()
             }
-            whole = _known(cls, data)
-            whole["questions"] = {name: QuestionResult(**each) for name, each in questions.items()}
-            whole["written"] = {
-                cell: WrittenResult(**_known(WrittenResult, entry))
-                for cell, entry in data["written"].items()
-            }
-            whole["variant"] = Variant(**_known(Variant, data.get("variant", {})))
-            return cls(**whole)
+            written = {cell: _made(WrittenResult, entry) for cell, entry in data["written"].items()}
+            variant = _made(Variant, data.get("variant", {}))
+            return _made(cls, data, questions=questions, written=written, variant=variant)
         except (TypeError, KeyError, AttributeError) as problem:
             raise ValueError(f"this is no result of the grader: {problem!r}") from None
 
 
-def _known(kind: type, data: dict[str, Any]) -> dict[str, Any]:
-    """Of a dictionary what a kind of result has a place for."""
+def _made(kind: type[Any], data: dict[str, Any], **parts: Any) -> Any:
+    """Of a dictionary what a kind of result has a place for, and the parts that have kinds."""
     names = {place.name for place in fields(kind)}
-    return {name: value for name, value in data.items() if name in names}
+    return kind(**{name: value for name, value in data.items() if name in names} | parts)

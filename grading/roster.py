@@ -8,6 +8,7 @@ read as well. Whoever has no number of their own is a row all the same, named by
 import csv
 import io
 import re
+import unicodedata
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 
 SAFE_ID = re.compile(r"\w[\w.@+ -]*")
 WITHOUT_ID = re.compile(r"[^\w.@+-]+")
+MOST_ABOVE = 20  # lines above the columns: a title, a date
 
 
 class Student(NamedTuple):
@@ -39,6 +41,10 @@ class Student(NamedTuple):
     handed_in: str = ""
 
 
+FIRST = tuple("firstname givenname first firstnames vorname prenom nombre nome".split())
+LAST = tuple("lastname surname familyname last nachname nom apellidos cognome".split())
+
+
 class Kind(NamedTuple):
     """One platform's list: the columns by which it is known, and where things stand in it.
 
@@ -50,8 +56,8 @@ class Kind(NamedTuple):
     signs: tuple[str, ...]
     id: tuple[str, ...]
     name: tuple[str, ...] = ("name", "fullname", "studentname", "student")
-    first: tuple[str, ...] = ("firstname", "givenname", "first", "firstnames", "vorname")
-    last: tuple[str, ...] = ("lastname", "surname", "familyname", "last", "nachname")
+    first: tuple[str, ...] = FIRST
+    last: tuple[str, ...] = LAST
     email: tuple[str, ...] = ("email", "emailaddress", "mail")
     user: tuple[str, ...] = ()
     number: tuple[str, ...] = ()
@@ -110,10 +116,12 @@ PLAIN = Kind(
     (),
     ("id", "studentid", "identifikator", "idnummer", "idnumber", "studentnumber",
      "matriculationnumber", "matriculation",
-     "matrikelnummer", "number", "username", "user", "login", "anmeldename", "sisloginid",
+     "matrikelnummer", "numerodidentification", "numerodeid", "matricola",
+     "number", "username", "user", "login", "anmeldename", "sisloginid",
      "student", "emailaddress", "emailadresse", "email", "mail"),
-    name=("name", "fullname", "studentname", "student", "vollstndigername"),
-    email=("email", "emailaddress", "emailadresse", "mail"),
+    name=("name", "fullname", "studentname", "student", "vollstandigername"),
+    email=("email", "emailaddress", "emailadresse", "adressedecourriel", "direcciondecorreo",
+           "indirizzoemail", "mail"),
     user=("username", "user", "login", "githubusername", "github"),
     number=("canvasid", "participant", "identifier"),
 )  # fmt: skip
@@ -167,7 +175,52 @@ def read(path: str | Path) -> Roster:
     """
     path = Path(path)
     table = _table(path)
-    header = table[0] if table else []
+    top = _top(table)
+    header = table[top] if table else []
+    columns = _columns(header)
+    if columns is None:
+        shown = ", ".join(header)[:100]
+        raise ValueError(f"the roster {path} needs the columns id and name (or first name and last "
+                         f"name) in its first line; found: {shown!r}")  # fmt: skip
+    name, places = columns
+    students: list[Student] = []
+    lines: dict[str, int] = {}
+    notes: list[str] = []
+    for number, row in enumerate(table[top + 1 :], start=top + 2):
+        student = _student(name, places, row)
+        if student is None:
+            continue
+        if student in students:
+            notes.append(f"{path.name}, line {number}: {student.name} stands there twice")
+            continue
+        if student.id in lines:
+            raise ValueError(f"{path}, line {number}: the id {student.id} stands in line "
+                             f"{lines[student.id] + top + 2} already")  # fmt: skip
+        if not SAFE_ID.fullmatch(student.id):
+            raise ValueError(f"{path}, line {number}: the id {student.id!r} cannot name a file: "
+                             "use letters, digits and . @ + - _")  # fmt: skip
+        if not _first_filled(places["id"][:1], row):
+            notes.append(f"{path.name}, line {number}: {student.name or student.email} has no "
+                         f"{header[places['id'][0]]} and is called {student.id}")  # fmt: skip
+        lines[student.id] = number - top - 2
+        students.append(student)
+    if not students:
+        raise ValueError(f"the roster {path} names nobody below its first line")
+    rows = tuple(tuple(row) for row in table[top + 1 :])
+    return Roster(name, tuple(students), tuple(header), rows, lines, tuple(notes))
+
+
+def _top(table: list[list[str]]) -> int:
+    """The place of the line with the columns: above it may stand a title or a date, shorter."""
+    for at, row in enumerate(table[:MOST_ABOVE]):
+        above = max((sum(map(bool, line)) for line in table[:at]), default=0)
+        if _columns(row) and above < sum(map(bool, row)):
+            return at
+    return 0
+
+
+def _columns(header: list[str]) -> tuple[str, dict[str, list[int]]] | None:
+    """Whose list begins with such a line, and where things stand in it; None for another line."""
     plain = [plain_column(cell) for cell in header]
     name, kind = next(
         ((name, kind) for name, kind in KINDS.items() if set(kind.signs) <= set(plain)),
@@ -178,32 +231,7 @@ def read(path: str | Path) -> Roster:
         for what in ("id", "name", "first", "last", "email", "user", "number", "handed_in")
     }
     named = places["name"] or places["last"] or name == "moodle worksheet"
-    if not places["id"] or not named:
-        shown = ", ".join(header)[:100]
-        raise ValueError(f"the roster {path} needs the columns id and name (or first name and last "
-                         f"name) in its first line; found: {shown!r}")  # fmt: skip
-    students: list[Student] = []
-    lines: dict[str, int] = {}
-    notes: list[str] = []
-    for number, row in enumerate(table[1:], start=2):
-        student = _student(name, places, row)
-        if student is None:
-            continue
-        if student.id in lines:
-            raise ValueError(f"{path}, line {number}: the id {student.id} stands in line "
-                             f"{lines[student.id] + 2} already")  # fmt: skip
-        if not SAFE_ID.fullmatch(student.id):
-            raise ValueError(f"{path}, line {number}: the id {student.id!r} cannot name a file: "
-                             "use letters, digits and . @ + - _")  # fmt: skip
-        if not _first_filled(places["id"][:1], row):
-            notes.append(f"{path.name}, line {number}: {student.name or student.email} has no "
-                         f"{header[places['id'][0]]} and is called {student.id}")  # fmt: skip
-        lines[student.id] = number - 2
-        students.append(student)
-    if not students:
-        raise ValueError(f"the roster {path} names nobody below its first line")
-    rows = tuple(tuple(row) for row in table[1:])
-    return Roster(name, tuple(students), tuple(header), rows, lines, tuple(notes))
+    return (name, places) if places["id"] and named else None
 
 
 def _student(kind: str, places: dict[str, list[int]], row: list[str]) -> Student | None:
@@ -252,8 +280,8 @@ def _first_filled(places: list[int], row: list[str]) -> str:
 
 
 def plain_column(cell: str) -> str:
-    """A column's name in small letters, without marks and remarks."""
-    return re.sub(r"[^a-z]", "", cell.lower())
+    """A column's name in small letters, without accents, marks and remarks."""
+    return re.sub(r"[^a-z]", "", unicodedata.normalize("NFKD", cell).lower())
 
 
 # --- From a file to a table -----------------------------------------------------------------------
@@ -283,13 +311,13 @@ def _table(path: Path) -> list[list[str]]:
 
 
 def _delimiter(text: str) -> str:
-    """What parts the cells: the mark that gives the first line the most columns that are known."""
+    """What parts the cells: the mark that gives the columns' line the most that are known."""
     known = {column for kind in (*KINDS.values(), PLAIN) for column in sum(kind, ())}
-    first = text.split("\n", 1)[0]
+    first = text.split("\n")[:MOST_ABOVE]
 
     def worth(mark: str) -> tuple[int, int]:
-        cells = next(csv.reader([first], delimiter=mark), [])
-        return len({plain_column(cell) for cell in cells} & known), len(cells)
+        rows = [next(csv.reader([line], delimiter=mark), []) for line in first]
+        return max((len({plain_column(cell) for cell in row} & known), len(row)) for row in rows)
 
     return max(",;\t", key=worth)
 

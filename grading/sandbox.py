@@ -16,6 +16,7 @@ import tempfile
 import uuid
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from grading import groups, system_calls
 
@@ -36,7 +37,7 @@ class NoSandbox(RuntimeError):
     """This machine has no sandbox."""
 
 
-def variables(course=COURSE, work=WORK):
+def variables(course: str = COURSE, work: str = WORK) -> dict[str, str]:
     """The environment of a runner: nothing of the grader's own."""
     return {
         "COURSE_GRADING": "1",  # `check` leaves short answers to the grader: their hashes are slow
@@ -59,9 +60,9 @@ def variables(course=COURSE, work=WORK):
 class Box:
     """A way to start a runner; `user` is the number that it changes to, or None."""
 
-    user = None
+    user: int | None = None
 
-    def start(self, group=None):
+    def start(self, group: groups.Group | None = None) -> subprocess.Popen[bytes]:
         """A started runner, a Popen with pipes for its input and output.
 
         Args:
@@ -83,23 +84,27 @@ class Box:
             for handle in handles:
                 os.close(handle)
 
-    def started(self):
+    def command(self) -> list[str]:
+        """The whole command line."""
+        raise NotImplementedError
+
+    def started(self) -> tuple[list[str], tuple[int, ...]]:
         """The command line as it is started, and the open files that it needs."""
         return self.command(), ()
 
-    def group(self, limits):
+    def group(self, limits: Any) -> groups.Group | None:
         """A control group for one run, or None where there is none."""
         parents = groups.parents()
         return groups.Group(parents, limits.memory * 1_000_000, limits.tasks) if parents else None
 
-    def stop(self):
+    def stop(self) -> None:
         """End what is still running although its first process was killed."""
 
-    def environment(self):
+    def environment(self) -> dict[str, str]:
         """The environment of the command itself."""
         return dict(os.environ)
 
-    def folder(self):
+    def folder(self) -> str:
         """Where the command starts."""
         return "/"
 
@@ -107,15 +112,15 @@ class Box:
 class Bubblewrap(Box):
     """A box made by bubblewrap, which most Linux systems have as a package."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         # A grader that is root (in a container, say) must not run submissions as root.
         self.user = user_of_box() if os.getuid() == 0 else None
 
-    def command(self, counted=True):
+    def command(self, counted: bool = True) -> list[str]:
         """The whole command line; `counted` as in `system_calls.program`."""
         return ["bwrap", *self.words(counted), PYTHON, "-B", RUNNER]
 
-    def started(self):
+    def started(self) -> tuple[list[str], tuple[int, ...]]:
         """The options come by a pipe: what stands in a command line can be read in the box."""
         counted = bool(groups.parents())
         options = b"".join(os.fsencode(word) + b"\0" for word in self.words(counted))
@@ -123,7 +128,7 @@ class Bubblewrap(Box):
         words = ["bwrap", "--args", str(handles[0]), "--seccomp", str(handles[1])]
         return [*words, PYTHON, "-B", RUNNER], handles
 
-    def words(self, counted):
+    def words(self, counted: bool) -> list[str]:
         """What bubblewrap is told."""
         spaces = ["--unshare-user"] if self.user is None else []
         spaces += ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
@@ -141,7 +146,9 @@ class Bubblewrap(Box):
         for place in SYSTEM:
             words += ["--ro-bind-try", place, place]
         prefixes = map(os.path.abspath, (sys.base_prefix, sys.prefix))
-        places = {place: place for place in prefixes if not place.startswith("/usr")}
+        places: dict[str, str | Path] = {
+            place: place for place in prefixes if not place.startswith("/usr")
+        }
         places |= {f"{COURSE}/{part}": ROOT / part for part in PARTS}
         places[RUNNER] = INSIDE
         above = {folder for place in places for folder in Path(place).parents}
@@ -155,12 +162,12 @@ class Bubblewrap(Box):
             words += ["--ro-bind", str(fonts), f"{WORK}/.matplotlib/{fonts.name}"]
         return [*words, "--remount-ro", "/", "--remount-ro", "/dev", "--chdir", WORK]
 
-    def environment(self):
+    def environment(self) -> dict[str, str]:
         """Nothing is needed but the place of `bwrap`."""
         return {"PATH": os.environ.get("PATH", os.defpath)}
 
 
-def user_of_box():
+def user_of_box() -> int:
     """A number of a user for one box, which is nobody's on this machine.
 
     The kernel counts processes by user. Two graders at once must not give out the same numbers, so
@@ -174,7 +181,7 @@ def user_of_box():
     return low + secrets.randbelow(high - low)
 
 
-def _pipe_with(content):
+def _pipe_with(content: bytes) -> int:
     """The reading end of a pipe that holds a few thousand bytes."""
     reading, writing = os.pipe()
     with open(writing, "wb") as pipe:
@@ -185,12 +192,12 @@ def _pipe_with(content):
 class Container(Box):
     """A box made by Docker or Podman, from an image that has the course's packages."""
 
-    def __init__(self, engine, image, memory=4000, processes=64):
+    def __init__(self, engine: str, image: str, memory: int = 4000, processes: int = 64) -> None:
         self.engine, self.image = engine, image
         self.memory, self.processes = memory, processes
-        self.name = None  # of the container that was started last
+        self.name = ""  # of the container that was started last
 
-    def command(self):
+    def command(self) -> list[str]:
         """The whole command line."""
         self.name = f"grading-{uuid.uuid4().hex}"
         words = [self.engine, "run", "--rm", "--interactive", "--init", "--network=none"]
@@ -207,11 +214,12 @@ class Container(Box):
             words += ["--env", f"{name}={value}"]
         return [*words, self.image, "python", "-B", RUNNER]
 
-    def group(self, limits):
+    def group(self, limits: Any) -> groups.Group | None:
         """The engine makes its own."""
         self.memory, self.processes = limits.memory, limits.processes
+        return None
 
-    def stop(self):
+    def stop(self) -> None:
         """The engine's client is dead; the container would live on."""
         subprocess.run([self.engine, "kill", self.name], capture_output=True, check=False)
 
@@ -219,23 +227,24 @@ class Container(Box):
 class Unsafe(Box):
     """No box at all: the submission may do whatever the grader may. For your own notebooks."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.place = tempfile.TemporaryDirectory(prefix="grading-")
+        Path(self.place.name, "course").symlink_to(ROOT)  # where a notebook looks for it
 
-    def command(self):
+    def command(self) -> list[str]:
         """The runner itself."""
         return [PYTHON, "-B", str(INSIDE)]
 
-    def environment(self):
+    def environment(self) -> dict[str, str]:
         """As in the box, with this machine's paths."""
         return {**variables(str(ROOT), self.place.name), "PATH": os.environ.get("PATH", "")}
 
-    def folder(self):
+    def folder(self) -> str:
         """A folder that is removed with this object."""
         return self.place.name
 
 
-def find(unsafe=False, image=None):
+def find(unsafe: bool = False, image: str | None = None) -> Box:
     """The sandbox of this machine.
 
     Args:
@@ -263,7 +272,7 @@ def find(unsafe=False, image=None):
 
 
 @cache
-def trouble_with_bubblewrap():
+def trouble_with_bubblewrap() -> str:
     """Why bubblewrap cannot be used here; '' when it can."""
     if shutil.which("bwrap") is None:
         return "bubblewrap is not installed"
@@ -278,7 +287,7 @@ def trouble_with_bubblewrap():
 
 
 @cache
-def font_lists():
+def font_lists() -> list[Path]:
     """Matplotlib's list of this machine's fonts: making it anew takes a second in every box."""
     import matplotlib.font_manager  # writes the list where there is none
 

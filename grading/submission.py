@@ -6,12 +6,19 @@ It takes data and gives data, so that a process, a thread or a machine of a clus
 import re
 import time
 from functools import cache
+from typing import Any
 
 from course_utils import answers
 from grading import judge, questions, repair, sandbox, supervisor
 from grading.questions import marks_of
 from grading.results import Job, Outcome
 
+# What makes code of a module's text or of another's code, where no guard sees it called.
+TAKES_APART = re.compile(
+    r"\b(getsource\w*|__code__|__file__|subprocess|find_spec|FunctionType|marshal|Popen|run_path"
+    r"|run_module|spec_from_file_location|SourceFileLoader|os\.system)\b"
+    r"|(?<![.\w])(exec|eval|compile)[ \t]*\("
+)
 BASE64_OF_PNG = re.compile(r"iVBOR[A-Za-z0-9+/=\n]*")
 
 
@@ -54,7 +61,7 @@ def run(job: Job) -> Outcome:
 
 
 @cache
-def _exercise(name):
+def _exercise(name: str) -> questions.Exercise:
     return questions.load(name)
 
 
@@ -65,12 +72,12 @@ class Repeat:
         instead: from each of them to those others.
     """
 
-    def __init__(self, job, exercise):
+    def __init__(self, job: Job, exercise: questions.Exercise) -> None:
         right = {name: answers.decode(value) for name, value in job.right.items()}
         self.judge = judge.Judge(exercise, job.requests, job.places, right)
-        self.instead = {}
+        self.instead: dict[str, list[str]] = {}
 
-    def sources(self, ran):
+    def sources(self, ran: supervisor.Ran) -> dict[str, dict[str, str]]:
         """From each question to ask again to the code of the others' right answers."""
         self.instead = self.judge.to_ask_again(ran)
         if not self.instead:
@@ -80,7 +87,7 @@ class Repeat:
                 for name, others in self.instead.items()}  # fmt: skip
 
 
-def forbidden(exercise) -> dict[str, tuple[str, ...]]:
+def forbidden(exercise: questions.Exercise | None) -> dict[str, tuple[str, ...]]:
     """From each question to the dotted names of what its answer is not to call."""
     if exercise is None:
         return {}
@@ -89,19 +96,26 @@ def forbidden(exercise) -> dict[str, tuple[str, ...]]:
             for question in exercise.questions}  # fmt: skip
 
 
-def mentions(exercise, notebook) -> dict[str, list[str]]:
-    """From each question to the forbidden names that stand in the code of its answer."""
+def mentions(exercise: questions.Exercise, notebook: dict[str, Any]) -> dict[str, list[str]]:
+    """From each question to the forbidden names that stand in the code of its answer.
+
+    In cells of the student's own they may stand, to compare; not beside what takes code apart.
+    """
     sources = {cell["id"]: cell["source"] for cell in notebook["cells"]}
-    names = forbidden(exercise)
-    found = {
-        question.name: [name for name in names[question.name]
-                        if _mentions(sources.get(question.cell, ""), name)]
-        for question in exercise.questions
-    }  # fmt: skip
+    own = "\n".join(cell["source"] for cell in notebook["cells"]
+                    if cell["cell_type"] == "code" and cell["id"].startswith("own-"))  # fmt: skip
+    names, found = forbidden(exercise), {}
+    for question in exercise.questions:
+        source = sources.get(question.cell, "")
+        named = [name for name in names[question.name] if _mentions(source, name)
+                 or (TAKES_APART.search(own) and _mentions(own, name))]  # fmt: skip
+        if TAKES_APART.search(source) and "course_utils" in source + own:
+            named = named or ["course_utils"]
+        found[question.name] = named
     return {question: named for question, named in found.items() if named}
 
 
-def _mentions(source, name):
+def _mentions(source: str, name: str) -> bool:
     """Whether code imports or calls what has a dotted name, as far as its words tell."""
     parent, _, last = name.rpartition(".")
     dotted = rf"\b{re.escape(parent.rpartition('.')[2])}\.{re.escape(last)}\b"
@@ -109,7 +123,7 @@ def _mentions(source, name):
     return re.search(f"{dotted}|{taken}", source) is not None
 
 
-def raised(notebook):
+def raised(notebook: dict[str, Any]) -> dict[str, str]:
     """From the id of each cell that ended in an error to the error's name."""
     return {
         cell["id"]: output["ename"]
@@ -119,7 +133,7 @@ def raised(notebook):
     }
 
 
-def checked(ran, mended):
+def checked(ran: supervisor.Ran, mended: dict[str, Any]) -> dict[str, Any]:
     """The notebook that was sent into the box, with those outputs that came back for its cells.
 
     The box may answer with anything: sources are not taken from there, and outputs only in the few
@@ -137,7 +151,7 @@ def checked(ran, mended):
     return {**mended, "cells": filled}
 
 
-def _outputs(ran, cell_id):
+def _outputs(ran: supervisor.Ran, cell_id: str) -> list[dict[str, Any]]:
     """The outputs of one cell; of one that was left out, why."""
     outputs = ran.outputs.get(cell_id)
     found = [_output(output) for output in outputs] if isinstance(outputs, list) else []
@@ -147,7 +161,7 @@ def _outputs(ran, cell_id):
     return [output for output in found if output is not None]
 
 
-def harmless(text):
+def harmless(text: str) -> str:
     """A text in which no reader of Markdown finds a tag, an entity or a script's address.
 
     A character of no width takes them apart, so that they are seen as they were written.
@@ -157,7 +171,7 @@ def harmless(text):
     return re.sub(r"(?i)(script|data|file|blob)(?=[\s\x00-\x20]*:)", "\\1\u200b", text)
 
 
-def _output(output):
+def _output(output: Any) -> dict[str, Any] | None:
     """An output in one of the runner's forms, or None."""
     if not isinstance(output, dict):
         return None
@@ -165,11 +179,11 @@ def _output(output):
     if kind == "stream":
         return {"output_type": kind, "name": "stdout", "text": _text(output.get("text"))}
     if kind == "error":
-        lines = output.get("traceback") if isinstance(output.get("traceback"), list) else []
+        lines = _a(list, output.get("traceback"))
         return {"output_type": kind, "ename": _text(output.get("ename"))[:100],
                 "evalue": _text(output.get("evalue")), "traceback": [_text(line) for line in lines],
                 }  # fmt: skip
-    data = output.get("data") if isinstance(output.get("data"), dict) else {}
+    data = _a(dict, output.get("data"))
     data = {
         form: _text(data[form])
         for form in ("image/png", "text/plain")
@@ -177,12 +191,16 @@ def _output(output):
     }
     if not BASE64_OF_PNG.fullmatch(data.get("image/png", "iVBOR")):
         del data["image/png"]
-    metadata = output.get("metadata") if isinstance(output.get("metadata"), dict) else {}
-    about = metadata.get("image/png") if isinstance(metadata.get("image/png"), dict) else {}
+    about = _a(dict, _a(dict, output.get("metadata")).get("image/png"))
     alt = {"image/png": {"alt": _text(about.get("alt"))}} if "image/png" in data else {}
     return {"output_type": "display_data", "data": data, "metadata": alt} if data else None
 
 
-def _text(value):
+def _a(kind: type, value: Any) -> Any:
+    """A value of a kind; an empty one of it for anything else."""
+    return value if isinstance(value, kind) else kind()
+
+
+def _text(value: Any) -> str:
     """A text without half characters, which no file could hold; '' for anything else."""
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else ""

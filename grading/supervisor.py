@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from grading import sandbox
 from grading.watch import Watch
@@ -32,12 +32,12 @@ class Limits(NamedTuple):
     processes: int = 64
 
     @property
-    def total(self):
+    def total(self) -> int:
         """Seconds for the cells, however often the notebook has to be run; as much for answers."""
         return 10 * self.seconds + STARTING
 
     @property
-    def tasks(self):
+    def tasks(self) -> int:
         """Processes and threads."""
         return 10 * self.processes
 
@@ -100,22 +100,31 @@ class Supervisor:
 
     Attributes:
         ran: what came of it so far.
-        at: the cell that the process is in: its id, 'start', 'between' or None when all have run.
+        at: the cell that the process is in: its id, 'start', 'between', or 'behind' all of them.
     """
 
-    def __init__(self, notebook, requests, limits, box, forbidden, again):
+    def __init__(
+        self,
+        notebook: dict[str, Any],
+        requests: dict[str, Any],
+        limits: Limits,
+        box: sandbox.Box,
+        forbidden: dict[str, tuple[str, ...]],
+        again: Again | None,
+    ) -> None:
         cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
         self.cells = [{"id": cell["id"], "source": cell["source"]} for cell in cells]
         self.requests, self.limits, self.box = requests, limits, box
         self.forbidden, self.again = forbidden, again
         self.spare = [cell["id"] for cell in cells if cell["id"].startswith("own-")]
-        self.ran, self.at = Ran(), "start"
-        self.skipped = set()  # beside the cells that were lost
-        self.full = set()  # cells that ended for want of memory, and are not skipped yet
+        self.ran = Ran()
+        self.at = "start"
+        self.skipped: set[str] = set()  # beside the cells that were lost
+        self.full: set[str] = set()  # cells that ended for want of memory, and are not skipped yet
         self.secret = True  # no question has been put yet
         self.tried = False  # again, after it was lost between two cells
 
-    def run(self):
+    def run(self) -> None:
         """Run the notebook as often as it takes."""
         self.cells_until = time.monotonic() + self.limits.total
         for _ in range(len(self.cells) + 2 * len(self.requests) + 3):
@@ -123,7 +132,7 @@ class Supervisor:
                 return
         self.lose_all("crashed")
 
-    def run_once(self):
+    def run_once(self) -> bool:
         """Run the notebook once; whether everything is settled."""
         process = Process(self.box, self.limits)
         try:
@@ -137,7 +146,7 @@ class Supervisor:
 
     # --- Cells ------------------------------------------------------------------------------------
 
-    def run_cells(self, process):
+    def run_cells(self, process: "Process") -> bool:
         """Let a process run the cells; False when it is lost, in the cell `at`."""
         process.write(
             cells=self.cells,
@@ -155,7 +164,7 @@ class Supervisor:
             if message is None:
                 return False
             if "ready" in message:
-                self.at = None
+                self.at = "behind"
                 return True
             cell = message.get("cell")
             if "outputs" in message:
@@ -165,14 +174,14 @@ class Supervisor:
                 self.at = cell
             patience = self.limits.seconds + GRACE
 
-    def cell_has_run(self, cell, message):
+    def cell_has_run(self, cell: str, message: dict[str, Any]) -> None:
         """Keep a cell's outputs, unless a hidden case might be among them."""
         if self.secret:
             self.ran.outputs.setdefault(cell, message["outputs"])
         if message.get("memory") and cell not in self.skipped:
             self.full.add(cell)
 
-    def cell_was_lost(self, why):
+    def cell_was_lost(self, why: str) -> bool:
         """Leave out what the process was lost in; whether there is nothing more to be done."""
         if self.at == "between" and not self.tried:  # nobody's cell: once more
             self.tried = True
@@ -186,13 +195,13 @@ class Supervisor:
             self.skipped.update(self.spare)
         return False
 
-    def do_without_the_last(self):
+    def do_without_the_last(self) -> bool:
         """Skip the own cells behind the answers, which may leave a trap; whether there are any."""
         last = set(self.behind_the_answers()) - self.skipped
         self.skipped |= last
         return bool(last)
 
-    def behind_the_answers(self):
+    def behind_the_answers(self) -> list[str]:
         """The student's own cells behind the last cell of a question."""
         ids = [cell["id"] for cell in self.cells]
         of_questions = {cell for name in self.requests for cell in cells_of(name)}
@@ -201,12 +210,12 @@ class Supervisor:
 
     # --- Questions --------------------------------------------------------------------------------
 
-    def left(self):
+    def left(self) -> list[str]:
         """The questions that are not settled."""
         return [name for name in self.requests
                 if name not in self.ran.answers and name not in self.ran.lost]  # fmt: skip
 
-    def ask(self, process):
+    def ask(self, process: "Process") -> bool:
         """Put the questions that are left to a process; False when it has to be run again."""
         for name in self.left():
             reply = self.put(process, name)
@@ -223,17 +232,15 @@ class Supervisor:
                 return False  # the next one is not to pay for this one's memory
         return True
 
-    def put(self, process, name, **more):
+    def put(self, process: "Process", name: str, **more: Any) -> dict[str, Any] | None:
         """Put one question; its reply, or None when the process is lost."""
         process.write(question=name, **self.requests[name], **more)
-        reply = {}
-        while reply.get("question") != name:
+        reply: dict[str, Any] | None = {}
+        while reply is not None and reply.get("question") != name:
             reply = process.message(2 * self.limits.seconds + GRACE)
-            if reply is None:
-                return None
         return reply
 
-    def keep(self, name, reply):
+    def keep(self, name: str, reply: dict[str, Any]) -> None:
         """Keep what may be kept of a reply, whatever it is."""
         self.ran.answers[name] = reply.get("answers")
         if isinstance(reply.get("later"), list):
@@ -244,7 +251,7 @@ class Supervisor:
         if called:
             self.ran.called[name] = called
 
-    def forbidden_of(self, name, called):
+    def forbidden_of(self, name: str, called: Any) -> list[str]:
         """Of what a box says was called those names that the question's list has, or what is below.
 
         Anything else was made up in the box.
@@ -257,19 +264,19 @@ class Supervisor:
             if any(f"{each}.".startswith(f"{part}.") for part in names)
         ]
 
-    def can_do_without(self, name):
+    def can_do_without(self, name: str) -> bool:
         """Skip the cells that wanted memory, so that others have it; whether there are any."""
         without = self.full - set(cells_of(name))
         self.skipped |= without
         self.full -= without
         return bool(without)
 
-    def to_ask_again(self):
+    def to_ask_again(self) -> dict[str, dict[str, str]]:
         """The questions to ask again, each with others' right answers."""
         wanted = self.again(self.ran) if self.again else {}
         return {name: instead for name, instead in wanted.items() if name not in self.ran.again}
 
-    def ask_again(self, process):
+    def ask_again(self, process: "Process") -> bool:
         """Ask those questions again that may have failed by others; False when one is lost."""
         for name, instead in self.to_ask_again().items():
             self.ran.again[name] = None
@@ -280,18 +287,18 @@ class Supervisor:
                 self.ran.again[name] = reply.get("answers")
         return True
 
-    def lose_all(self, why):
+    def lose_all(self, why: str) -> None:
         """Settle what is left: nothing more will come."""
         self.ran.lost.update(dict.fromkeys(self.left(), why))
 
 
-def cells_of(question):
+def cells_of(question: str) -> tuple[str, str]:
     """The ids of the cells of a question's answer and of its check."""
     cell = question.replace("_", "-")
     return cell, f"{cell}-check"
 
 
-def _has(reply, mark):
+def _has(reply: dict[str, Any], mark: str) -> bool:
     answers = reply.get("answers")
     return isinstance(answers, list) and any(
         isinstance(answer, dict) and answer.get(mark) for answer in answers
@@ -305,24 +312,24 @@ class Process:
         why: what it was lost by, once it is lost.
     """
 
-    def __init__(self, box, limits):
+    def __init__(self, box: sandbox.Box, limits: Limits) -> None:
         group = box.group(limits)
         self.box, self.limits = box, limits
-        self.process = box.start(group)
+        self.process = cast(Any, box.start(group))  # with pipes at both ends
         self.waiting = selectors.DefaultSelector()
         self.waiting.register(self.process.stdout, selectors.EVENT_READ)
         self.watch = Watch(self.process, limits, group)
         self.buffer, self.read, self.why = bytearray(), 0, ""
         # A thread writes: a process that does not read must not stop the grader.
-        self.outbox = queue.SimpleQueue()
+        self.outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.writer = threading.Thread(target=self.send, daemon=True)
         self.writer.start()
 
-    def write(self, **message):
+    def write(self, **message: Any) -> None:
         """Put one order into the outbox."""
         self.outbox.put(json.dumps(message).encode() + b"\n")
 
-    def send(self):
+    def send(self) -> None:
         """Send what is in the outbox, until None is."""
         try:
             while (line := self.outbox.get()) is not None:
@@ -331,14 +338,14 @@ class Process:
         except (OSError, ValueError):
             pass  # the process is dead: whoever reads from it notices
 
-    def message(self, seconds, until=float("inf")):
+    def message(self, seconds: float, until: float = float("inf")) -> dict[str, Any] | None:
         """The next message, or None when the process is lost; then `why` tells."""
         end = min(time.monotonic() + seconds, until)
         while True:
             line, mark, rest = self.buffer.partition(b"\n")
             if mark:
                 self.buffer = rest
-                return self.understood(line)
+                return self.understood(bytes(line))
             self.why = self.watch.why
             if not self.why and time.monotonic() > end:
                 self.why = "timed out"
@@ -353,7 +360,7 @@ class Process:
                 return None
             self.buffer += piece
 
-    def understood(self, line):
+    def understood(self, line: bytes) -> dict[str, Any] | None:
         """A line as a message; one that is none loses the process."""
         try:
             message = json.loads(line)
@@ -364,7 +371,7 @@ class Process:
             return None
         return message
 
-    def close(self):
+    def close(self) -> None:
         """End the box and let go of all that belongs to it."""
         self.waiting.close()
         self.outbox.put(None)

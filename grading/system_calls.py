@@ -11,6 +11,7 @@ jump, return what is to happen. See the kernel's documentation, `userspace-api/s
 import errno
 import platform
 import struct
+from collections.abc import Sequence
 
 # Each system call's number on x86_64 and on aarch64.
 NUMBERS = {
@@ -60,17 +61,19 @@ UNIX_SOCKETS = 1
 MAP_SHARED, MAP_ANONYMOUS = 0x01, 0x20
 SOL_SOCKET, SIZES_OF_BUFFERS = 1, (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF, and both by force
 
+Condition = tuple[int, int, int, bool]
+Step = tuple[int, ...]
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 NUMBER, MACHINE, ARGUMENTS = 0, 4, 16  # where the words of a call lie
 ALLOW, FAIL, KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
 
-def machine_is_known():
+def machine_is_known() -> bool:
     """Whether there is a filter for this machine's processor."""
     return platform.machine() in MACHINES
 
 
-def program(counted):
+def program(counted: bool) -> bytes:
     """The filter as bytes, as `bwrap --seccomp` takes it.
 
     Args:
@@ -100,14 +103,14 @@ def program(counted):
     return b"".join(_instruction(*step) for step in steps)
 
 
-def _refused(number, conditions, error):
+def _refused(number: int, conditions: Sequence[Condition], error: int) -> list[Step]:
     """The steps that let one call fail, where all conditions on its arguments hold.
 
     Args:
         conditions: each an argument's place, a comparison, its number, and what it must give.
     """
     length = 2 * len(conditions) + 2  # behind the first step: the rest, and the number again
-    steps = [(EQUAL, number, 0, length)]
+    steps: list[Step] = [(EQUAL, number, 0, length)]
     for place, (argument, comparison, value, wanted) in enumerate(conditions):
         on = length - 2 * place - 3  # steps from behind this comparison to the last
         steps.append((LOAD, ARGUMENTS + 8 * argument))
@@ -115,5 +118,5 @@ def _refused(number, conditions, error):
     return [*steps, (RETURN, FAIL | error), (LOAD, NUMBER)]
 
 
-def _instruction(code, value, if_true=0, if_false=0):
+def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return struct.pack("=HBBI", code, if_true, if_false, value)

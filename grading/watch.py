@@ -5,10 +5,15 @@ happened. Elsewhere the watch counts by itself, the more often the less is left.
 """
 
 import os
+import subprocess
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
 import psutil
+
+from grading.groups import Group
 
 PAUSE, SHORTEST = 0.2, 0.01  # seconds between two looks
 FASTEST = 4_000_000_000  # bytes that a box may take in a second, about
@@ -27,16 +32,18 @@ class Watch:
         held: bytes that it held when the watch looked last, where the watch counts.
     """
 
-    live = set()
+    live: ClassVar[set["Watch"]] = set()
 
-    def __init__(self, process, limits, group=None):
+    def __init__(
+        self, process: subprocess.Popen[bytes], limits: Any, group: Group | None = None
+    ) -> None:
         self.process, self.limits, self.group = process, limits, group
         self.why, self.held, self.over = "", 0, threading.Event()
         self.live.add(self)
         self.thread = threading.Thread(target=self.look, daemon=True)
         self.thread.start()
 
-    def look(self):
+    def look(self) -> None:
         """Look now and then, until the box is closed."""
         pause = SHORTEST
         while not self.over.wait(pause):
@@ -51,7 +58,7 @@ class Watch:
                 self.end()
                 return
 
-    def count(self, members):
+    def count(self, members: Sequence[int]) -> float:
         """Count the box's memory; returns the seconds until it is worth while to look again."""
         most = self.limits.memory * 1_000_000
         self.held = memory_of(members, most)
@@ -60,7 +67,7 @@ class Watch:
             self.why = "out of memory"
         return min(PAUSE, max(SHORTEST, (most - self.held) / FASTEST))
 
-    def members(self):
+    def members(self) -> list[int]:
         """The numbers of all processes of the box."""
         if self.group is not None:
             return self.group.members()
@@ -70,13 +77,13 @@ class Watch:
             return []
         return [member.pid for member in family]
 
-    def verdict(self):
+    def verdict(self) -> str:
         """Why the box has ended, as far as the watch or the kernel ended it."""
         if not self.why and self.group is not None and self.group.out_of_memory():
             self.why = "out of memory"
         return self.why
 
-    def end(self):
+    def end(self) -> None:
         """Kill all: the first process of a box takes every other with it."""
         for member in [*self.members(), self.process.pid]:
             try:
@@ -84,14 +91,15 @@ class Watch:
             except psutil.Error:
                 pass
 
-    def kill(self):
+    def kill(self) -> None:
         """Close the box."""
         self.over.set()
         self.end()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             try:
-                pipe.close()
+                if pipe:
+                    pipe.close()
             except OSError:
                 pass  # what was still to be written has no reader any more
         self.thread.join()
@@ -103,7 +111,7 @@ class Watch:
 # --- Counting without a control group -------------------------------------------------------------
 
 
-def memory_of(members, most):
+def memory_of(members: Sequence[int], most: int) -> int:
     """Bytes that processes hold together, with the files in their folders in memory.
 
     What several of them share counts once. That takes the kernel some time to find out, and so it
@@ -116,13 +124,13 @@ def memory_of(members, most):
     return sum(alone) + files
 
 
-def _private(member):
+def _private(member: int) -> int:
     """Bytes of one process that are no file's, and the kernel's tables of them."""
     names = ("RssAnon", "VmPTE", "VmSwap")
     return sum(_numbers(f"/proc/{member}/status").get(name, 0) for name in names)
 
 
-def _proportional(member):
+def _proportional(member: int) -> int:
     """The same, where a page that n processes share is an n-th of a page."""
     shares = _numbers(f"/proc/{member}/smaps_rollup")
     if "Pss_Anon" not in shares:
@@ -131,7 +139,7 @@ def _proportional(member):
     return shares["Pss_Anon"] + shares.get("SwapPss", 0) + tables
 
 
-def _numbers(file):
+def _numbers(file: str) -> dict[str, int]:
     """From each name of a file of the kernel's to its bytes."""
     try:
         lines = Path(file).read_text().splitlines()
@@ -141,7 +149,7 @@ def _numbers(file):
     return {name[0].rstrip(":"): 1024 * int(name[1]) for name in words if len(name) == 3}
 
 
-def _files_of(members):
+def _files_of(members: Sequence[int]) -> int:
     """Bytes of the files in a box's folders, of the kernel's notes on them, and of sockets.
 
     What is open is not looked at one by one, which would take too long: beyond a few, all of it
@@ -155,7 +163,7 @@ def _files_of(members):
     return held
 
 
-def _open_files(member):
+def _open_files(member: int) -> int:
     """How many files a process has open."""
     folder = f"/proc/{member}/fd"
     try:
@@ -164,7 +172,7 @@ def _open_files(member):
         return 0
 
 
-def _held_by(folder):
+def _held_by(folder: str) -> int:
     try:
         state = os.statvfs(folder)
     except OSError:
@@ -174,7 +182,7 @@ def _held_by(folder):
     )
 
 
-def free():
+def free() -> float:
     """The part of this machine's memory that is free."""
     memory = psutil.virtual_memory()
     return memory.available / memory.total

@@ -1,17 +1,25 @@
 """Submissions as students send them, made from an exercise's release, for the grader's tests."""
 
 import json
+from functools import cache
 
 import nbformat
 
 from grading import questions
 
 
+@cache
+def release_of(exercise):
+    """The students' notebook as text: read once."""
+    return json.dumps(questions.load(exercise).released)
+
+
 def released(exercise="ex02"):
     """The students' notebook as a plain dictionary."""
-    return json.loads(json.dumps(questions.load(exercise).released))
+    return json.loads(release_of(exercise))
 
 
+@cache
 def solutions(exercise="ex02"):
     """From the id of each cell of an answer to the source's solution."""
     source = nbformat.read(questions.load(exercise).source, as_version=4)

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -57,6 +59,9 @@ def test_numpy_numbers_and_tensors_are_data():
             return np.eye(2)
 
     assert answers.encode(np.float32(1.5)) == 1.5 and answers.encode(np.int64(3)) == 3
+    assert answers.encode(Fraction(3, 4)) == answers.encode(Decimal("0.75")) == 0.75
+    assert answers.encode(range(2, 8, 2)) == [2, 4, 6]
+    assert answers.encode(np.array([(1, "a"), None], dtype=object)) == [{"tuple": [1, "a"]}, None]
     assert np.array_equal(answers.decode(answers.encode(Tensor())), np.eye(2))
 
 

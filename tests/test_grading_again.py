@@ -332,6 +332,18 @@ def test_reports_show_raw_points_penalty_and_total(class_of):
     assert "Two answers are right." in text
 
 
+def test_every_file_is_called_what_became_of_it(class_of):
+    place, roster, _ = class_of
+    put(place, "in/s1/a.ipynb")
+    for student, file in (("s2", "a.rar"), ("s3", "a.ipynb")):
+        (place / "in" / student).mkdir()
+        (place / "in" / student / file).write_bytes(b"Rar!")
+    grade(place / "in", roster, place / "graded")
+    table = {file: row["what became of it"] for file, row in
+             rows(place / "graded", "files.csv").items()}  # fmt: skip
+    assert table == {"s1/a.ipynb": "graded", "s2/a.rar": "unreadable", "s3/a.ipynb": "unreadable"}
+
+
 # --- What goes wrong around it --------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from course_utils import answers
-from grading import judge, papers, questions
+from grading import judge, papers, questions, submission
 from grading.results import Answer
 from grading.supervisor import Ran
 
@@ -93,11 +93,13 @@ def test_an_answer_that_calls_the_course_gets_nothing():
         QUESTIONS["same_padding"], Answer(REPLIES["same_padding"], called=[name])
     )
     assert entry.points == 0 and entry.status == "wrong" and name in entry.comment
+    assert entry.flagged
     assert all(name in part.verdict for part in entry.parts)
     entry = JUDGE.question(
         QUESTIONS["same_padding"], Answer(REPLIES["same_padding"], mentions=[name])
     )
-    assert entry.points == entry.max and "to be looked at" in entry.comment
+    assert entry.points == entry.max and "to be looked at" in entry.comment and entry.flagged
+    assert not JUDGE.question(QUESTIONS["same_padding"], Answer(REPLIES["same_padding"])).flagged
 
 
 def test_only_what_failed_behind_another_is_asked_again():
@@ -116,3 +118,22 @@ def test_only_what_failed_behind_another_is_asked_again():
 def test_the_judge_takes_no_time_for_a_huge_whole_number():
     digits = sys.get_int_max_str_digits()
     assert digits and not judge._same(10 ** (digits + 1), 1)
+
+
+@pytest.mark.parametrize(
+    "answer, own, told",
+    [
+        ("from course_utils.convolution import conv2d", "", ["course_utils.convolution"]),
+        ("from course_utils import plots, convolution", "", ["course_utils.convolution"]),
+        ("return size - kernel + 1", "from course_utils import convolution", []),
+        ("return size", "import course_utils.convolution as c\nexec(open(c.__file__).read())",
+         ["course_utils.convolution"]),
+        ("exec(open('course_utils/convolution.py').read())", "", ["course_utils"]),
+        ("model.compile()\nre.compile('course_utils')", "", []),
+    ],
+)  # fmt: skip
+def test_what_may_go_round_the_guard_goes_to_a_reader(answer, own, told):
+    cells = [{"id": "output-size", "cell_type": "code", "source": answer},
+             {"id": "own-1", "cell_type": "code", "source": own}]  # fmt: skip
+    found = submission.mentions(questions.load("ex02"), {"cells": cells})
+    assert found.get("output_size", []) == told

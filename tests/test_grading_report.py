@@ -113,6 +113,11 @@ def test_remarks(tmp_path):
     assert "a cell stood several times" in page and "In 1 of 1 submissions" in page
     assert "<h3>Not in the roster</h3><ul><li>a (a.ipynb)</li></ul>" in page
     assert "<li>a: graded a.ipynb, not graded x.ipynb, y.ipynb</li>" in page
+    assert "Calls what was" not in page
+    readers = replace(result.questions["readers"], comment="mentions <b>", flagged=True)
+    result = replace(result, questions={**result.questions, "readers": readers})
+    line = "<h3>Calls what was to be written</h3><ul><li>a, readers: mentions &lt;b&gt;</li>"
+    assert line in class_page.page([result], EXERCISE)
 
 
 def test_the_whole_table(tmp_path):

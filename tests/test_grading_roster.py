@@ -85,6 +85,32 @@ def test_lists_as_spreadsheets_save_them(tmp_path, encoding, form):
     assert roster.read(path).students == (Student("4711", "Zoë Müller", "zoe@example.org"),)
 
 
+ABOVE = ("\n\n", "Vision;;\nexported 2026-05-04;;\n\n", "sep=;\n\ufeff\n")
+
+
+@pytest.mark.parametrize("above", ABOVE)
+def test_lines_above_the_columns(tmp_path, above):
+    path = tmp_path / "class.csv"
+    text = f"{above}ID;Nom;Prénom;Adresse de courriel\n7;Berg;Zoë;z@example.org\n7;Ada;L;\n"
+    path.write_text(text.removesuffix("7;Ada;L;\n"), encoding="utf-8")
+    found = roster.read(path)
+    (student,) = found.students
+    assert (student.id, student.name, student.first) == ("7", "Zoë Berg", "Zoë")
+    assert found.rows[found.lines["7"]][1] == "Berg"
+    path.write_text(text, encoding="utf-8")
+    lines = above.count("\n") - above.startswith("sep=")
+    with pytest.raises(ValueError, match=f"line {lines + 3}: the id 7 stands in line {lines + 2}"):
+        roster.read(path)
+
+
+def test_a_line_that_stands_there_twice_is_said(tmp_path):
+    path = tmp_path / "class.csv"
+    path.write_text("id,name\n1,Ada L\n1,Ada L\n2,Bob M\n")
+    found = roster.read(path)
+    assert [student.id for student in found.students] == ["1", "2"]
+    assert found.notes == ("class.csv, line 3: Ada L stands there twice",)
+
+
 def test_a_workbook_is_a_list_too(tmp_path):
     openpyxl = pytest.importorskip("openpyxl", reason="comes with the grading extra")
     book = openpyxl.Workbook()

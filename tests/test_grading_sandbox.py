@@ -261,6 +261,12 @@ from course_utils.arithmetic import same_padding
 def NAME(size):
     try: return same_padding(size, 3, 1)
     except BaseException: return (1, 1)""",
+    "copied": """
+import types
+from course_utils.arithmetic import same_padding
+names = {**same_padding.__globals__, '__name__': 'mine'}
+mine = types.FunctionType(same_padding.__code__, names, 'mine', same_padding.__defaults__)
+def NAME(size): return mine(size, 3, 1)""",
     "thrown_out": """
 import sys
 from course_utils.arithmetic import same_padding
@@ -293,6 +299,23 @@ def conv(n):
     forbidden = {"conv": ("course_utils.arithmetic",)}
     ran = run([code("conv", source)], asked(conv=[{"n": 5}]), forbidden=forbidden)
     assert ran.called == {} and ran.answers["conv"] == [{"value": {"tuple": [1, 5, 5, 1]}}]
+
+
+def test_keras_may_call_what_it_is_built_on():
+    source = """
+import keras
+def conv(n):
+    return keras.layers.Conv1D(1, 3)(keras.ops.ones((1, n, 1))).shape[1]"""
+    direct = """
+import tensorflow as tf
+def direct(n):
+    return tf.nn.conv1d(tf.ones((1, n, 1)), tf.ones((3, 1, 1)), 1, "VALID").shape[1]"""
+    forbidden = dict.fromkeys(("conv", "direct"), ("tensorflow.nn",))
+    cells = [code("conv", source), code("direct", direct)]
+    questions = asked(conv=[{"n": 5}], direct=[{"n": 5}])
+    ran = run(cells, questions, forbidden=forbidden)
+    assert ran.answers["conv"] == [{"value": 3}]
+    assert ran.called == {"direct": ["tensorflow.nn.conv1d"]}
 
 
 def test_boxes_of_two_graders_have_users_of_their_own():

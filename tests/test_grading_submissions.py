@@ -139,6 +139,16 @@ def warnings_and_logs():
 
 
 @case
+def magics_above_an_answer():
+    """What stands above an answer at home or on Colab does not keep it from being defined."""
+    magics = ("%matplotlib inline", "%matplotlib notebook", "%tensorflow_version 2.x",
+              "%load_ext autoreload", "%config InlineBackend.figure_format = 'retina'",
+              "!pip install --quiet nothing", "%%time")  # fmt: skip
+    source = "\n".join([magics[-1], *magics[:-1], RIGHT["readers"]])
+    return Case(in_bytes(answered(readers=source)))
+
+
+@case
 def untouched():
     return Case(in_bytes(released()), NOTHING, dict.fromkeys(FULL, "untouched"), "untouched")
 

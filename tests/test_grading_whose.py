@@ -51,7 +51,17 @@ TYPED = [
     Student("j_doe", "Jim Doerr", "jim@example.org"),
     Student("octo-cat", "Olga Catalan", "olga@example.org"),
 ]
-ROSTERS = {"moodle": MOODLE, "canvas": CANVAS, "typed": TYPED}
+# Whose names hold words of every export, commas and dashes.
+ODD = [
+    Student("s1", "Tom Copy", "tom@example.org"),
+    Student("s2", "Sam Late", "late@example.org"),
+    Student("s3", "Martin Luther King, Jr.", "mlk@example.org"),
+    Student("s4", "Mary Lee", "lee@example.org"),
+    Student("s5", "Anna-Mary Lee", "anna.lee@example.org"),
+    Student("jürgen", "Jürgen Weiß", "j_w@example.org"),
+    Student("s7", "İpek Işık", "ipek@example.org"),
+]
+ROSTERS = {"moodle": MOODLE, "canvas": CANVAS, "typed": TYPED, "odd": ODD}
 
 # Each export with the files in it, and for each whose it is, or a part of the reason why not.
 NOBODY, SEVERAL, DIFFERENT = "nobody's on the class list", "students are called", "different people"
@@ -84,7 +94,27 @@ EXPORTS = {
     ("Moodle, teams", "canvas"): {
         "Team A-Ada Lovelace_501_assignsubmission_file_/ex02.ipynb": "11101",
         "Team B-Jörg Müller-Lüdenscheidt_502_assignsubmission_file_/ex02.ipynb": "11105",
+        "Team-C-Gus Van Sant_503_assignsubmission_file_/ex02.ipynb": "11103",
+        "Team-C-Una Known_504_assignsubmission_file_/Bob Miller.ipynb": NOBODY,
     },
+    ("Moodle, names with dashes", "odd"): {
+        "Anna-Mary Lee_1_assignsubmission_file_/ex02.ipynb": "s5",
+        "Mary Lee_2_assignsubmission_file_/ex02.ipynb": "s4",
+        "Eva-Mary Lee_3_assignsubmission_file_/ex02.ipynb": NOBODY,
+        "Martin Luther King, Jr._4_assignsubmission_file_/ex02.ipynb": "s3",
+        "Sam Late_5_assignsubmission_file_/Tom Copy.ipynb": "s2",
+        "I\u0307pek Işık_6_assignsubmission_file_/ex02.ipynb": "s7",
+    },
+    ("names as systems write them", "odd"): {
+        "Tom Copy/ex02.ipynb": "s1",
+        "Copy of Sam Late.ipynb": NOBODY,
+        "King, Jr., Martin Luther/ex02.ipynb": "s3",
+        "ju\u0308rgen/ex02.ipynb": "jürgen",
+        "mal_lee@example.org.ipynb": NOBODY,
+        "anna.lee@example.org_ex02.ipynb": "s5",
+        "ipek (1).ipynb": "s7",
+    },
+    ("an e-mail behind the exercise", "odd"): {"ex02_j_w@example.org.ipynb": "jürgen"},
     ("Moodle, a list without numbers", "typed"): {
         "Hal Jordan_5_assignsubmission_file_/ex02_output_size.ipynb": "1",
         "Max Müller_6_assignsubmission_file_/ex02.ipynb": "mmuller",

@@ -115,6 +115,15 @@ def make_shell():
             self.reserve = None
             super().showtraceback(*arguments, **options)
 
+        def enable_matplotlib(self, gui=None):
+            return "inline", None  # as it is already, whatever is asked for
+
+        def run_line_magic(self, magic_name, line, _stack_depth=1):
+            if self.find_line_magic(magic_name) is None:  # Colab's own, say: the cell goes on
+                self.outputs.text("stdout", f"[%{magic_name} is not known here]\n")
+                return None
+            return super().run_line_magic(magic_name, line, _stack_depth + 1)
+
         def _tee(self, channel):
             return nullcontext()  # IPython would keep a copy of all that is printed
 

@@ -2,7 +2,7 @@
 
 The functions themselves are changed, in place, and changed back. So it does not matter by which
 name they are called, nor whether somebody has kept them since the notebook's first cell. A package
-may call itself.
+may call itself, and what it is built on.
 """
 
 import builtins
@@ -14,6 +14,7 @@ from functools import cache
 
 RECORDER = "_refuse_to_answer"
 MARK = "the name stands here"
+BUILT_ON = {"keras": "tensorflow"}  # what a layer does is Keras' own affair
 
 
 class Forbidden(BaseException):
@@ -81,11 +82,21 @@ class Guard:
             for attribute, other in _offered(value):
                 self._protect(f"{name}.{attribute}", other)
         # Not from the modules' own lists: somebody may have thrown a module out of these.
-        for function in gc.get_objects():
-            if type(function) is types.FunctionType:
-                module = function.__globals__.get("__name__")
-                if isinstance(module, str) and any(_belongs(module, name) for name in self.names):
-                    self._change(f"{module}.{function.__qualname__}", function)
+        functions = [each for each in gc.get_objects() if type(each) is types.FunctionType]
+        theirs = [each for each in functions if self._module_of(each)]
+        whole = {id(each.__code__): self._called(each) for each in theirs}
+        for function in functions:  # and copies that somebody made of them
+            if id(function.__code__) in whole:
+                self._change(whole[id(function.__code__)], function)
+
+    def _module_of(self, function):
+        """The name of a function's module where it is guarded, or ''."""
+        module = function.__globals__.get("__name__")
+        guarded = isinstance(module, str) and any(_belongs(module, name) for name in self.names)
+        return module if guarded and id(function) not in self.changed else ""
+
+    def _called(self, function):
+        return f"{self._module_of(function)}.{function.__qualname__}"
 
     def _protect(self, name, value):
         """Guard what has a name of its own in the exercise's list."""
@@ -136,7 +147,8 @@ class Guard:
         caller = sys._getframe(2).f_globals
         module = caller.get("__name__")
         known = vars(sys.modules.get(module, sys)) is caller  # a name alone is easily taken
-        if known and module.split(".")[0] == name.split(".")[0]:
+        asking, asked = module.split(".")[0] if known else "", name.split(".")[0]
+        if asking and asked in (asking, BUILT_ON.get(asking)):
             return self.originals[key](*arguments, **options)
         self.called.append(name)
         raise Forbidden(f"{name} is what this question asks you to write")

@@ -1,7 +1,16 @@
 """Right answers to exercise 9 in other words than the source's: `# %%` and the id of each cell."""
 
 # %% by-hand
-by_hand = dict(size=(6 - 1) * 3 + 4 - 2 * 1, stamps=-(-5 // 2), iou=4 * 4 / (30 + 30 - 16), precision=0.75)
+def places(box):
+    return {(row, column) for row in range(box[0], box[2]) for column in range(box[1], box[3])}
+
+one, other = places(own.first), places(own.second)
+by_hand = dict(
+    size=len(range(own.inputs * own.stride)) - own.stride + own.kernel - own.padding - own.padding,
+    stamps=max(sum(start <= place < start + own.wide for start in range(0, 99, own.step)) for place in range(50)),
+    iou=len(one & other) / len(one | other),
+    precision=1 / np.mean(np.flatnonzero(own.right)[-1:] / 3 + 1 / 3),
+)
 
 # %% conv2d-transpose
 def conv2d_transpose(maps, kernels, stride, padding):

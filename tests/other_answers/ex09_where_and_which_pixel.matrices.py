@@ -1,7 +1,16 @@
 """Right answers to exercise 9 in yet other words: `# %%` and the id of each cell."""
 
 # %% by-hand
-by_hand = {"size": 17, "stamps": 3, "iou": 4 / 11, "precision": 3 / 4}
+first, second = np.array(own.first), np.array(own.second)
+shared = np.prod(np.minimum(first[2:], second[2:]) - np.maximum(first[:2], second[:2]))
+areas = [np.prod(box[2:] - box[:2]) for box in (first, second)]
+found = np.cumsum(own.right)
+by_hand = {
+    "size": own.stride * own.inputs - own.stride + own.kernel - 2 * own.padding,
+    "stamps": int(np.ceil(own.wide / own.step)),
+    "iou": float(shared / (sum(areas) - shared)),
+    "precision": float(3 / (1 + np.argmax(found == 3))),
+}
 
 # %% conv2d-transpose
 def matrix(size, taps, stride):

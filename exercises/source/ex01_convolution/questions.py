@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from grading.questions import Part, Question, numbers, one_of, whole
+from grading.questions import COURSE_SUMS, Part, Question, by_hand, numbers, one_of, whole
 
 SECONDS = 30
 MEMORY = 2000
-FORBIDDEN = ("course_utils.convolution", "course_utils.arithmetic", "course_utils.anatomy",
-             "course_utils.models", "scipy", "tensorflow.nn")  # fmt: skip
+FORBIDDEN = (*COURSE_SUMS, "scipy", "tensorflow.nn")
 
 # Each student's own numbers: those of variant 0, and how others are drawn.
 FIRST = {
@@ -105,9 +104,7 @@ def some_angles(rng):
 
 # fmt: off
 QUESTIONS = [
-    Question(
-        "by_hand", [Part(name, 1, of=name) for name in ("network", "textbook", "weights", "maps")],
-        probe="values", mistakes={
+    by_hand("network", "textbook", "weights", "maps", mistakes={
         "That is the kernel turned round: a layer does not turn it.":
             ("* kernel))", "* kernel[::-1, ::-1]))"),
         "That is without turning the kernel.": ("kernel[::-1, ::-1]", "kernel"),

@@ -1,13 +1,10 @@
 """Exercise 2, output size and padding: the cases, and the mistakes that it knows."""
 
-import numpy as np
-
-from grading.questions import Part, Question, whole
+from grading.questions import COURSE_SUMS, Part, Question, by_hand, numbers, whole
 
 SECONDS = 30
 MEMORY = 2000
-FORBIDDEN = ("course_utils.convolution", "course_utils.arithmetic", "course_utils.anatomy",
-             "course_utils.models", "scipy", "tensorflow.nn")  # fmt: skip
+FORBIDDEN = (*COURSE_SUMS, "scipy", "tensorflow.nn")
 
 # Each student's own numbers: those of variant 0, and how others are drawn.
 FIRST = {
@@ -85,23 +82,19 @@ def strided_kernels(rng):
 # --- 4 Zeros around an image ----------------------------------------------------------------------
 
 
-def images_of(rng, height, width):
-    return np.round(rng.normal(size=(2, height, width, 3)), 2)
-
-
 def square(rng):
     size = whole(rng, 4, 6)
-    return [{"images": images_of(rng, size, size), "kernel_size": (kernel, kernel)}
+    return [{"images": numbers(rng, 2, size, size, 3), "kernel_size": (kernel, kernel)}
             for kernel in (3, 4)]  # fmt: skip
 
 
 def two_axes(rng):
-    return [{"images": images_of(rng, whole(rng, 4, 6), whole(rng, 7, 9)), "kernel_size": pair}
+    return [{"images": numbers(rng, 2, whole(rng, 4, 6), whole(rng, 7, 9), 3), "kernel_size": pair}
             for pair in ((2, 5), (4, 1))]  # fmt: skip
 
 
 def two_strides(rng):
-    images = images_of(rng, 2 * whole(rng, 2, 3), 2 * whole(rng, 4, 5))  # even: strides matter
+    images = numbers(rng, 2, 2 * whole(rng, 2, 3), 2 * whole(rng, 4, 5), 3)  # even: strides matter
     return [{"images": images, "kernel_size": (3, 4), "strides": pair} for pair in ((1, 2), (2, 3))]
 
 
@@ -118,9 +111,7 @@ def rows_padded(rng):
 
 # fmt: off
 QUESTIONS = [
-    Question(
-        "by_hand", [Part(name, 1, of=name) for name in ("row", "lost", "same", "dilated")],
-        probe="values", mistakes={
+    by_hand("row", "lost", "same", "dilated", mistakes={
         "The first window starts at pixel 0: count it as well as the last.":
             ("own.stride + 1", "own.stride"),
         "Where does the last window end?": ('"lost": (own.size - own.kernel)', '"lost": own.size'),

@@ -1,11 +1,10 @@
 """Exercise 3, pooling: the cases, and the mistakes that it knows."""
 
-from grading.questions import Part, Question, numbers, whole
+from grading.questions import COURSE_SUMS, Part, Question, by_hand, numbers, whole
 
 SECONDS = 30
 MEMORY = 2000
-FORBIDDEN = ("course_utils.convolution", "course_utils.arithmetic", "course_utils.anatomy",
-             "course_utils.models", "scipy", "tensorflow.nn")  # fmt: skip
+FORBIDDEN = (*COURSE_SUMS, "scipy", "tensorflow.nn")
 
 # Each student's own numbers: those of variant 0, and how others are drawn.
 FIRST = {
@@ -98,8 +97,9 @@ def without_pooling(rng):
 
 
 def with_pooling(rng):
+    pairs = ((1, 2), (whole(rng, 2, 6), 4), (whole(rng, 2, 5), 2))
     return [{"image": numbers(rng, 8, 12), "pixels": pixels, "pool_size": pool_size}
-            for pixels, pool_size in ((1, 2), (whole(rng, 2, 6), 4), (whole(rng, 2, 5), 2))]  # fmt: skip
+            for pixels, pool_size in pairs]  # fmt: skip
 
 
 SUMMED = "np.linalg.norm(shifted - still) / np.linalg.norm(still)"  # of `change`, as a whole
@@ -108,10 +108,7 @@ TO_ALL = "gradient[top : top + pool_size, left : left + pool_size] += output_gra
 
 # fmt: off
 QUESTIONS = [
-    Question(
-        "by_hand", [Part(name, 1, of=name)
-                   for name in ("mean", "overlapping", "winners", "parameters")],
-        probe="values", mistakes={
+    by_hand("mean", "overlapping", "winners", "parameters", mistakes={
         "That is the maximum.": (".mean()", ".max()"),
         "That is the sum: divide it by the size of the window.": (".mean()", ".sum()"),
         "Which window is at the lower left?": ("[2:, :2]", "[2:, 2:]"),

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from grading.questions import Part, Question, one_of, whole
+from grading.questions import COURSE_SUMS, Part, Question, by_hand, one_of, whole
 
 SECONDS = 120
 MEMORY = 4000
-FORBIDDEN = ("course_utils.models", "course_utils.arithmetic", "course_utils.anatomy",
-             "course_utils.convolution", "scipy", "sklearn")  # fmt: skip
+FORBIDDEN = (*COURSE_SUMS, "scipy", "sklearn")
 
 # Each student's own numbers: those of variant 0, and how others are drawn.
 FIRST = {"side": 32, "channels": 3, "maps": 4, "percent": 4, "tested": 2500, "seed": 0}
@@ -152,10 +151,7 @@ OTHER_POOL = "    kind, pool = pool, lambda size: kind(size, {})\n    image = ou
 
 # fmt: off
 QUESTIONS = [
-    Question(
-        "by_hand", [Part(name, 1, of=name)
-                   for name in ("conv1", "flat", "dense1", "partial", "spread")],
-        probe="values", mistakes={
+    by_hand("conv1", "flat", "dense1", "partial", "spread", mistakes={
         "Every filter has a bias.": [("channels + 1)", "channels)"), ("2 * 9 + 1", "2 * 9")],
         "A filter is as deep as its input: how many channels has this one?":
             ("25 * own.channels", "25"),
@@ -228,7 +224,8 @@ QUESTIONS = [
         "conv1 pads.": (', padding="same"', ""),
         "conv2 does not pad.": ("Conv2D(16, 5", 'Conv2D(16, 5, padding="same"'),
         "Biases are missing.":
-            [ (layer, f"{layer}, use_bias=False") for layer in ("Conv2D(6, 5", "Conv2D(16, 5", "Dense(120", "Dense(84", "Dense(classes") ],
+            [(layer, f"{layer}, use_bias=False") for layer in
+             ("Conv2D(6, 5", "Conv2D(16, 5", "Dense(120", "Dense(84", "Dense(classes")],
         "The stride of a pooling is 2, so that its windows do not overlap.":
             ("    image = outputs", OTHER_POOL.format("strides=1")),
         "The poolings do not pad.": ("    image = outputs", OTHER_POOL.format('padding="same"')),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grading.questions import Part, Question, one_of, whole
+from grading.questions import Part, Question, by_hand, one_of, whole
 
 SECONDS = 30
 MEMORY = 2000
@@ -144,10 +144,7 @@ SHOWN = "shown.append(crop(framed, rows, columns, images.shape[1:3]))"
 
 # fmt: off
 QUESTIONS = [
-    Question(
-        "by_hand", [Part(name, 1, of=name)
-                   for name in ("versions", "paper", "corner", "groups", "dropout")],
-        probe="values", mistakes={
+    by_hand("versions", "paper", "corner", "groups", "dropout", mistakes={
         "That is without the mirror images.": [("2 * places", "places"), ("2 * (own.l", "(own.l")],
         "How many places are there from the first to the last, both included?":
             [("own.high + 1", "own.high"), ("own.wide + 1", "own.wide")],
@@ -248,12 +245,12 @@ QUESTIONS = [
         Part("the value of the frame", 1, framed), Part("several epochs", 1, several_epochs),
     ], mistakes={
         "These stand upside down: mirror left to right.":
-            (MIRRORS,
-             MIRRORS.replace( "flip(images, rng.random(n) < 0.5)", "np.where((rng.random(n) < 0.5)[:, None, None, None], images[:, ::-1], images)", )),
+            (MIRRORS, "which = (rng.random(n) < 0.5)[:, None, None, None]\n"
+                      "        mirrored = np.where(which, images[:, ::-1], images)"),
         "It is the others that are mirrored.": ("< 0.5", ">= 0.5"),
         "One draw for the whole batch: every image has a row, a column and a mirror of its own.":
-            [(MIRRORS,
-              "rows, columns = rows[:1].repeat(n), columns[:1].repeat(n)\n        mirrored = flip(images, (rng.random(n) < 0.5)[:1].repeat(n))")],
+            (MIRRORS, "rows, columns = rows[:1].repeat(n), columns[:1].repeat(n)\n"
+                      "        mirrored = flip(images, (rng.random(n) < 0.5)[:1].repeat(n))"),
         "The last place never comes up: `integers` does not draw its upper limit.":
             ("2 * pixels + 1", "max(2 * pixels, 1)"),
         "The window can begin anywhere from the frame's corner to twice `pixels` further.":
@@ -263,8 +260,8 @@ QUESTIONS = [
             (f"{DRAWS}\n        {MIRRORS}", f"{MIRRORS}\n        {DRAWS}"),
         "Mirror first, then shift: here the frame was mirrored as well.":
             [(MIRRORS, "mirrored = images"),
-             (SHOWN,
-              "moved = crop(framed, rows, columns, images.shape[1:3])\n        shown.append(flip(moved, rng.random(n) < 0.5))")],
+             (SHOWN, "moved = crop(framed, rows, columns, images.shape[1:3])\n"
+                     "        shown.append(flip(moved, rng.random(n) < 0.5))")],
         "The frame has the value `fill`, not always 0.": (", constant_values=fill", ""),
         "The frame has the value `fill`; it does not go on with the border pixels.":
             ("constant_values=fill", 'mode="edge"'),
@@ -272,7 +269,7 @@ QUESTIONS = [
             ("constant_values=fill", 'mode="wrap"'),
         "Every epoch shows the same: make the generator once, before the epochs.":
             (DRAWS, f"rng = np.random.default_rng(seed)\n        {DRAWS}"),
-        "Each epoch starts from the original images. Have the mirrored ones been written over them?":
+        "Each epoch starts from the original images. Were the mirrored ones written over them?":
             (MIRRORS, f"images = {MIRRORS}"),
         "Each epoch starts from the original images, not from those of the epoch before.":
             (SHOWN, SHOWN.replace("append(", "append(images := ")),

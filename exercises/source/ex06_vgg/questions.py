@@ -1,6 +1,6 @@
 """Exercise 6, VGG: the cases, and the mistakes that it knows."""
 
-from grading.questions import Part, Question, one_of, whole
+from grading.questions import Part, Question, by_hand, one_of, whole
 
 SECONDS = 120
 MEMORY = 4000
@@ -90,20 +90,6 @@ def other_columns(rng):
         table = random_table(rng, letters, (3, 3, 1), True)
         cases.append({"table": table, "letter": letter})
     return cases
-
-
-def read(table, letter, entry_of, pool=("pool",), column_of=None, gaps=True):
-    """The list of a table, with what a mistake does to an entry, a pooling, a column or a gap."""
-    first, *lines = table.strip().splitlines()
-    column = (column_of or first.split().index)(letter)
-    found = []
-    for line in lines:
-        entries = line.split() if gaps else line.replace("-  ", "   ").split()
-        if entries == ["maxpool"]:
-            found += pool
-        elif column < len(entries) and entries[column] != "-":
-            found.append(entry_of(*entries[column].removeprefix("conv").split("-")))
-    return found
 
 
 # --- 3 and 5 Parameters and multiply-adds ---------------------------------------------------------
@@ -196,10 +182,7 @@ def pointwise_too(rng):
 
 # fmt: off
 QUESTIONS = [
-    Question(
-        "by_hand", [Part(name, 1, of=name)
-                   for name in ("sees", "pooled", "stack", "large", "pointwise")],
-        probe="values", mistakes={
+    by_hand("sees", "pooled", "stack", "large", "pointwise", mistakes={
         "The layers' windows overlap: how many pixels does each further layer add?":
             ("1 + 2 * own.layers", "3 * own.layers"),
         "Each further layer adds a pixel on both sides.": ("1 + 2 * own.layers", "2 + own.layers"),
@@ -268,7 +251,8 @@ QUESTIONS = [
             ("height // 2, width // 2", "height, width"),
         "The convolutions keep the size of the maps.":
             ("        channels = filters\n",
-             "        channels, lost = filters, kernel_size - 1\n        height, width = height - lost, width - lost\n"),
+             "        channels, lost = filters, kernel_size - 1\n"
+             "        height, width = height - lost, width - lost\n"),
         "Round down: a 2×2 window that does not fit whole does not count.":
             ("height // 2, width // 2", "-(-height // 2), -(-width // 2)"),
         "Those are multiply-adds. A weight counts once, however often it is used.":

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grading.questions import Part, Question, one_of, whole
+from grading.questions import Part, Question, by_hand, numbers, one_of, whole
 
 SECONDS = 30
 MEMORY = 2000
@@ -39,28 +39,19 @@ def he(rng):
 
 
 def any_gain(rng):
-    return [
-        {"layers": layers, "units": whole(rng, 3, 6), "gain": round(float(rng.uniform(0.4, 1.9)), 2),
-         "seed": whole(rng, 1, 999)}
-        for layers in (1, 3)
-    ]  # fmt: skip
+    return [{"layers": layers, "units": whole(rng, 3, 6),
+             "gain": round(float(rng.uniform(0.4, 1.9)), 2), "seed": whole(rng, 1, 999)}
+            for layers in (1, 3)]  # fmt: skip
 
 
 # --- 3 Forwards -----------------------------------------------------------------------------------
 
 
-FUNCTIONS = {
-    "relu": lambda sums: np.where(sums > 0, sums, 0.0),
-    "tanh": lambda sums: (1 - np.exp(-2 * sums)) / (1 + np.exp(-2 * sums)),
-    "sigmoid": lambda sums: np.exp(sums) / (1 + np.exp(sums)),
-}
-
-
 def stack(rng, activation):
     layers, units = whole(rng, 3, 4), whole(rng, 4, 5)
     while True:
-        weights = np.round(rng.normal(size=(layers, units, units)), 2)
-        inputs = np.round(rng.normal(size=(whole(rng, 2, 3), units)), 2)
+        weights = numbers(rng, layers, units, units)
+        inputs = numbers(rng, whole(rng, 2, 3), units)
         signal = inputs
         for matrix in weights:
             signal = np.maximum(signal @ matrix, 0)
@@ -70,15 +61,6 @@ def stack(rng, activation):
 
 def stacks(activation):
     return lambda rng: [stack(rng, activation) for _ in range(2)]
-
-
-def forwards(inputs, weights, activation, turned=False, but_last=False, sums=False):
-    found, before = [inputs], [inputs]
-    for number, matrix in enumerate(weights, start=1):
-        before.append(found[-1] @ (matrix.T if turned else matrix))
-        plain = but_last and number == len(weights)
-        found.append(before[-1] if plain else FUNCTIONS[activation](before[-1]))
-    return np.array(before if sums else found)
 
 
 # --- 5 Batch normalisation ------------------------------------------------------------------------
@@ -107,9 +89,7 @@ SPREAD = "np.sqrt(values.var(axis=0) + epsilon)"
 
 # fmt: off
 QUESTIONS = [
-    Question(
-        "by_hand", [Part(name, 1, of=name) for name in ("slope", "n", "fan_in", "passed")],
-        probe="values", mistakes={
+    by_hand("slope", "n", "fan_in", "passed", mistakes={
         "Where is the sigmoid steepest? Its slope is its value times (1 − its value), times the "
         "steepness.": ("own.steepness / 4", "own.steepness"),
         "That is the value of the sigmoid where it is steepest.": ("own.steepness / 4", "1 / 2"),

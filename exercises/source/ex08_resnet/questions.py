@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from grading.questions import Part, Question, whole
+from grading.questions import Part, Question, by_hand, numbers, whole
 
 SECONDS = 120
 MEMORY = 4000
@@ -29,10 +29,6 @@ def own_numbers(rng):
         "row": whole(rng, 2, 4),
         "seed": whole(rng, 1, 999),
     }
-
-
-def numbers(rng, *shape, scale=1.0):
-    return np.round(rng.normal(scale=scale, size=shape), 3)
 
 
 # --- 2 Option A, in NumPy -------------------------------------------------------------------------
@@ -162,10 +158,7 @@ PLAIN = """for step in (strides, 1):
 
 # fmt: off
 QUESTIONS = [
-    Question(
-        "by_hand", [Part(name, 1, of=name)
-                   for name in ("negative", "bottleneck", "projections", "projection", "gradient")],
-        probe="values", mistakes={
+    by_hand("negative", "bottleneck", "projections", "projection", "gradient", mistakes={
         "One more step follows the addition.": ("max(0, own.number)", "own.number"),
         "Only the middle one of the three is 3×3.":
             [("own.maps * own.narrow + 9", "9 * own.maps * own.narrow + 9"),

@@ -2,17 +2,37 @@
 
 import numpy as np
 
-from grading.questions import Part, Question, whole
+from grading.questions import Part, Question, by_hand, numbers, whole
 
 SECONDS = 120
 MEMORY = 4000
+FORBIDDEN = ("course_utils.models", "course_utils.convolution", "course_utils.metrics",
+             "course_utils.scenes")  # fmt: skip
+
+# Each student's own numbers: those of variant 0, and how others are drawn.
+FIRST = {
+    "inputs": 6, "kernel": 4, "stride": 3, "padding": 1, "wide": 5, "step": 2,
+    "first": [0, 0, 6, 5], "second": [2, 1, 8, 6], "right": [1, 1, 0, 1, 0],
+}  # fmt: skip
+
+
+def own_numbers(rng):
+    top, left, down, across = (whole(rng, low, low + 3) for low in (0, 0, 1, 1))
+    before = rng.permutation([1, 1] + [0] * whole(rng, 1, 3)).tolist()
+    return {
+        "inputs": whole(rng, 5, 12),
+        "kernel": whole(rng, 5, 8),
+        "stride": whole(rng, 2, 4),
+        "padding": whole(rng, 1, 2),
+        "wide": whole(rng, 5, 11),
+        "step": whole(rng, 2, 4),
+        "first": [top, left, top + whole(rng, 5, 8), left + whole(rng, 5, 8)],
+        "second": [top + down, left + across, top + down + 6, left + across + whole(rng, 5, 7)],
+        "right": [*before, 1, *[0] * whole(rng, 1, 2)],
+    }
 
 
 # --- 2 A transposed convolution -------------------------------------------------------------------
-
-
-def numbers(rng, *shape):
-    return np.round(rng.normal(size=shape), 2)
 
 
 def transpose_case(rng, stride, padding=0, channels=1, filters=1):
@@ -41,66 +61,6 @@ def with_padding(rng):
 def channels_and_filters(rng):
     pairs = (whole(rng, 2, 3), 1), (1, whole(rng, 2, 3)), (2, 4)
     return [transpose_case(rng, 2, 1, *pair) for pair in pairs]
-
-
-def stamped(maps, kernels, step, cut=(0, 0), add=True):
-    """Stamps of `kernels` on a sheet, `step` apart, with `cut` taken off at both ends."""
-    height, width = maps.shape[:2]
-    rows, columns, filters = kernels.shape[:3]
-    sheet = np.zeros(((height - 1) * step + rows, (width - 1) * step + columns, filters))
-    for row in range(height):
-        for column in range(width):
-            place = (
-                slice(row * step, row * step + rows),
-                slice(column * step, column * step + columns),
-            )
-            sheet[place] = kernels @ maps[row, column] + (sheet[place] if add else 0)
-    return sheet[cut[0] : len(sheet) - cut[1], cut[0] : sheet.shape[1] - cut[1]]
-
-
-def overwriting(maps, kernels, stride, padding):
-    return stamped(maps, kernels, stride, (padding, padding), add=False)
-
-
-def turned_kernel(maps, kernels, stride, padding):
-    return stamped(maps, kernels[::-1, ::-1], stride, (padding, padding))
-
-
-def without_stride(maps, kernels, stride, padding):
-    return stamped(maps, kernels, 1, (padding, padding))
-
-
-def stride_too_large(maps, kernels, stride, padding):
-    return stamped(maps, kernels, stride + 1, (padding, padding))
-
-
-def nothing_cut(maps, kernels, stride, padding):
-    return stamped(maps, kernels, stride)
-
-
-def cut_at_the_start(maps, kernels, stride, padding):
-    return stamped(maps, kernels, stride, (padding, 0))
-
-
-def cut_twice(maps, kernels, stride, padding):
-    return stamped(maps, kernels, stride, (2 * padding, 2 * padding))
-
-
-def padded_outside(maps, kernels, stride, padding):
-    zeros = (padding, padding)
-    return np.pad(stamped(maps, kernels, stride), (zeros, zeros, (0, 0)))
-
-
-def rows_as_columns(maps, kernels, stride, padding):
-    return stamped(maps, kernels.swapaxes(0, 1), stride, (padding, padding))
-
-
-def filters_as_channels(maps, kernels, stride, padding):
-    return stamped(maps, kernels.swapaxes(2, 3), stride, (padding, padding))
-
-
-def first_channel(maps, kernels, stride, padding):
-    return stamped(maps[..., :1], kernels[..., :1], stride, (padding, padding))
 
 
 # --- 3 Two boxes ----------------------------------------------------------------------------------
@@ -132,74 +92,31 @@ def inside(rng):
     return cases[:4]
 
 
-def shares(first, second, more=0, clip=True):
-    """The area of the overlap and of each box, with `more` pixels on each side length."""
-    sides = [min(first[2 + axis], second[2 + axis]) - max(first[axis], second[axis]) + more
-             for axis in (0, 1)]  # fmt: skip
-    both = np.prod([max(side, 0) if clip else side for side in sides])
-    areas = [(each[2] - each[0] + more) * (each[3] - each[1] + more) for each in (first, second)]
-    return both, *areas
-
-
-def inclusive_borders(first, second):
-    both, one, other = shares(first, second, more=1)
-    return both / (one + other - both)
-
-
-def union_with_overlap_twice(first, second):
-    both, one, other = shares(first, second)
-    return both / (one + other)
-
-
-def of_the_smaller(first, second):
-    both, one, other = shares(first, second)
-    return both / min(one, other)
-
-
-def of_the_first(first, second):
-    both, one, _ = shares(first, second)
-    return both / one
-
-
-def dice(first, second):
-    both, one, other = shares(first, second)
-    return 2 * both / (one + other)
-
-
-def negative_sides(first, second):
-    both, one, other = shares(first, second, clip=False)
-    return both / (one + other - both)
-
-
-def heights_and_widths(first, second):
-    corners = [[top, left, top + height, left + width] for top, left, height, width in
-               (first, second)]  # fmt: skip
-    both, one, other = shares(*corners)
-    return both / (one + other - both)
-
-
-def overlap_alone(first, second):
-    return shares(first, second)[0]
-
-
 # --- 4 One digit, one box -------------------------------------------------------------------------
 
 
-def crowd(rng, classes, threshold):
-    """Boxes on a chain: each overlaps the next, so that what is dropped matters for the others."""
-    count = 7
-    left = np.cumsum(rng.integers(2, 5, count))
-    boxes = np.stack([np.zeros(count), left, np.full(count, 10), left + 10], axis=1)
+def chain(rng, left, width, classes, threshold):
+    """Boxes each of which overlaps the next, so that what is dropped matters for the others."""
+    count = len(left)
     return {
-        "boxes": boxes,
+        "boxes": np.stack([np.zeros(count), left, np.full(count, 10), left + width], axis=1),
         "scores": np.round(rng.permutation(count) / count + 0.1, 3),
         "labels": rng.permutation(np.arange(count) % classes),
         "threshold": threshold,
     }
 
 
+def crowd(rng, classes, threshold):
+    return chain(rng, np.cumsum(rng.integers(2, 5, 7)), 10, classes, threshold)
+
+
+def just_at_the_threshold(rng):
+    """Neighbours share 6 of 12 columns: that is the threshold, and not more."""
+    return chain(rng, 3 * np.arange(7), 9, 1, 0.5)
+
+
 def one_class(rng):
-    return [crowd(rng, 1, 0.5) for _ in range(4)]
+    return [*(crowd(rng, 1, 0.5) for _ in range(3)), just_at_the_threshold(rng)]
 
 
 def several_classes(rng):
@@ -210,56 +127,6 @@ def other_thresholds(rng):
     return [crowd(rng, 1, threshold) for threshold in (0.15, 0.3, 0.75, 0.9)]
 
 
-def suppressed(boxes, scores, labels, threshold, worst=False, whole_list=False, above=True):
-    """The places that stay, with what a mistake changes."""
-    order = np.argsort(scores if worst else -np.asarray(scores), kind="stable")
-    staying = []
-    for number, place in enumerate(order):
-        before = order[:number] if whole_list else staying
-        overlaps = [iou_of(boxes[place], boxes[other]) * (labels[place] == labels[other])
-                    for other in before]  # fmt: skip
-        if not any((value > threshold) == above for value in overlaps):
-            staying.append(int(place))
-    return staying
-
-
-def iou_of(first, second):
-    both, one, other = shares(first, second)
-    return both / (one + other - both)
-
-
-def across_classes(boxes, scores, labels, threshold):
-    return suppressed(boxes, scores, np.zeros(len(boxes)), threshold)
-
-
-def lowest_first(boxes, scores, labels, threshold):
-    return suppressed(boxes, scores, labels, threshold, worst=True)
-
-
-def in_their_old_order(boxes, scores, labels, threshold):
-    return sorted(suppressed(boxes, scores, labels, threshold))
-
-
-def dropped_ones_drop(boxes, scores, labels, threshold):
-    return suppressed(boxes, scores, labels, threshold, whole_list=True)
-
-
-def fixed_threshold(boxes, scores, labels, threshold):
-    return suppressed(boxes, scores, labels, 0.5)
-
-
-def the_other_way(boxes, scores, labels, threshold):
-    return suppressed(boxes, scores, labels, threshold, above=False)
-
-
-def best_of_each_class(boxes, scores, labels, threshold):
-    return suppressed(boxes, scores, labels, -1)
-
-
-def all_of_them(boxes, scores, labels, threshold):
-    return suppressed(boxes, scores, labels, 1)
-
-
 # --- 5 A U-Net ------------------------------------------------------------------------------------
 
 
@@ -268,7 +135,7 @@ def unet_case(rng, depth):
     return {
         "filters": whole(rng, 2, 4),
         "depth": depth,
-        "input_shape": [side * whole(rng, 1, 2), side * 3, whole(rng, 1, 3)],
+        "input_shape": (side * whole(rng, 1, 2), side * 3, whole(rng, 1, 3)),
         "classes": whole(rng, 3, 6),
         "batch": 1,
         "weight_seed": whole(rng, 1, 10_000),
@@ -283,144 +150,141 @@ def several_poolings(rng):
     return [unet_case(rng, depth) for depth in (2, 3)]
 
 
-def unet(double=2, convolutions=2, join="concatenate", up=2, last=None, late=False, order=1):
-    """A function like the learner's, with one thing wrong."""
+# Of the solutions that the mistakes change: where each begins, and lines that several change.
+STAMPS, BOXES = "height, width, channels =", "height = min"
+CUT = "[padding : len(sheet) - padding, padding : sheet.shape[1] - padding]"
+UNION = "(areas[0] + areas[1] - both)"
+JOIN = "[outputs, kept[stage]]"
+DOWN, BOTTOM = "append(twice(outputs, filters * 2**stage", "filters * 2**depth"
+UP, JOINED = "filters * 2**stage, 2, strides=2", "outputs = twice(outputs, filters * 2**stage)"
 
-    def build(filters, depth, input_shape, classes):
-        import keras
-        from keras import layers
-
-        def twice(maps, width):
-            for _ in range(convolutions):
-                maps = layers.Conv2D(width, 3, padding="same", activation="relu")(maps)
-            return maps
-
-        joined = {
-            "concatenate": lambda maps, kept: layers.Concatenate()([maps, kept][::order]),
-            "add": lambda maps, kept: layers.Add()([maps, kept]),
-            "leave out": lambda maps, kept: maps,
-        }
-        image = outputs = keras.Input(tuple(input_shape))
-        kept = []
-        for stage in range(depth):
-            maps = twice(outputs, filters * double**stage)
-            outputs = layers.MaxPooling2D(2)(maps)
-            kept.append(outputs if late else maps)
-        outputs = twice(outputs, filters * double**depth)
-        for stage in reversed(range(depth)):
-            width, carried = filters * double**stage, kept[stage]
-            if late:
-                carried = layers.UpSampling2D(2)(carried)
-            options = {"strides": 2, "padding": "same"}
-            outputs = layers.Conv2DTranspose(width, up, **options)(outputs)
-            outputs = twice(joined[join](outputs, carried), width)
-        return keras.Model(image, layers.Conv2D(classes, 1, activation=last)(outputs))
-
-    return build
-
-
+# fmt: off
 QUESTIONS = [
-    Question(
-        "by_hand",
-        [Part(name, 1, of=name) for name in ("size", "stamps", "iou", "precision")],
-        probe="values",
-        mistakes={
-            "The last stamp begins at 5 · 3 = 15 and is 4 long; then cut at both ends.": {
-                "size": 16
-            },
-            "Padding cuts at both ends.": {"size": 18},
-            "Padding takes away here: it is the way back.": {"size": 21},
-            "How far apart do the stamps begin, and how long is one?": {"stamps": 2},
-            "Along one axis: not rows times columns.": {"stamps": 9},
-            "The union counts the overlap once.": {"iou": 16 / 60},
-            "Row `bottom` and column `right` do not belong to the box.": {"iou": 25 / 59},
-            "That is the share of one box.": {"iou": 16 / 30},
-            "Of those so far, not of all five.": {"precision": 0.6},
-            "That is the recall.": {"precision": 1.0},
-        },
-    ),
-    Question(
-        "conv2d_transpose",
-        [
-            Part("stride 1", 1, stride_one),
-            Part("larger strides", 1, larger_strides),
-            Part("padding", 1, with_padding),
-            Part("channels and filters", 1, channels_and_filters),
-        ],
-        mistakes={
-            "Where stamps overlap they add up: `+=`, not `=`.": overwriting,
-            "The kernel is not turned: its first number goes to the upper left.": turned_kernel,
-            "The stamps begin `stride` apart.": without_stride,
-            "The first stamps begin at 0 and at `stride`.": stride_too_large,
-            "Padding cuts rows and columns off.": nothing_cut,
-            "Padding cuts at the end as well as at the start.": cut_at_the_start,
-            "So many rows and columns are cut off at each end, not twice as many.": cut_twice,
-            "Here padding takes rows and columns away; it puts none on.": padded_outside,
-            "Rows and columns of the kernel are swapped.": rows_as_columns,
-            "The kernel's axes: rows, columns, filters, channels.": filters_as_channels,
-            "Every output adds up over all channels of the maps.": first_channel,
-        },
-    ),
-    Question(
-        "box_iou",
-        [
-            Part("overlapping", 1, overlapping),
-            Part("apart", 1, apart),
-            Part("one inside the other", 1, inside),
-        ],
-        mistakes={
-            "Boxes are half open: a height is bottom − top, without + 1.": inclusive_borders,
-            "The union counts the overlap once: one + other − both.": union_with_overlap_twice,
-            "Divide by the union, not by the smaller box.": of_the_smaller,
-            "Divide by the union, not by the first box.": of_the_first,
-            "That is Dice, which counts the overlap twice.": dice,
-            "Boxes that are apart share nothing: each side of the overlap is at least 0.": (
-                negative_sides
-            ),
-            "The last two numbers are bottom and right, not height and width.": heights_and_widths,
-            "That is the overlap in pixels; divide it by the union.": overlap_alone,
-        },
-    ),
-    Question(
-        "suppress",
-        [
-            Part("one class", 1, one_class),
-            Part("several classes", 1, several_classes),
-            Part("other thresholds", 1, other_thresholds),
-        ],
-        mistakes={
-            "Only boxes of the same class suppress each other.": across_classes,
-            "Begin with the highest score.": lowest_first,
-            "The places come in the order of the scores, highest first.": in_their_old_order,
-            "A box that was dropped drops no other.": dropped_ones_drop,
-            "The threshold is an argument.": fixed_threshold,
-            "A box is dropped if it overlaps by *more* than the threshold.": the_other_way,
-            "Several boxes of a class may stay: there may be several digits of it.": (
-                best_of_each_class
-            ),
-            "Nothing was dropped.": all_of_them,
-        },
-    ),
-    Question(
-        "build_unet",
-        [
-            Part("parameters", 1, several_poolings, of="parameters"),
-            Part("one pooling", 1, one_pooling),
-            Part("several poolings", 1, several_poolings),
-        ],
-        probe="network",
-        tolerance=1e-4,
-        mistakes={
-            "Where are the shortcuts? The way up gets the maps of the way down.": unet(
-                join="leave out"
-            ),
-            "Concatenate the shortcut; do not add it.": unet(join="add"),
-            "Each stage has two convolutions.": unet(convolutions=1),
-            "From stage to stage the filters double.": unet(double=1),
-            "The transposed convolutions are 2×2.": unet(up=3),
-            "Return the scores themselves, without a softmax.": unet(last="softmax"),
-            "The shortcut takes the maps before they are pooled.": unet(late=True),
-            "In the join the maps from below come first.": unet(order=-1),
-        },
-    ),
+    by_hand("size", "stamps", "iou", "precision", mistakes={
+        "The last stamp begins at (inputs − 1) · stride and is as long as the kernel.":
+            ("(own.inputs - 1) * own.stride + own.kernel", "own.inputs * own.stride"),
+        "The first stamp begins at 0.": ("(own.inputs - 1)", "own.inputs"),
+        "Padding cuts at both ends.": ("2 * own.padding", "own.padding"),
+        "Padding takes away here: it is the way back.": ("- 2 * own", "+ 2 * own"),
+        "How far apart do the stamps begin, and how long is one?":
+            ("-(-own.wide // own.step)", "own.wide // own.step"),
+        "Along one axis: not rows times columns.":
+            ("-(-own.wide // own.step)", "(-(-own.wide // own.step)) ** 2"),
+        "The union counts the overlap once.": (" - both)", ")"),
+        "Row `bottom` and column `right` do not belong to the box.":
+            [("min(bottom, bottom_2)", "min(bottom, bottom_2) + 1"),
+             ("min(right, right_2)", "min(right, right_2) + 1"),
+             ("(bottom - top) * (right - left)", "(bottom - top + 1) * (right - left + 1)"),
+             ("(bottom_2 - top_2) * (right_2 - left_2)",
+              "(bottom_2 - top_2 + 1) * (right_2 - left_2 + 1)")],
+        "That is the share of one box.": ("(one + other - both)", "one"),
+        "Of those so far, not of all.": ("3 / last", "3 / len(own.right)"),
+        "That is the recall.": ("3 / last", "3 / 3"),
+    }),
+    Question("conv2d_transpose", [
+        Part("stride 1", 1, stride_one), Part("larger strides", 1, larger_strides),
+        Part("padding", 1, with_padding), Part("channels and filters", 1, channels_and_filters),
+    ], mistakes={
+        "Where stamps overlap they add up: `+=`, not `=`.": ("+= stamp", "= stamp"),
+        "The kernel is not turned: its first number goes to the upper left.":
+            ("kernels[..., channel]", "kernels[::-1, ::-1, :, channel]"),
+        "The stamps begin `stride` apart.": ("i * stride, j * stride", "i, j"),
+        "The first stamps begin at 0 and at `stride`.": (STAMPS, f"stride += 1\n    {STAMPS}"),
+        "The last stamp begins at (rows − 1) · stride: the sheet ends where it ends.":
+            ("(height - 1) * stride + rows, (width - 1) * stride + columns",
+             "height * stride + rows, width * stride + columns"),
+        "Padding cuts rows and columns off.": (CUT, ""),
+        "Padding cuts at the end as well as at the start.": (CUT, "[padding:, padding:]"),
+        "So many rows and columns are cut off at each end, not twice as many.":
+            (STAMPS, f"padding *= 2\n    {STAMPS}"),
+        "Here padding takes rows and columns away; it puts none on.":
+            (f"sheet{CUT}", "np.pad(sheet, ((padding, padding), (padding, padding), (0, 0)))"),
+        "Rows and columns of the kernel are swapped.":
+            (STAMPS, f"kernels = kernels.swapaxes(0, 1)\n    {STAMPS}"),
+        "The kernel's axes: rows, columns, filters, channels.":
+            (STAMPS, f"kernels = kernels.swapaxes(2, 3)\n    {STAMPS}"),
+        "Every output adds up over all channels of the maps.": ("range(channels)", "range(1)"),
+    }),
+    Question("box_iou", [
+        Part("overlapping", 1, overlapping), Part("apart", 1, apart),
+        Part("one inside the other", 1, inside),
+    ], mistakes={
+        "Boxes are half open: a height is bottom − top, without + 1.":
+            [("max(first[0], second[0])", "max(first[0], second[0]) + 1"),
+             ("max(first[1], second[1])", "max(first[1], second[1]) + 1"),
+             ("box[2] - box[0]", "box[2] - box[0] + 1"),
+             ("box[3] - box[1]", "box[3] - box[1] + 1")],
+        "The union counts the overlap once: one + other − both.": (" - both)", ")"),
+        "Divide by the union, not by the smaller box.": (UNION, "min(areas)"),
+        "Divide by the union, not by the larger box.": (UNION, "max(areas)"),
+        "Divide by the union, not by the first box.": (UNION, "areas[0]"),
+        "That is Dice, which counts the overlap twice.":
+            (f"both / {UNION}", "2 * both / sum(areas)"),
+        "Boxes that are apart share nothing: each side of the overlap is at least 0.":
+            ("max(height, 0) * max(width, 0)", "height * width"),
+        "Two negative sides make no overlap: each is at least 0 before they are multiplied.":
+            ("max(height, 0) * max(width, 0)", "max(height * width, 0)"),
+        "The last two numbers are bottom and right, not height and width.":
+            (BOXES, "first, second = [(*box[:2], box[0] + box[2], box[1] + box[3]) "
+                    f"for box in (first, second)]\n    {BOXES}"),
+        "That is the overlap in pixels; divide it by the union.": (f" / {UNION}", ""),
+    }),
+    Question("suppress", [
+        Part("one class", 1, one_class), Part("several classes", 1, several_classes),
+        Part("other thresholds", 1, other_thresholds),
+    ], mistakes={
+        "Only boxes of the same class suppress each other.":
+            ("labels[other] == labels[place]", "True"),
+        "Begin with the highest score.": ("-scores", "scores"),
+        "The places come in the order of the scores, highest first.":
+            ("return staying", "return sorted(staying)"),
+        "A box that was dropped drops no other.":
+            ("in staying if", "in range(len(boxes)) if scores[other] > scores[place] and"),
+        "The threshold is an argument.": ("<= threshold", "<= 0.5"),
+        "A box is dropped if it overlaps by *more* than the threshold.":
+            ("<= threshold", "> threshold"),
+        "As much as the threshold is not more: the box stays.": ("<= threshold", "< threshold"),
+        "Compare with every box that stays, not only with the last of them.":
+            ("box_iou(boxes[place], boxes[other]) <= threshold for other in rivals",
+             "box_iou(boxes[place], boxes[other]) <= threshold for other in rivals[-1:]"),
+        "Return places, not boxes.":
+            ("return staying", "return [boxes[place] for place in staying]"),
+        "Several boxes of a class may stay: there may be several digits of it.":
+            ("<= threshold", "< 0"),
+        "Nothing was dropped.": ("<= threshold", "<= 1"),
+    }),
+    Question("build_unet", [
+        Part("parameters", 1, several_poolings, of="parameters"),
+        Part("one pooling", 1, one_pooling), Part("several poolings", 1, several_poolings),
+    ], probe="network", tolerance=1e-4, mistakes={
+        "Where are the shortcuts? The way up gets the maps of the way down.":
+            (f"layers.Concatenate()({JOIN})", "outputs"),
+        "Concatenate the shortcut; do not add it.": ("Concatenate", "Add"),
+        "Each stage has two convolutions.": ("range(2)", "range(1)"),
+        "After each join come two convolutions, too.": (JOINED, "pass"),
+        "The bottom has two convolutions of its own.":
+            (f"outputs = twice(outputs, {BOTTOM})", "pass"),
+        "Each convolution of the stages is followed by a ReLU.": (', activation="relu"', ""),
+        "From stage to stage the filters double.":
+            [(DOWN, "append(twice(outputs, filters"), (BOTTOM, "filters"),
+             (UP, "filters, 2, strides=2"), (JOINED, "outputs = twice(outputs, filters)")],
+        "The bottom has twice the filters of the last stage.":
+            (BOTTOM, "filters * 2 ** (depth - 1)"),
+        "Max-pooling keeps the largest of four, not their mean.":
+            ("layers.MaxPooling2D", "layers.AveragePooling2D"),
+        "The transposed convolutions are 2×2.": ("2, strides=2", '3, strides=2, padding="same"'),
+        "A transposed convolution has weights; it is no mere enlargement.":
+            (f"layers.Conv2DTranspose({UP})", "layers.UpSampling2D(2)"),
+        "The transposed convolution of a stage has that stage's filters.":
+            (UP, "filters * 2 ** (stage + 1), 2, strides=2"),
+        "The transposed convolutions have no activation.":
+            (UP, f'{UP}, activation="relu"'),
+        "The scores come from a 1×1 convolution.":
+            ("(classes, 1)", '(classes, 3, padding="same")'),
+        "Return the scores themselves, without a softmax.":
+            ("(classes, 1)", '(classes, 1, activation="softmax")'),
+        "The shortcut takes the maps before they are pooled.":
+            (JOIN, "[outputs, layers.UpSampling2D(2)(layers.MaxPooling2D(2)(kept[stage]))]"),
+        "In the join the maps from below come first.": (JOIN, "[kept[stage], outputs]"),
+    }),
 ]

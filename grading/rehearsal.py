@@ -1,0 +1,86 @@
+"""Tries an exercise on itself before a class does: `python -m grading rehearse ex02`.
+
+The answers of its own source, handed in by a student of every variant, have to score in full; and
+no known mistake may pass, whatever the secret seed gives a student to answer.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from course_utils import answers, checks
+from grading import batch, judge, papers
+from grading.questions import Exercise, Question, marks_of
+
+SEEDS = 60
+
+
+def in_every_variant(exercise: Exercise, place: Path, tell: Callable[[str], Any]) -> list[str]:
+    """Grade the source's answers once for each variant; a sentence for each that is not full.
+
+    Args:
+        place: an empty folder for what is handed in and what comes of it.
+    """
+    for number in range(len(exercise.variants)):
+        path = place / "handed in" / f"variant-{number}" / f"{exercise.name}.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(solved(exercise, number)), encoding="utf-8")
+    found = batch.grade(exercise.name, place / "handed in", None, place / "graded", tell=tell)
+    return [
+        f"{student}: {name} has {entry.points:g} of {entry.max:g} points, {entry.status}"
+        for student, result in found.items()
+        for name, entry in result.questions.items()
+        if entry.points != entry.max or result.problem or result.repairs
+    ]
+
+
+def solved(exercise: Exercise, variant: int) -> dict[str, Any]:
+    """The students' notebook with the source's answers, of a student who has a variant."""
+    source = nbformat.read(exercise.source, as_version=4)
+    right = {cell.id: cell.source for cell in source.cells if marks_of(cell).get("solution")}
+    notebook: dict[str, Any] = json.loads(json.dumps(exercise.released))
+    for cell in notebook["cells"]:
+        cell["source"] = right.get(cell["id"], cell["source"])
+        if cell["id"] == checks.STUDENT_CELL:
+            cell["source"] = cell["source"].replace('""', f'"variant {variant}"')
+    return notebook
+
+
+def passing(exercise: Exercise, seeds: int = SEEDS) -> Iterator[tuple[str, int, list[str]]]:
+    """Each question with the number of tries, and those known mistakes that passed in one.
+
+    Networks take time to build, and their cases come in a few sets: all of these are tried.
+    """
+    for question in exercise.questions:
+        alone = papers.Papers(replace(exercise, questions=[question]), "rehearsal")
+        count = papers.SETS if question.probe == "network" else seeds
+        found: set[str] = set()
+        for number in range(count):
+            paper = alone.of(f"set {number}", number % len(exercise.variants))
+            examined = judge.Judge(paper.exercise, paper.asked, paper.places, paper.right)
+            (asked,) = paper.exercise.questions
+            found |= {
+                hint
+                for hint, mistake in asked.mistakes.items()
+                if examined.points(asked, _replies(asked, mistake, paper)) == asked.points
+            }
+        yield question.name, count * len(question.mistakes), sorted(found)
+
+
+def _replies(question: Question, mistake: Any, paper: papers.Paper) -> list[dict[str, Any]]:
+    """What a box would send for a known mistake."""
+    if question.probe == "values":
+        whole = {**paper.right[question.name][0], **mistake}
+        return [{"value": answers.encode(whole)}]
+    replies = []
+    for case in paper.asked[question.name]["cases"]:
+        try:
+            value = answers.encode(checks.ask(question.probe, mistake, case))
+            replies.append({"value": value})
+        except Exception as problem:  # a mistake may well end in an error
+            replies.append({"error": type(problem).__name__})
+    return replies

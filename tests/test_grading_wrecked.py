@@ -1,0 +1,176 @@
+"""Nine classes, each of honest submissions beside what might wreck them: theirs stay exact.
+
+Nobody's file may cost another points, time or place, whatever it is: the grader reads, mends and
+runs all of them here as it does for an instructor.
+"""
+
+import os
+import zipfile
+
+import pytest
+from handed_in import answered, in_bytes, own_cell, released
+from quickly_graded import points_of
+
+from grading import archives, batch, class_page, files
+
+ROSTER = """id,name,email
+s1,Ada Lovelace,ada@example.org
+s2,Bob Miller,bob@example.org
+s3,Mal Lory,mal@example.org
+s4,Nel Orr,nel@example.org
+li1,Wei Li,li1@example.org
+li2,Wei Li,li2@example.org
+"""
+WRONG = "def readers(size, **more):\n    return [0] * size"
+MAL, NEL = "Mal Lory_7_assignsubmission_file_", "Nel Orr_8_assignsubmission_file_"
+
+
+def put(place, path, content):
+    """A file of the export; a notebook where `content` is none in bytes."""
+    path = place / path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else in_bytes(content))
+    return path
+
+
+def zipped(place, path, contents, method=zipfile.ZIP_DEFLATED):
+    """A zip of the export, made of names and what they hold."""
+    path = place / path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in contents.items():
+            archive.writestr(name, content)
+    return path
+
+
+# --- What might wreck a class, and what becomes of whoever sent it --------------------------------
+
+
+def impostors(place, monkeypatch):
+    """Files that are named after somebody else, with a later time in the name."""
+    wrong = answered(readers=WRONG, output_size="output_size = 3")
+    put(place, f"{MAL}/Ada Lovelace.ipynb", wrong)
+    put(place, f"{NEL}/x bob@example.org 2099-01-01 00-00.ipynb", wrong)
+    return {"s3": 10, "s4": 10}
+
+
+def projects_with_a_venv(place, monkeypatch):
+    """The whole folder of the course, with some 12,000 files that are no work."""
+    for folder in (MAL, NEL):
+        junk = {f"course/.venv/lib/{number}.py": "" for number in range(12_000)}
+        zipped(place, f"{folder}/course.zip", junk | {"course/ex02.ipynb": in_bytes(answered())})
+    return {"s3": 16, "s4": 16}
+
+
+def a_damaged_lzma(place, monkeypatch):
+    """A zip of a rare method, with 60 of its bytes inverted."""
+    path = zipped(place, f"{MAL}/a.zip", {"ex02.ipynb": in_bytes(answered())}, zipfile.ZIP_LZMA)
+    content = bytearray(path.read_bytes())
+    content[200:260] = bytes(255 - byte for byte in content[200:260])
+    path.write_bytes(content)
+    return {"s3": "damaged"}
+
+
+def two_of_one_name(place, monkeypatch):
+    """Two students of one name: neither is the other, and both are graded."""
+    for number in (10101, 10102):
+        put(place, f"Wei Li_{number}_assignsubmission_file_/ex02.ipynb", answered())
+    return {"unmatched-wei-li-10101": 16, "unmatched-wei-li-10102": 16}
+
+
+def a_zip_of_two_exercises(place, monkeypatch):
+    """This exercise, and another that was saved later."""
+    contents = {"ex02.ipynb": in_bytes(answered()), "ex03.ipynb": in_bytes(released("ex03"))}
+    path = zipped(place, f"{MAL}/all.zip", {})
+    with zipfile.ZipFile(path, "w") as archive:
+        for day, (name, content) in enumerate(contents.items(), start=1):
+            archive.writestr(zipfile.ZipInfo(name, (2026, 5, day, 12, 0, 0)), content)
+    return {"s3": 16}
+
+
+def what_cannot_be_read(place, monkeypatch):
+    """A file and a folder that belong to somebody else; root, who may read all, is told so."""
+    put(place, f"{MAL}/ex02.ipynb", answered())
+    put(place, f"{NEL}/ex02.ipynb", answered())
+    read, scan = archives.read_file, os.scandir
+
+    def refuses(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(archives, "read_file", lambda path, *more: (
+        refuses(path) if MAL in str(path) else read(path, *more)))  # fmt: skip
+    monkeypatch.setattr(archives.os, "scandir", lambda path: (
+        refuses(path) if str(path).endswith(NEL) else scan(path)))  # fmt: skip
+    return {"s3": "Permission denied", "s4": "Permission denied"}
+
+
+def what_unpacks_without_end(place, monkeypatch):
+    """Notebooks of nothing but zeros, just small enough each, and larger ones packed by bzip2."""
+    large = {f"{number}.ipynb": bytes(24_900_000) for number in range(6)}
+    zipped(place, f"{MAL}/a.zip", large)
+    larger = {f"{number}.ipynb": bytes(26_000_000) for number in range(6)}
+    zipped(place, f"{NEL}/b.zip", larger, zipfile.ZIP_BZIP2)
+    return {"s3": "", "s4": "larger than 25 MB"}
+
+
+def as_many_threads_as_there_can_be(place, monkeypatch):
+    """Threads without end in one box, a pool of processes in the next."""
+    bomb = """import threading, time
+try:
+    while True: threading.Thread(target=time.sleep, args=(3,), daemon=True).start()
+except RuntimeError: time.sleep(3)"""
+    pool = """import multiprocessing
+with multiprocessing.get_context("fork").Pool(8) as workers:
+    assert workers.map(abs, range(-8, 0)) == list(range(8, 0, -1))
+"""
+    hostile, honest = answered(), answered()
+    hostile["cells"].insert(6, own_cell(bomb))
+    source = next(cell for cell in honest["cells"] if cell["id"] == "readers")
+    source["source"] = pool + source["source"]
+    put(place, f"{MAL}/ex02.ipynb", hostile)
+    put(place, f"{NEL}/ex02.ipynb", honest)
+    return {"s4": 16}
+
+
+def what_keeps_a_parser_busy(place, monkeypatch):
+    """Cells without ids that Python's parser takes minutes for, and a file of 20 MB."""
+    notebook = answered()
+    for cell in notebook["cells"]:
+        cell["id"], cell["metadata"] = "", {}
+    busy = "(" * 190 + "1" + ")" * 190 + "\n"
+    for number in range(3):
+        notebook["cells"].append(own_cell(busy * 700, f"own-{number}"))
+    put(place, f"{MAL}/ex02.ipynb", notebook)
+    large = answered()
+    large["metadata"]["widgets"] = "x" * 20_000_000
+    put(place, f"{NEL}/ex02.ipynb", large)
+    return {"s4": 16}
+
+
+CLASSES = (
+    *(impostors, projects_with_a_venv, a_damaged_lzma, two_of_one_name, a_zip_of_two_exercises),
+    *(what_cannot_be_read, what_unpacks_without_end, as_many_threads_as_there_can_be),
+    what_keeps_a_parser_busy,
+)
+
+
+@pytest.mark.parametrize("wrecking", CLASSES, ids=lambda each: each.__name__)
+def test_honest_work_stays_exact(bubblewrap, tmp_path, monkeypatch, wrecking):
+    monkeypatch.setattr(class_page, "_drawn", lambda figure, alt: class_page.Drawn("", alt))
+    place = tmp_path / "handed in"
+    put(place, "Ada Lovelace_5_assignsubmission_file_/my notebook.ipynb", answered())
+    put(place, "Bob Miller_6_assignsubmission_file_/ex02.ipynb", answered(readers=WRONG))
+    expected = wrecking(place, monkeypatch)
+    (tmp_path / "list.csv").write_text(ROSTER, encoding="utf-8")
+    files.write_atomically(tmp_path / "graded" / "secret_seed", "20261126\n")
+    found = batch.grade("ex02", place, tmp_path / "list.csv", tmp_path / "graded",
+                        batch.Options(seconds=10), lambda line: None)  # fmt: skip
+    for student, points in (("s1", 16), ("s2", 14)):
+        assert (points_of(found[student]), found[student].status) == (points, "graded")
+        assert found[student].matched and not found[student].earlier
+    for student, wanted in expected.items():
+        result = next(one for name, one in found.items() if name.startswith(student))
+        if isinstance(wanted, str):
+            assert result.status == "unreadable" and wanted in result.problem
+        else:
+            assert points_of(result) == wanted, result
