@@ -14,7 +14,7 @@
 | `checkpoints` | the state of a training, kept after every epoch |
 | `profiling` | where the time of a training step goes |
 | `inside_keras` | what the course changes inside Keras while it trains |
-| `devices` | which precision, batch size and data suit this machine |
+| `devices` | which precision suits this machine |
 | `distributed` | one training on several machines |
 | `anatomy` | any Keras network as a table of shapes, parameters and costs |
 | `explorers` | pictures that answer when you drag: a package of its own |
@@ -22,6 +22,7 @@
 | `predictions` | say what will come before a cell tells it, and look back |
 | `checks` | `check`, which looks at the answers to an exercise while one works on it |
 | `answers` | answers as data, and how two of them are compared |
+| `arguments` | what an argument may be: the checks that all others share |
 | `environment` | is this machine ready? |
 
 Importing the package imports none of them. Only `models`, `training`, `watching` and

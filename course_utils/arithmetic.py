@@ -9,48 +9,16 @@ distance between neighbouring taps (1: no gaps).
 """
 
 import math
-import operator
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from .arguments import flag, listed, whole_number
 
 MOST_PLACES = 10**7  # that are listed one by one
 
 # ---------------------------------------------------------------------------------------------
 # One axis
 # ---------------------------------------------------------------------------------------------
-
-
-def whole_number(value, name, smallest, largest=None):
-    """`value` as an int, if it is a whole number from `smallest` to `largest`.
-
-    Raises:
-        ValueError: it is not; the message names the argument `name`.
-    """
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise ValueError(f"{name} must be a whole number, not {value!r}") from None
-    if number < smallest:
-        raise ValueError(f"{name} must be at least {smallest}, not {number}")
-    if largest is not None and number > largest:
-        raise ValueError(f"{name} must be at most {largest}, not {number}")
-    return number
-
-
-def finite_number(value, name, smallest=-math.inf, largest=math.inf):
-    """`value` as a float, if it is one number from `smallest` to `largest`; else a ValueError."""
-    try:
-        if isinstance(value, (bool, str, bytes)) or getattr(value, "ndim", 0):
-            raise TypeError
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} must be a number, not {value!r}") from None
-    if not (math.isfinite(number) and smallest <= number <= largest):
-        bounds = "" if math.isinf(smallest) else f" from {smallest:g} to {largest:g}"
-        raise ValueError(f"{name} must be a finite number{bounds}, not {value!r}")
-    return number
 
 
 def span(kernel, dilation=1):
@@ -230,15 +198,16 @@ def transposed_output_size(size, kernel, stride=1, padding=0, output_padding=Non
     """
     size, kernel = whole_number(size, "size", 1), whole_number(kernel, "kernel", 1)
     stride = whole_number(stride, "stride", 1)
+    word = padding if isinstance(padding, str) else ""
     if output_padding is None:
-        if isinstance(padding, str) and padding == "same":
+        if word == "same":
             return size * stride
-        extra = max(stride - kernel, 0) if padding == "valid" else 0
+        extra = max(stride - kernel, 0) if word == "valid" else 0
     else:
         extra = whole_number(output_padding, "output_padding", 0)
         if extra >= stride:
             raise ValueError(f"output_padding must be less than the stride {stride}, not {extra}")
-    if isinstance(padding, str) and padding == "same":
+    if word == "same":
         cut = kernel - kernel % 2  # as Keras counts
     else:
         cut = sum(padding_amounts(size, kernel, stride, padding))
@@ -295,7 +264,8 @@ def conv_parameters(channels, filters, kernel_size, groups=1, use_bias=True):
         use_bias: whether each filter has a bias.
 
     Raises:
-        ValueError: an argument is not a whole number, or `groups` does not divide.
+        ValueError: an argument is not a whole number, `groups` does not divide, or `use_bias` is
+            neither True nor False.
 
     >>> conv_parameters(channels=3, filters=32, kernel_size=3)
     896
@@ -308,7 +278,7 @@ def conv_parameters(channels, filters, kernel_size, groups=1, use_bias=True):
             f"groups={groups} must divide both the {channels} channels and the {filters} filters"
         )
     height, width = pair(kernel_size, "kernel_size")
-    return (height * width * (channels // groups) + bool(use_bias)) * filters
+    return (height * width * (channels // groups) + flag(use_bias, "use_bias")) * filters
 
 
 def conv_multiply_adds(output_shape, channels, kernel_size, groups=1):
@@ -335,13 +305,13 @@ def dense_parameters(inputs, units, use_bias=True):
     """Trainable numbers of a dense layer: `(inputs + 1) * units`.
 
     Raises:
-        ValueError: an argument is not a whole number from 1 up.
+        ValueError: an argument is not a whole number from 1 up, or `use_bias` no flag.
 
     >>> dense_parameters(84, 10)
     850
     """
     inputs = whole_number(inputs, "inputs", 1)
-    return (inputs + bool(use_bias)) * whole_number(units, "units", 1)
+    return (inputs + flag(use_bias, "use_bias")) * whole_number(units, "units", 1)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -451,18 +421,11 @@ def receptive_field(layers):
     (5, 5)
     """
     fields = Field(), Field()
-    for layer in _listed(layers):
+    for layer in listed(layers, "layers", "[Conv(8, 3)]"):
         if isinstance(layer, (Dense, GlobalPool)):
             raise ValueError(f"{layer} sees its whole input: stop the list before it")
         fields = tuple(map(grow, fields, *window_of(layer)))
     return tuple(field.size for field in fields)
-
-
-def _listed(layers):
-    try:
-        return list(layers)
-    except TypeError:
-        raise ValueError(f"layers must be a list, [Conv(8, 3)] say, not {layers!r}") from None
 
 
 def read_stack(input_shape, layers):
@@ -478,9 +441,8 @@ def read_stack(input_shape, layers):
     >>> [row.output_shape for row in read_stack((28, 28, 1), [Conv(6, 5), Pool(), Dense(10)])]
     [(24, 24, 6), (12, 12, 6), (10,)]
     """
-    readings, layers = [], _listed(layers)
-    if not isinstance(input_shape, (tuple, list)):
-        raise ValueError(f"input_shape must be (height, width, channels), not {input_shape!r}")
+    readings, layers = [], listed(layers, "layers", "[Conv(8, 3)]")
+    input_shape = listed(input_shape, "input_shape", "(height, width, channels)")
     input_shape = tuple(whole_number(extent, "input_shape", 1) for extent in input_shape)
     shape, fields = input_shape, (Field(), Field())
     for number, layer in enumerate(layers, start=1):

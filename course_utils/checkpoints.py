@@ -20,6 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .inside_keras import all_layers
+
 # What a file that was cut off, altered or taken away raises when it is read.
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile)
 # Settings that differ between two networks of the same kind, or decide only how they begin.
@@ -126,30 +128,38 @@ def _variables(model):
 # ---------------------------------------------------------------------------------------------
 
 
-def recipe(model, batches, layers):
+def recipe(model, batches):
     """What a compiled model's training is of, as plain data that can be compared.
 
     Args:
         model: a compiled Keras model.
         batches: what it is trained on. Of `data.pipeline`'s, the first batch is looked at.
-        layers: of the model, those inside others included.
     """
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     told = {
-        "layers": [_described(layer) for layer in layers],
+        "layers": [_described(layer) for layer in all_layers(model)],
         "optimizer": _described(optimizer),
         "loss": _described(model.loss),
         "batches in an epoch": int(batches.cardinality()),
     }
     if getattr(batches, "epoch", None) is not None:  # whose order is always the same
-        now = int(batches.epoch)
-        batches.epoch.assign(0)
-        images, labels = next(iter(batches.take(1)))
-        batches.epoch.assign(now)
+        images, labels = first_batch(batches)
         told["first labels"] = np.asarray(labels).tolist()
         numbers = np.asarray(images, dtype="float32")
         told["first images"] = [*numbers.shape, float(numbers.mean()), float(numbers.std())]
     return json.loads(json.dumps(told))
+
+
+def first_batch(batches):
+    """The first batch, of epoch 0 where epochs differ; the epoch that comes next stays."""
+    epoch = getattr(batches, "epoch", None)
+    if epoch is None:
+        return next(iter(batches.take(1)))
+    now = int(epoch)
+    epoch.assign(0)
+    batch = next(iter(batches.take(1)))
+    epoch.assign(now)
+    return batch
 
 
 def _described(thing):

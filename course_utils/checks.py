@@ -51,7 +51,10 @@ def checks_of(exercise):
 
     Raises:
         FileNotFoundError: when the course that is at hand has no such exercise.
+        ValueError: `exercise` is no name.
     """
+    if not isinstance(exercise, str):
+        raise ValueError(f"exercise must be the name of one, not {exercise!r}")
     path = RELEASES / exercise / "checks.json"
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: fetch the course again, this exercise is "

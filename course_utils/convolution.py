@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .arguments import numeric_array, whole_number
 from .arithmetic import (
     output_size,
     padding_amounts,
@@ -20,10 +21,9 @@ from .arithmetic import (
     pair,
     span,
     transposed_output_size,
-    whole_number,
 )
 
-MOST_NUMBERS = 2**32  # of padded images: 16 GB
+MOST_NUMBERS = 2**32  # of padded or stamped images: 16 GB
 
 # ---------------------------------------------------------------------------------------------
 # The definition
@@ -178,41 +178,29 @@ def conv2d_transpose(maps, kernels, bias=None, strides=1, padding="valid", outpu
     >>> conv2d_transpose(np.ones((1, 2, 2, 1)), np.ones((3, 3, 1, 1)), strides=2)[0, 2, :, 0]
     array([2., 2., 4., 2., 2.])
     """
-    maps, kernels = _checked_images(maps), _checked_numbers(np.asarray(kernels), "kernels")
-    if kernels.ndim != 4 or 0 in kernels.shape or kernels.shape[3] != maps.shape[3]:
+    maps, kernels = _checked_images(maps, "maps"), _checked_numbers(kernels, "kernels")
+    if kernels.ndim != 4 or kernels.shape[3] != maps.shape[3] or not kernels.size:
         raise ValueError(
             f"kernels must be (height, width, filters, channels) with {maps.shape[3]} channels, "
             f"not of shape {kernels.shape}"
         )
-    strides, extra = pair(strides, "strides"), output_padding
-    extra = (None, None) if extra is None else pair(extra, "output_padding", 0)
-    size, kernel = maps.shape[1:3], kernels.shape[:2]
-    axes = list(zip(size, kernel, strides, padding_by_axis(padding), extra, strict=True))
-    outputs = tuple(transposed_output_size(*axis) for axis in axes)
-    for length, (count, taps, stride, amount, _) in zip(outputs, axes, strict=True):
-        if isinstance(amount, str) and output_size(length, taps, stride, amount) != count:
-            raise ValueError(
-                f"output_padding {output_padding} with padding {amount!r} gives {length} outputs, "
-                f"from which no convolution leads back to {count}: leave output_padding out"
-            )
-    # The convolution that leads back from the outputs would pad so much before its first pixel.
-    starts = [
-        padding_amounts(length, taps, stride, amount)[0]
-        for length, (_, taps, stride, amount, _) in zip(outputs, axes, strict=True)
-    ]
-    whole = [
-        max((count - 1) * stride + taps, start + length)
-        for (count, taps, stride, *_), start, length in zip(axes, starts, outputs, strict=True)
-    ]
-    stamped = np.zeros((len(maps), *whole, kernels.shape[2]), np.result_type(maps, kernels))
-    for row, column in np.ndindex(kernel):
-        rows, columns = (
-            slice(tap, tap + (count - 1) * stride + 1, stride)
-            for tap, count, stride in zip((row, column), size, strides, strict=True)
+    size, kernel, strides = maps.shape[1:3], kernels.shape[:2], pair(strides, "strides")
+    extra = (None, None) if output_padding is None else pair(output_padding, "output_padding", 0)
+    outputs = tuple(
+        map(transposed_output_size, size, kernel, strides, padding_by_axis(padding), extra)
+    )
+    # The convolution that leads from the outputs back to the maps reads where a stamp is laid.
+    shape = (len(maps), *outputs, kernels.shape[2])
+    back = _plan(shape, kernel, strides, padding, 1)
+    if back.output_size != size:
+        raise ValueError(
+            f"output_padding {output_padding} with padding {padding!r} gives {outputs} outputs, "
+            f"from which no convolution leads back to {size}: leave output_padding out"
         )
-        stamped[:, rows, columns] += maps @ kernels[row, column].T
-    (top, left), (height, width) = starts, outputs
-    stamped = stamped[:, top : top + height, left : left + width]
+    stamped = _pad_with(np.zeros(shape, np.result_type(maps, kernels)), back, 0)
+    for tap in np.ndindex(kernel):
+        stamped[(slice(None), *back.pixels_under(tap))] += maps @ kernels[tap].T
+    stamped = _without_padding(stamped, back)
     if bias is None:
         return stamped
     return stamped + _checked_bias(bias, kernels.shape[2], stamped.dtype)
@@ -325,8 +313,7 @@ def _plan(shape, kernel, strides, padding, dilation_rate):
     axes = list(zip(shape[1:3], kernel, strides, padding_by_axis(padding), dilation, strict=True))
     amounts = [padding_amounts(*axis) for axis in axes]
     padded = [size + sum(ends) for size, ends in zip(shape[1:3], amounts, strict=True)]
-    if math.prod((*padded, shape[0], shape[3])) > MOST_NUMBERS:
-        raise ValueError(f"padding {padding} makes images of {padded[0]}×{padded[1]}: pad by less")
+    _check_room((shape[0], *padded, shape[3]))
     return _Plan(
         kernel=tuple(kernel),
         span=tuple(span(taps, rate) for taps, rate in zip(kernel, dilation, strict=True)),
@@ -335,6 +322,14 @@ def _plan(shape, kernel, strides, padding, dilation_rate):
         output_size=tuple(output_size(*axis) for axis in axes),
         padding=((0, 0), *amounts, (0, 0)),
     )
+
+
+def _check_room(shape):
+    if math.prod(shape) > MOST_NUMBERS:
+        raise ValueError(
+            f"padding and strides make maps of {shape[1]}×{shape[2]}, which take more memory than "
+            "there is: take smaller ones"
+        )
 
 
 def _window_columns(padded, plan):
@@ -381,27 +376,20 @@ def _pixels_in_window(images, plan):
 # ---------------------------------------------------------------------------------------------
 
 
-def _checked_images(images):
-    images = _checked_numbers(images, "images")
+def _checked_images(images, name="images"):
+    images = _checked_numbers(images, name)
     if images.ndim != 4:
-        hint = {2: ": try images[None, ..., None]", 3: ": try images[None] or images[..., None]"}
+        hints = {2: f": try {name}[None, ..., None]", 3: f": try {name}[None] or {name}[..., None]"}
         raise ValueError(
-            "images must be (batch, height, width, channels), "
-            f"not of shape {images.shape}{hint.get(images.ndim, '')}"
+            f"{name} must be (batch, height, width, channels), "
+            f"not of shape {images.shape}{hints.get(images.ndim, '')}"
         )
     return images
 
 
 def _checked_numbers(array, name):
-    """An array in a float type; a ValueError where it is no array of real numbers."""
-    try:
-        array = np.asarray(array)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be numbers, with as many in each row") from None
-    if array.dtype.name == "bfloat16":  # what a layer gives that computes in 16 bits
-        array = array.astype(np.float32)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} must be real numbers, not of type {array.dtype}")
+    """An array in a float type; NaN stays NaN."""
+    array = numeric_array(array, name, finite=False)
     return array.astype(np.result_type(array, np.float32), copy=False)
 
 

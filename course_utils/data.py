@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from .arithmetic import finite_number, whole_number
+from .arguments import choice, finite_number, flag, numeric_array, whole_number
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 SPLITS = ("train", "test")
@@ -111,9 +111,9 @@ def load(name, split, full=False):
     >>> images.shape, labels[:12].tolist()
     ((2000, 28, 28, 1), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1])
     """
-    source = DATASETS[_one_of(name, "set", DATASETS)]
-    _one_of(split, "split", SPLITS)
-    if not _yes_or_no(full, "full"):
+    source = DATASETS[choice(name, "name", DATASETS)]
+    choice(split, "split", SPLITS)
+    if not flag(full, "full"):
         images, labels = _from_sheets(_small_folder(), name, split, source.small[split])
     elif os.environ.get("COURSE_DATA"):
         images, labels = _from_sheets(_complete_folder(), name, split, source.complete[split])
@@ -121,18 +121,6 @@ def load(name, split, full=False):
         images, labels = _from_keras(name, split)
     order = _deal(images, labels)
     return Dataset(images[order], labels[order], source.class_names)
-
-
-def _one_of(name, kind, names):
-    if not isinstance(name, str) or name not in names:
-        raise ValueError(f"there is no {kind} {name!r}: choose one of {', '.join(names)}")
-    return name
-
-
-def _yes_or_no(value, name):
-    if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"{name} must be True or False, not {value!r}")
-    return value
 
 
 def _deal(images, labels):
@@ -288,7 +276,7 @@ def photo(name):
     >>> photo("cat").shape
     (300, 451, 3)
     """
-    return _read(_small_folder(), f"photos/{_one_of(name, 'photo', PHOTOS)}.png")
+    return _read(_small_folder(), f"photos/{choice(name, 'name', PHOTOS)}.png")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -318,7 +306,7 @@ def scale(images, low=0.0, high=1.0, border=0):
     >>> scale(np.array([[[[0], [255]]]], dtype=np.uint8), low=-0.1, high=1.175).ravel().tolist()
     [-0.10000000149011612, 1.1749999523162842]
     """
-    images, border = _array(images, "images"), whole_number(border, "border", 0, 1000)
+    images, border = numeric_array(images, "images"), whole_number(border, "border", 0, 1000)
     if images.dtype != np.uint8 or images.ndim != 4:
         hint = ". Have they been scaled before?" if images.dtype.kind == "f" else ""
         raise ValueError(
@@ -335,20 +323,6 @@ def _values_of_bytes(low, high):
     if low == high:
         raise ValueError(f"low and high must differ, not both be {low:g}")
     return np.linspace(low, high, 256, dtype=np.float32)
-
-
-def _array(values, name):
-    """An array of one or more finite numbers, also of a tensor; else a ValueError."""
-    try:
-        array = np.asarray(values)
-        array = array.astype(np.float32) if array.dtype.kind == "V" else array  # bfloat16
-    except (TypeError, ValueError):
-        array = np.array("")
-    if array.dtype.kind not in "buif" or array.ndim == 0:
-        raise ValueError(f"{name} must be an array of numbers, not {type(values).__name__}")
-    if array.size and not np.isfinite([array.min(), array.max()]).all():
-        raise ValueError(f"{name} hold values that are no numbers (NaN or infinite)")
-    return array
 
 
 def pipeline(images, labels, batch_size=None, training=False, augment=None, seed=0, scaling=None):
@@ -387,7 +361,7 @@ def pipeline(images, labels, batch_size=None, training=False, augment=None, seed
     labels = _labels(labels, count)
     batch_size = min(count, BATCH_SIZE) if batch_size is None else batch_size
     batch_size = whole_number(batch_size, "batch_size", 1)
-    if _yes_or_no(training, "training") and batch_size > count:
+    if flag(training, "training") and batch_size > count:
         text = f"a batch of {batch_size} cannot be filled from {count} images"
         raise ValueError(f"{text}: use a batch_size from 1 to {count}")
     with tf.device("CPU"):  # where the batches are put together, also if there is a GPU
@@ -415,7 +389,7 @@ def pipeline(images, labels, batch_size=None, training=False, augment=None, seed
 
 def _images_and_table(images, scaling):
     """The images of a pipeline, and what each byte becomes, None if they are no bytes."""
-    images = _array(images, "images")
+    images = numeric_array(images, "images")
     if scaling is None and images.dtype == np.uint8:
         raise ValueError("these images are bytes from 0 to 255: scale(images) makes them numbers")
     if scaling is None:
@@ -430,7 +404,7 @@ def _images_and_table(images, scaling):
 def _labels(labels, count):
     """The labels of a pipeline, as a row of whole numbers from 0 up."""
     try:
-        labels = _array(labels, "labels")
+        labels = numeric_array(labels, "labels")
     except ValueError as problem:
         raise ValueError(f"{problem}: number the classes from 0") from None
     if len(labels) != count or count == 0:
@@ -499,7 +473,7 @@ def shift_and_flip(pixels=4, flip=True, fill=0.0):
     Source: He et al., "Deep residual learning for image recognition" (2016), section 4.2.
     """
     pixels, fill = whole_number(pixels, "pixels", 0, 1000), finite_number(fill, "fill")
-    _yes_or_no(flip, "flip")
+    flag(flip, "flip")
 
     def move(images, seed):
         import tensorflow as tf

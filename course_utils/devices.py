@@ -17,6 +17,9 @@ makers' documents: none was measured for this course.
 from pathlib import Path
 from typing import NamedTuple
 
+from .arguments import listed
+from .arithmetic import pair
+
 FIRST_WITH_BFLOAT16, FIRST_WITH_FLOAT16 = (8, 0), (7, 0)  # of NVIDIA's compute capabilities
 
 
@@ -44,13 +47,20 @@ def suited(capabilities, flags=()):
         capabilities: of each GPU its compute capability, (8, 0) say, or None where it has none.
         flags: what the processor can do, in Linux's words.
 
+    Raises:
+        ValueError: a capability is neither two whole numbers nor None.
+
     >>> suited([(7, 5)]).precision, suited([(8, 0), (7, 5)]).precision, suited([None]).precision
     ('mixed_float16', 'mixed_float16', 'float32')
     >>> suited([], flags={"avx512_bf16"})
     Device(kind='CPU', count=1, precision='mixed_bfloat16', jit=False)
     """
+    capabilities = [
+        (0, 0) if one is None else pair(one, "a compute capability", 0)
+        for one in listed(capabilities, "capabilities", "[(8, 0)]")
+    ]
     if capabilities:
-        weakest = min(one or (0, 0) for one in capabilities)
+        weakest = min(capabilities)
         precision = "float32"
         if weakest >= FIRST_WITH_BFLOAT16:
             precision = "mixed_bfloat16"

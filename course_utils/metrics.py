@@ -6,6 +6,8 @@ pixels, half open: `(0, 0, 1, 1)` is one pixel. Each function exists to be read.
 
 import numpy as np
 
+from .arguments import finite_number, listed, numeric_array, whole_number
+
 # ---------------------------------------------------------------------------------------------
 # Masks
 # ---------------------------------------------------------------------------------------------
@@ -49,11 +51,11 @@ def class_ious(truth, answer, classes):
         float, one for each of `classes`; NaN for a class that is in neither.
 
     Raises:
-        ValueError: the shapes differ, or the masks are not of whole numbers.
+        ValueError: the shapes differ, or the masks or classes are not whole numbers.
     """
     truth, answer = _same_shape(truth, answer)
     ious = []
-    for value in classes:
+    for value in _classes(classes):
         union = ((truth == value) | (answer == value)).sum()
         both = ((truth == value) & (answer == value)).sum()
         ious.append(both / union if union else np.nan)
@@ -69,25 +71,26 @@ def mean_iou(truth, answer, classes):
     >>> mean_iou([1, 1, 2, 2], [1, 1, 1, 2], classes=(1, 2, 3))
     0.5833333333333333
     """
+    classes = _classes(classes)
     ious = class_ious(truth, answer, classes)
     if np.isnan(ious).all():
-        raise ValueError(f"none of the classes {list(classes)} is in the truth or in the answer")
+        raise ValueError(f"none of the classes {classes} is in the truth or in the answer")
     return float(np.nanmean(ious))
 
 
+def _classes(classes):
+    return [whole_number(value, "each of classes", 0) for value in listed(classes, "classes")]
+
+
 def _same_shape(truth, answer):
-    truth, answer = np.asarray(truth), np.asarray(answer)
+    truth, answer = numeric_array(truth, "truth"), numeric_array(answer, "answer")
     if truth.shape != answer.shape:
         raise ValueError(
             f"the masks must have the same shape, not {truth.shape} and {answer.shape}"
             + (": take the argmax of the logits first" if answer.ndim == truth.ndim + 1 else "")
         )
-    for mask in (truth, answer):
-        if (
-            mask.dtype.kind not in "biuf"
-            or not (np.isfinite(mask) & (mask == np.round(mask))).all()
-        ):
-            raise ValueError("a mask must hold whole numbers (its classes), and no NaN")
+    if any((mask != np.round(mask)).any() for mask in (truth, answer) if mask.dtype.kind == "f"):
+        raise ValueError("a mask must hold whole numbers: its classes")
     return truth, answer
 
 
@@ -125,14 +128,12 @@ def _area(boxes):
 
 def checked_boxes(boxes):
     """Boxes as float `(n, 4)`; a ValueError where they are none."""
-    boxes = np.asarray(boxes, dtype=float)
+    boxes = numeric_array(boxes, "boxes").astype(float)
     if boxes.size == 0:
         return boxes.reshape(0, 4)
     boxes = np.atleast_2d(boxes)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes must be of shape (n, 4), not {boxes.shape}")
-    if not np.isfinite(boxes).all():
-        raise ValueError("a box has a number that is not finite (NaN or infinite)")
     for box in boxes:
         if (box[2:] <= box[:2]).any():
             raise ValueError(
@@ -158,7 +159,8 @@ def non_maximum_suppression(boxes, scores, labels=None, threshold=0.5):
         int, the places of the boxes that stay, highest score first.
 
     Raises:
-        ValueError: as for `box_iou`, or there is not one score (and label) for each box.
+        ValueError: as for `box_iou`, there is not one score (and label) for each box, or the
+            threshold is not from 0 to 1.
 
     Source: Girshick et al., "Rich feature hierarchies", CVPR (2014), section 2.2.
 
@@ -166,6 +168,7 @@ def non_maximum_suppression(boxes, scores, labels=None, threshold=0.5):
     >>> non_maximum_suppression(boxes, [0.8, 0.9, 0.3]).tolist()
     [1, 2]
     """
+    threshold = finite_number(threshold, "threshold", 0, 1)
     boxes, scores = checked_boxes(boxes), _one_each(scores, boxes, "score")
     labels = np.zeros(len(boxes)) if labels is None else _one_each(labels, boxes, "label")
     overlaps = box_iou(boxes, boxes) * (labels[:, None] == labels)
@@ -177,14 +180,20 @@ def non_maximum_suppression(boxes, scores, labels=None, threshold=0.5):
 
 
 def _one_each(values, boxes, name):
-    values = np.asarray(values, dtype=float)
+    values = numeric_array(values, f"{name}s").astype(float)
     if values.shape != (len(boxes),):
         raise ValueError(
             f"each box needs its {name}: {len(boxes)} boxes, {name}s of shape {values.shape}"
         )
-    if not np.isfinite(values).all():
-        raise ValueError(f"a {name} is not finite (NaN or infinite)")
     return values
+
+
+def _scenes(values, name, *parts):
+    """A list with as many parts for each scene as are named here."""
+    scenes = [listed(scene, f"each of {name}") for scene in listed(values, name)]
+    if any(len(scene) != len(parts) for scene in scenes):
+        raise ValueError(f"{name} must have ({', '.join(parts)}) for each scene")
+    return scenes
 
 
 def precision_recall(detections, truths, threshold=0.5):
@@ -202,13 +211,16 @@ def precision_recall(detections, truths, threshold=0.5):
         precision and recall, float, one number after each box.
 
     Raises:
-        ValueError: as for `box_iou`; there are not as many scenes, or no true box in all of them.
+        ValueError: as for `box_iou`; there are not as many scenes, or no true box in all of them;
+            the threshold is not from 0 to 1.
 
     Source: Everingham et al., "The Pascal visual object classes challenge", IJCV (2010), section 4.
     """
+    threshold = finite_number(threshold, "threshold", 0, 1)
+    detections = _scenes(detections, "detections", "boxes", "scores")
+    truths = [checked_boxes(boxes) for boxes in listed(truths, "truths")]
     if len(detections) != len(truths):
         raise ValueError(f"detections of {len(detections)} scenes, truths of {len(truths)}")
-    truths = [checked_boxes(boxes) for boxes in truths]
     total = sum(map(len, truths))
     if not total:
         raise ValueError("there is no true box, so nothing could be found: recall has no meaning")
@@ -256,7 +268,9 @@ def mean_average_precision(detections, truths, classes, threshold=0.5):
     Raises:
         ValueError: as for `average_precision`.
     """
-    values = []
+    detections = _scenes(detections, "detections", "boxes", "scores", "labels")
+    truths = _scenes(truths, "truths", "boxes", "labels")
+    values, classes = [], _classes(classes)
     for value in classes:
         true_boxes = [_of_class(value, boxes, labels)[0] for boxes, labels in truths]
         if any(map(len, true_boxes)):
@@ -265,12 +279,12 @@ def mean_average_precision(detections, truths, classes, threshold=0.5):
             ]
             values.append(average_precision(chosen, true_boxes, threshold))
     if not values:
-        raise ValueError(f"none of the classes {list(classes)} has a true box")
+        raise ValueError(f"none of the classes {classes} has a true box")
     return float(np.mean(values))
 
 
-def _of_class(value, boxes, labels, scores=()):
+def _of_class(value, boxes, labels, scores=None):
     """The boxes that have a label, and their scores."""
     boxes = checked_boxes(boxes)
     chosen = _one_each(labels, boxes, "label") == value
-    return boxes[chosen], (_one_each(scores, boxes, "score")[chosen] if len(scores) else scores)
+    return boxes[chosen], None if scores is None else _one_each(scores, boxes, "score")[chosen]

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from .arithmetic import finite_number, whole_number
+from .arguments import choice, finite_number, flag, numeric_array, whole_number
 from .inside_keras import check_settings
 
 register = keras.saving.register_keras_serializable(package="course_utils")
@@ -169,10 +169,23 @@ def lenet5_loss(labels, logits, rubbish_penalty=10.0):
         labels: `(batch,)` or `(batch, 1)` whole numbers.
         logits: `(batch, classes)`, the negative penalties.
 
+    Raises:
+        ValueError: an argument is none of these.
+
     Source: LeCun et al. 1998, section II.C, eq. 9. The paper calls j 'positive' and gives no
     value; ours is 10.
     """
+    finite_number(rubbish_penalty, "rubbish_penalty")
+    if not ops.is_tensor(labels):
+        labels = numeric_array(labels, "labels")
+    if not ops.is_tensor(logits):
+        logits = ops.convert_to_tensor(numeric_array(logits, "logits"))
     labels = ops.reshape(ops.cast(labels, "int32"), (-1, 1))
+    rows = {labels.shape[0], *logits.shape[:1]} - {None}  # unknown while a step is traced
+    if len(logits.shape) != 2 or len(rows) > 1:
+        raise ValueError(
+            f"logits must be (batch, classes), one row for each label, not {tuple(logits.shape)}"
+        )
     right = ops.squeeze(ops.take_along_axis(logits, labels, axis=1), axis=1)
     rubbish = ops.full_like(logits[:, :1], -rubbish_penalty)
     return ops.logsumexp(ops.concatenate([logits, rubbish], axis=1), axis=1) - right
@@ -229,16 +242,15 @@ def lenet5_modern(activation="relu", pooling="max"):
         pooling: 'max' or 'average'; 'average' is nearer to the paper.
 
     Raises:
-        ValueError: `pooling` is neither.
+        ValueError: `pooling` is neither, or Keras has no such activation.
     """
     pools = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
-    if pooling not in tuple(pools):
-        raise ValueError(f"pooling must be 'max' or 'average', not {pooling!r}")
+    pool, activation = pools[choice(pooling, "pooling", pools)], _activation(activation)
     inputs = _image("lenet5_modern", (28, 28, 1))
     outputs = layers.Conv2D(6, 5, padding="same", activation=activation, name="conv1")(inputs)
-    outputs = pools[pooling](2, name="pool1")(outputs)
+    outputs = pool(2, name="pool1")(outputs)
     outputs = layers.Conv2D(16, 5, activation=activation, name="conv2")(outputs)
-    outputs = pools[pooling](2, name="pool2")(outputs)
+    outputs = pool(2, name="pool2")(outputs)
     outputs = layers.Flatten(name="flatten")(outputs)
     outputs = layers.Dense(120, activation=activation, name="dense1")(outputs)
     outputs = layers.Dense(84, activation=activation, name="dense2")(outputs)
@@ -357,14 +369,15 @@ def alexnet_small(
     Raises:
         ValueError: the image is too small.
     """
-    filters = whole_number(filters, "filters", 1)
+    filters, activation = whole_number(filters, "filters", 1), _activation(activation)
     dropout = finite_number(dropout, "dropout", 0, 1)
     inputs = _image("alexnet_small", input_shape, classes, smallest=15)
 
     # He's start suits ReLU, which halves the variance; tanh lets most of it through.
+    first_weights = "he_normal" if activation is keras.activations.relu else "glorot_uniform"
     options = {
         "activation": activation,
-        "kernel_initializer": "he_normal" if activation == "relu" else "glorot_uniform",
+        "kernel_initializer": first_weights,
         "kernel_regularizer": l2(weight_decay),
     }
 
@@ -423,10 +436,7 @@ def vgg(configuration="D", input_shape=(224, 224, 3), classes=1000):
     Source: Simonyan and Zisserman, "Very deep convolutional networks for large-scale image
     recognition", ICLR (2015), section 2 and table 1.
     """
-    if configuration not in tuple(VGG_STAGES):
-        raise ValueError(
-            f"configuration must be one of {', '.join(VGG_STAGES)}, not {configuration!r}"
-        )
+    choice(configuration, "configuration", VGG_STAGES)
     inputs = _image("vgg", input_shape, classes, smallest=32)
     outputs = inputs
     for stage, convolutions in enumerate(VGG_STAGES[configuration], start=1):
@@ -465,6 +475,7 @@ def vgg_small(batch_norm=True, weight_decay=0.0, input_shape=(32, 32, 3), classe
     Raises:
         ValueError: the image is too small.
     """
+    flag(batch_norm, "batch_norm")
     inputs = _image("vgg_small", input_shape, classes, smallest=8)
     options = {"kernel_initializer": "he_normal", "kernel_regularizer": l2(weight_decay)}
     outputs = inputs
@@ -522,8 +533,7 @@ def resnet(depth=50, version="v1", input_shape=(224, 224, 3), classes=1000):
     depth = whole_number(depth, "depth", 1)
     if depth not in RESNET_BLOCKS:
         raise ValueError(f"there is no ResNet-{depth}: {_nearest(depth, RESNET_BLOCKS)}")
-    if version not in ("v1", "v1.5"):
-        raise ValueError(f"version must be 'v1' or 'v1.5', not {version!r}")
+    choice(version, "version", ("v1", "v1.5"))
     inputs = _image("resnet", input_shape, classes)
     outputs = _conv(inputs, 64, 7, strides=2, name="conv1")
     outputs = layers.ReLU(name="relu1")(_batch_norm("norm1")(outputs))
@@ -568,7 +578,8 @@ def resnet_cifar(
         classes: logits that come out.
 
     Raises:
-        ValueError: `depth` is not 6n + 2 (the nearest depths are named), or `shortcut` is neither.
+        ValueError: `depth` is not 6n + 2 (the nearest depths are named), `shortcut` is neither, or
+            `residual` no flag.
 
     Source: He et al. 2016, section 4.2.
     """
@@ -576,8 +587,8 @@ def resnet_cifar(
     depth = whole_number(depth, "depth", 1)
     if depth not in possible:
         raise ValueError(f"depth must be 6n + 2, not {depth!r}: {_nearest(depth, possible)}")
-    if shortcut not in ("A", "B"):
-        raise ValueError(f"shortcut must be 'A' or 'B', not {shortcut!r}")
+    choice(shortcut, "shortcut", ("A", "B"))
+    kind = shortcut if flag(residual, "residual") else None
     inputs = _image("resnet_cifar", input_shape, classes)
     outputs = _conv(inputs, 16, 3, name="conv1", weight_decay=weight_decay)
     outputs = layers.ReLU(name="relu1")(_batch_norm("norm1")(outputs))
@@ -585,7 +596,6 @@ def resnet_cifar(
         for block in range(1, (depth - 2) // 6 + 1):
             strides = 2 if stage > 1 and block == 1 else 1
             plan = [(filters, 3, strides), (filters, 3, 1)]
-            kind = shortcut if residual else None
             outputs = _block(outputs, plan, f"stage{stage}_block{block}", kind, weight_decay)
     outputs = layers.GlobalAveragePooling2D(name="pool")(outputs)
     outputs = layers.Dense(classes, kernel_regularizer=l2(weight_decay), name="logits")(outputs)
@@ -699,12 +709,13 @@ def unet(filters=16, depth=2, shortcuts=True, input_shape=(64, 64, 3), classes=1
         classes: logits for each pixel.
 
     Raises:
-        ValueError: `depth` is not a whole number from 1 up, or a side cannot be halved so often.
+        ValueError: `depth` is not a whole number from 1 up, a side cannot be halved so often, or
+            another argument is none of these.
 
     Source: Ronneberger, Fischer, Brox, "U-Net", MICCAI (2015), section 2 and figure 1.
     """
-    _check_halves(input_shape, depth)
-    inputs = keras.Input(input_shape, name="image")
+    flag(shortcuts, "shortcuts")
+    inputs = _image_halved("unet", input_shape, classes, depth)
     outputs, kept = _trunk(inputs, filters, depth)
     for stage in range(depth, 0, -1):
         outputs = layers.Conv2DTranspose(2 * filters, 2, strides=2, name=f"up{stage}")(outputs)
@@ -734,8 +745,7 @@ def detector(filters=16, depth=2, input_shape=(64, 64, 3), classes=10):
     Source: Redmon et al., "You only look once", CVPR (2016), section 2; the distances as in Tian
     et al., "FCOS", ICCV (2019), section 3.1.
     """
-    _check_halves(input_shape, depth)
-    inputs = keras.Input(input_shape, name="image")
+    inputs = _image_halved("detector", input_shape, classes, depth)
     outputs, _ = _trunk(inputs, filters, depth)
     outputs = layers.Conv2D(5 + classes, 1, name="cells")(outputs)
     return keras.Model(inputs, outputs, name="detector")
@@ -795,6 +805,7 @@ def cell_accuracy():
 
 def _trunk(inputs, filters, depth):
     """The way down, and the maps of each stage before they are pooled."""
+    filters = whole_number(filters, "filters", 1)
     outputs, kept = _conv_norm_relu(inputs, filters, "down1_1", strides=2), {}
     for stage in range(1, depth + 1):
         width = filters * 2 ** (stage - 1)
@@ -812,14 +823,17 @@ def _conv_norm_relu(inputs, filters, name, strides=1, kernel_size=3):
     return layers.ReLU(name=f"{name}_relu")(_batch_norm(f"{name}_norm")(outputs))
 
 
-def _check_halves(input_shape, depth):
-    halves = 2 ** (whole_number(depth, "depth", 1) + 1)
-    if any(side % halves for side in input_shape[:2]):
-        size = "×".join(map(str, input_shape[:2]))
+def _image_halved(name, input_shape, classes, depth):
+    """The input of a network that halves its sides `depth + 1` times."""
+    halves = 2 ** (whole_number(depth, "depth", 1, 10) + 1)
+    inputs = _image(name, input_shape, classes)
+    sides = inputs.shape[1:3]
+    if any(side is not None and side % halves for side in sides):
         raise ValueError(
-            f"an image of {size} cannot be halved {depth + 1} times: use sides that are multiples "
-            f"of {halves}, or a smaller depth"
+            f"an image of {sides[0]}×{sides[1]} cannot be halved {depth + 1} times: use sides that "
+            f"are multiples of {halves}, or a smaller depth"
         )
+    return inputs
 
 
 # ---------------------------------------------------------------------------------------------
@@ -834,6 +848,14 @@ def l2(weight_decay):
     """
     weight_decay = finite_number(weight_decay, "weight_decay", 0)
     return keras.regularizers.L2(weight_decay / 2) if weight_decay else None
+
+
+def _activation(activation):
+    """An activation as a function, so that whatever Keras does not know is refused here."""
+    try:
+        return keras.activations.get(activation)
+    except (TypeError, ValueError):
+        raise ValueError(f"Keras has no activation {activation!r}: try 'relu' or 'tanh'") from None
 
 
 def _batch_norm(name):

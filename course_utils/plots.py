@@ -30,7 +30,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL.Image import Image
 
-from .arithmetic import finite_number, padding_amounts, whole_number
+from .arguments import choice, finite_number, flag, listed, numeric_array, text_of, whole_number
+from .arithmetic import padding_amounts
 from .arithmetic import windows as windows_of
 
 PALETTE = {
@@ -237,15 +238,16 @@ def log_ticks(axis, places=True, zero=None):
     axis.set_major_formatter(ticker.FuncFormatter(written))
 
 
-def _checked(axes, role=None, **texts):
-    """A ValueError for axes, a role or a text that is none."""
-    if axes is not None and not isinstance(axes, Axes):
+def _check(title, role=None):
+    """A ValueError for a title or a role that is none."""
+    text_of(title, "title")
+    if role is not None:
+        choice(role, "role", PALETTE)
+
+
+def _check_axes(axes):
+    if not isinstance(axes, Axes):
         raise ValueError(f"axes must be some that subplots gives, not {type(axes).__name__}")
-    if role is not None and not (isinstance(role, str) and role in PALETTE):
-        raise ValueError(f"there is no role {role!r}: choose one of {', '.join(PALETTE)}")
-    for name, text in texts.items():
-        if not isinstance(text, str | int | float | np.number):
-            raise ValueError(f"{name} must be a text, not {type(text).__name__}")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -254,13 +256,9 @@ def _checked(axes, role=None, **texts):
 
 
 def _array(numbers, name):
-    """Any array of real numbers, also of a tensor, a bfloat16 one say; else a ValueError."""
-    try:
-        array = np.asarray(numbers)
-        array = array.astype(np.float32) if array.dtype.kind == "V" else array
-    except (TypeError, ValueError):
-        array = np.array("")
-    if array.dtype.kind not in "buif" or array.size == 0:
+    """An array of real numbers that is not empty; it may hold NaN."""
+    array = numeric_array(numbers, name, finite=False)
+    if not array.size:
         raise ValueError(f"{name} must be an array of numbers, and not an empty one")
     return array
 
@@ -277,7 +275,8 @@ def picture(axes, image, title="", role=None, limits=None):
     Raises:
         ValueError: the image has another shape or no numbers, or an argument is none of these.
     """
-    _checked(axes, role, title=title)
+    _check_axes(axes)
+    _check(title, role)
     if isinstance(image, Image) and image.mode in ("P", "PA", "CMYK"):
         image = image.convert("RGB")  # of a palette the colours, not their numbers
     image = _array(image, "image")
@@ -301,7 +300,7 @@ def picture(axes, image, title="", role=None, limits=None):
 
 
 def _pair(values, name):
-    if isinstance(values, str) or np.ndim(values) != 1 or len(values) != 2:
+    if len(values := listed(values, name, "(0, 1)")) != 2:
         raise ValueError(f"{name} must be a pair, not {values!r}")
     return values
 
@@ -320,8 +319,10 @@ def images(pictures, alt, titles=None, columns=10, title="", role=None, limits=N
     Raises:
         ValueError: there is no image, or not as many titles, or as `picture` says.
     """
-    _checked(None, role, title=title)
-    pictures, titles = _several(pictures, "pictures"), _several(titles, "titles", len(pictures))
+    _check(title, role)
+    pictures = _several(pictures, "pictures")
+    titles = [""] * len(pictures) if titles is None else _several(titles, "titles", len(pictures))
+    titles = list(map(str, titles))
     columns = min(whole_number(columns, "columns", 1), len(pictures))
     rows = -(-len(pictures) // columns)
     size = finite_number(WIDTH / columns if size is None else size, "size", 0.05, 20)
@@ -338,18 +339,13 @@ def images(pictures, alt, titles=None, columns=10, title="", role=None, limits=N
 
 
 def _several(values, name, count=None):
-    """The things of a list, of an array or of a generator, `count` of them; None gives texts."""
-    if values is None and count is not None:
-        return [""] * count
-    try:
-        length = -1 if isinstance(values, str | bytes | dict) else len(values)
-    except TypeError:  # None, a number, an array of no axis
-        length = -1
-    if length <= 0:
-        raise ValueError(f"{name} must be a list with at least one thing in it, not {values!r}")
-    if count is not None and length != count:
-        raise ValueError(f"there are {count} pictures and {length} {name}: give each one")
-    return [str(value) for value in values] if count is not None else values
+    """The things of a list, at least one; `count` of them, if that is given."""
+    values = listed(values, name)
+    if not values:
+        raise ValueError(f"{name} must be a list with at least one thing in it")
+    if count is not None and len(values) != count:
+        raise ValueError(f"there are {count} pictures and {len(values)} {name}: give each one")
+    return values
 
 
 def _headline(figure, title):
@@ -371,7 +367,8 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
     Raises:
         ValueError: the numbers are no matrix of at most 10,000, or an argument is none of these.
     """
-    _checked(axes, role or "none", title=title)
+    _check_axes(axes)
+    _check(title, choice(role, "role", PALETTE))
     numbers = _array(numbers, "numbers").astype(float)
     if numbers.ndim != 2 or numbers.size > 10_000:
         raise ValueError(f"a grid is (rows, columns), 10,000 cells at most, not {numbers.shape}")
@@ -383,7 +380,7 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
         digits = 0 if np.allclose(known, np.round(known)) else 2
     low, high = (known.min(), known.max()) if known.size else (0, 1)
     brightness = np.full(numbers.shape, 1.0)
-    if bool(shade) and high > low:
+    if flag(shade, "shade") and high > low:
         brightness = 0.25 + 0.75 * (np.nan_to_num(numbers, nan=high) - low) / (high - low)
     axes.imshow(brightness, cmap="gray", vmin=0, vmax=1)
     for (row, column), number in np.ndenumerate(numbers):
@@ -391,7 +388,8 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
             colour = "white" if brightness[row, column] < 0.46 else "black"  # the stronger contrast
             text = f"{number:.{digits}f}".replace("-", "−")  # a real minus sign
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
-    for row, column in (_pair(cell, "a marked cell") for cell in marked):
+    for cell in listed(marked, "marked", "[(0, 1)]"):
+        row, column = (whole_number(place, "a marked cell", 0) for place in _pair(cell, "a cell"))
         box = (column - 0.5, row - 0.5)
         look = {"fill": False, "color": PALETTE["lost"], "linewidth": 3, "zorder": 3}
         axes.add_patch(Rectangle(box, 1, 1, **look))
@@ -470,7 +468,7 @@ def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
     Raises:
         ValueError: as `arithmetic.output_size`, and for more than 200 pixels.
     """
-    _checked(None, title="" if title is None else title)
+    _check("" if title is None else title)
     whole_number(size, "size", 1, 200)
     before, after = padding_amounts(size, kernel, stride, padding, dilation)
     reads = windows_of(size, kernel, stride, padding, dilation)
@@ -518,14 +516,14 @@ def architecture(rows, input_shape, alt, title=""):
     Raises:
         ValueError: a layer's output is neither maps nor a row of numbers, or there is none.
     """
-    _checked(None, title=title)
-    steps = [("input", "image", input_shape)]
+    _check(title)
+    steps = [("input", "image", listed(input_shape, "input_shape", "(height, width, channels)"))]
     for row in _several(rows, "rows"):
         if not hasattr(row, "output_shape"):
             raise ValueError(f"rows must be of an anatomy, not {row!r}: anatomy(network).rows")
         steps.append((row.name, row.kind, row.output_shape))
     for name, _, shape in steps:
-        if np.ndim(shape) != 1 or len(shape) not in (1, 3) or len(steps[0][2]) != 3:
+        if len(shape) not in (1, 3) or len(steps[0][2]) != 3:
             raise ValueError(f"{name} gives {shape}: only (height, width, maps) or (n,) is drawn")
         for length in shape:
             whole_number(length, f"each length of {name}", 1)
@@ -592,7 +590,7 @@ def draw_curves(histories, title="", epochs=None):
         ValueError: there is no history, or it lacks 'loss', or holds no numbers. Without
             'accuracy' there is no panel of errors.
     """
-    _checked(None, title=title)
+    _check(title)
     figure, panels = subplots(1, 2, height=2.9)
     colours = [PALETTE[role] for role in ("output", "input", "kernel", "gradient")]
     drawn = ({}, {})

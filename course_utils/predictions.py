@@ -153,8 +153,13 @@ def again(today=None):
 
     Args:
         today: a `datetime.date`, for a look ahead.
+
+    Raises:
+        ValueError: it is something else.
     """
-    today = today or date.today()
+    today = date.today() if today is None else today
+    if not isinstance(today, date):
+        raise ValueError(f"today must be a datetime.date, not {today!r}")
     due = [
         entry
         for entry in _read()["predictions"].values()

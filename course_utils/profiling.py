@@ -5,6 +5,8 @@ from pathlib import Path
 
 import keras
 
+from .arguments import whole_number
+
 
 class Profile(keras.callbacks.Callback):
     """Profiles some steps of a training's first epoch: give it to `fit` among the callbacks.
@@ -13,6 +15,9 @@ class Profile(keras.callbacks.Callback):
         first: the first of these steps, counted from 0; before it, all has been traced.
         steps: how many there are.
 
+    Raises:
+        ValueError: `first` is no whole number from 0 up, or `steps` none from 1 up.
+
     Attributes:
         operations: a list of `(name, kind, milliseconds a step)`, once the training has ended:
             `("resnet20/conv1/convolution", "Conv2D", 1.9)`.
@@ -20,7 +25,8 @@ class Profile(keras.callbacks.Callback):
 
     def __init__(self, first=5, steps=10):
         super().__init__()
-        self.first, self.steps, self.operations = first, steps, []
+        self.first, self.steps = whole_number(first, "first", 0), whole_number(steps, "steps", 1)
+        self.operations = []
 
     def on_train_batch_begin(self, batch, logs=None):
         if batch == self.first and not self.operations:

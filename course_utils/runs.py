@@ -7,6 +7,7 @@ import json
 import statistics
 
 from .anatomy import anatomy
+from .arguments import choice
 from .data import DATA
 
 # What the papers report for the same network, and after how long: 64,000 steps of 128 images from
@@ -30,9 +31,7 @@ def recorded_run(name):
     Raises:
         ValueError: there is no such run; the message lists those there are.
     """
-    if name not in recorded_names():
-        known = ", ".join(recorded_names())
-        raise ValueError(f"there is no recorded run {name!r}: choose one of {known}")
+    choice(name, "the name of a recorded run", recorded_names())
     return json.loads((DATA / "runs" / f"{name}.json").read_text(encoding="utf-8"))
 
 
@@ -73,10 +72,17 @@ def results_table():
 
 
 def network_of(recipe):
-    """The network that a recorded run's `recipe` trains, with its first weights."""
-    from . import models
+    """The network that a recorded run's `recipe` trains, with its first weights.
 
-    return models.NETWORKS[recipe["network"]](**recipe.get("options", {}))
+    Raises:
+        ValueError: it is no recipe.
+    """
+    from .models import NETWORKS
+
+    if not isinstance(recipe, dict):
+        raise ValueError(f"recipe must be recorded_run(...)['recipe'], not {recipe!r}")
+    name = choice(recipe.get("network"), "the network of a recipe", NETWORKS)
+    return NETWORKS[name](**recipe.get("options", {}))
 
 
 def recorded_network(name):

@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image, ImageColor, ImageOps
 
 from . import data, metrics
-from .arithmetic import pair, whole_number
+from .arguments import choice, finite_number, listed, numeric_array, whole_number
+from .arithmetic import pair
 
 CLASSES = ("background", *"0123456789")
 CELL = 8  # pixels along the side of a detector's cell
@@ -27,6 +28,7 @@ COLOURS = [ImageColor.getrgb(name) for name in "white gold orange lime cyan hotp
 DIMMED = 0.5  # a photograph's brightness: digits stand out, and are learned within minutes
 USUAL = {"digits": (2, 5), "sides": (20, 28)}  # how many there are, and how large
 OUTSIDE = 0.15  # of a digit's side may lie outside the scene
+TARGETS = ("masks", "cells")
 TRIES = 200  # places to try, digit by digit, before a scene counts as full
 
 
@@ -65,7 +67,12 @@ class Scenes(NamedTuple):
 def material(split, full=False):
     """The digits (MNIST) and photographs (CIFAR-10) of a split: 'train' or 'test'.
 
-    `full` is that of `data.load`, and so are the errors.
+    `full` is that of `data.load`.
+
+    Raises:
+        ValueError: there is no such split, or `full` is neither True nor False.
+        FileNotFoundError: a sheet is missing.
+        ConnectionError: a complete set cannot be downloaded.
     """
     digits, photographs = data.load("mnist", split, full), data.load("cifar10", split, full)
     return Material(digits.images, digits.labels, photographs.images)
@@ -100,17 +107,16 @@ def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overl
     ((2, 64, 64, 3), (2, 64, 64), (3, 4))
     """
     _check_material(material)
-    count, size = whole_number(count, "count", 1), whole_number(size, "size", 8)
+    count, size = whole_number(count, "count", 1, 10**6), whole_number(size, "size", 8, 2048)
     fewest, most = _in_order(digits, "digits", 0)
     shortest, longest = _in_order(sides, "sides", 4)
-    if not 0 <= overlap <= 1:
-        raise ValueError(f"overlap must be a share from 0 to 1, not {overlap!r}")
+    overlap = finite_number(overlap, "overlap", 0, 1)
     if longest > size:
         raise ValueError(
             f"a digit of {longest} pixels has no room in a scene of {size}×{size}: "
             "make the scene larger or the digits smaller (sides)"
         )
-    numbers = np.random.default_rng(seed)
+    numbers = np.random.default_rng(_seeds(seed))
     images = np.empty((count, size, size, 3), np.uint8)
     masks = np.zeros((count, size, size), np.uint8)
     boxes, labels = [], []
@@ -134,7 +140,15 @@ def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overl
     return Scenes(images, masks, boxes, labels)
 
 
+def _seeds(seed):
+    """A seed, or several, as a list of whole numbers."""
+    several = listed(seed, "seed") if np.ndim(seed) else [seed]
+    return [whole_number(number, "seed", 0) for number in several]
+
+
 def _check_material(material):
+    if not isinstance(material, Material):
+        raise ValueError(f"material must be what `material` gives, not {material!r}")
     for name, array, last in (("digits", material.digits, 1), ("photographs", material[2], 3)):
         if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != last or not array.size:
             raise ValueError(
@@ -240,13 +254,15 @@ def cells_from_boxes(boxes, labels, size=64, cell=CELL):
     two digits in one cell the later one counts.
 
     Raises:
-        ValueError: a box has no area or lies outside, a label is missing, or `size` does not fit.
+        ValueError: a box has no area or lies outside, a label is missing or no whole number, or
+            `size` does not fit.
     """
-    boxes = metrics.checked_boxes(boxes)
-    if size % cell or len(labels) != len(boxes):
+    boxes, labels = metrics.checked_boxes(boxes), numeric_array(labels, "labels")
+    size, cell = whole_number(size, "size", 1, 2048), whole_number(cell, "cell", 1)
+    if size % cell or labels.shape != (len(boxes),) or (labels % 1).any():
         raise ValueError(
-            f"size {size} must be a multiple of {cell}, and each box needs its label: "
-            f"{len(boxes)} boxes, {len(labels)} labels"
+            f"size {size} must be a multiple of {cell}, and each box needs its label, a whole "
+            f"number: {len(boxes)} boxes, {labels.size} labels"
         )
     cells = np.zeros((size // cell, size // cell, 6), np.float32)
     for (top, left, bottom, right), label in zip(boxes, labels, strict=True):
@@ -265,7 +281,7 @@ def boxes_from_cells(outputs, least=0.05):
 
     Args:
         outputs: `(rows, columns, 5 + classes)`, logits and distances.
-        least: scores below it are left out.
+        least: scores below it are left out; 0 to 1.
 
     Returns:
         boxes float `(k, 4)`, scores `(k,)` and labels `(k,)`. A score is the probability of a
@@ -274,12 +290,13 @@ def boxes_from_cells(outputs, least=0.05):
     Raises:
         ValueError: the shape is another, or a number is not finite.
     """
-    outputs = np.asarray(outputs, np.float64)
-    if outputs.ndim != 3 or outputs.shape[2] < 6 or not np.isfinite(outputs).all():
+    outputs, least = numeric_array(outputs, "outputs"), finite_number(least, "least", 0, 1)
+    if outputs.ndim != 3 or outputs.shape[2] < 6:
         raise ValueError(
-            "a detector's answer for one scene is (rows, columns, 5 + classes) of finite numbers, "
+            "a detector's answer for one scene is (rows, columns, 5 + classes), "
             f"not of shape {outputs.shape}: for several scenes take detections"
         )
+    outputs = outputs.astype(np.float64)
     logits = outputs[..., 5:] - outputs[..., 5:].max(axis=-1, keepdims=True)
     classes = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
     scores = classes.max(axis=-1) / (1 + np.exp(-outputs[..., 0]))
@@ -300,8 +317,13 @@ def detections(outputs, least=0.05, threshold=0.5):
 
     Returns:
         for each scene (boxes, scores, labels), highest score first.
+
+    Raises:
+        ValueError: as for `boxes_from_cells`, or the threshold is not from 0 to 1.
     """
-    answers = []
+    answers, outputs = [], numeric_array(outputs, "outputs")
+    if outputs.ndim != 4:
+        raise ValueError(f"outputs must be (n, rows, columns, 5 + classes), not {outputs.shape}")
     for cells in outputs:
         boxes, scores, labels = boxes_from_cells(cells, least)
         kept = metrics.non_maximum_suppression(boxes, scores, labels, threshold)
@@ -349,12 +371,13 @@ def pipeline(material, steps, batch_size=8, targets="masks", seed=0, **options):
     """
     import tensorflow as tf
 
-    steps, batch_size = whole_number(steps, "steps", 1), whole_number(batch_size, "batch_size", 1)
-    if targets not in ("masks", "cells"):
-        raise ValueError(f"targets must be 'masks' or 'cells', not {targets!r}")
+    steps = whole_number(steps, "steps", 1, 10**9)
+    batch_size = whole_number(batch_size, "batch_size", 1, 10**4)
+    choice(targets, "targets", TARGETS)
+    seeds = _seeds(seed)
 
     def batch(epoch, step):
-        scenes = paint(material, batch_size, (seed, int(epoch), int(step)), **options)
+        scenes = paint(material, batch_size, (*seeds, int(epoch), int(step)), **options)
         return ready(scenes, targets)
 
     # The worst that may come, now: an error in the middle of a training helps nobody.
@@ -388,7 +411,14 @@ def pipeline(material, steps, batch_size=8, targets="masks", seed=0, **options):
 
 
 def ready(scenes, targets="masks"):
-    """`Scenes` as (images, targets) for a network, in one array each: see `pipeline`."""
+    """`Scenes` as (images, targets) for a network, in one array each: see `pipeline`.
+
+    Raises:
+        ValueError: `scenes` are not what `paint` gives, or `targets` is neither.
+    """
+    choice(targets, "targets", TARGETS)
+    if not isinstance(scenes, Scenes):
+        raise ValueError(f"scenes must be what `paint` gives, not {scenes!r}")
     images = data.scale(scenes.images, low=-2.0, high=2.0)
     if targets == "masks":
         return images, scenes.masks

@@ -27,13 +27,12 @@ while the weights were still changing.
 """
 
 import re
-from functools import partial
 
 import keras
 
 from . import checkpoints as kept
 from . import devices
-from .arithmetic import finite_number, whole_number
+from .arguments import choice, finite_number, flag, text_of, whole_number
 from .inside_keras import all_layers, check_settings, computing_in, fused_batch_norm
 from .watching import HISTORY_KEYS, Keeper, Notebook, Order, Terminal, Watcher, in_notebook
 
@@ -118,114 +117,123 @@ def fit(
     """Compiles and trains a network, and shows how it goes.
 
     In a notebook a learning curve grows in place; in a terminal each epoch prints a line. Stop
-    it whenever you like (the notebook's stop button, or Ctrl-C): what was learned is kept, and
-    you get the history up to there.
+    it whenever you like (the notebook's stop button, or Ctrl-C): what was learned is kept.
 
     Args:
-        model: a Keras model with one output, logits, of any make: sequential, functional, or a
-            class of one's own.
+        model: a Keras model with one output, logits, of any make.
         train: batches of (images, labels), as `data.pipeline(..., training=True)` gives them.
-        test: batches to measure on after every epoch, or None. They choose nothing: no epoch is
-            picked by them.
+        test: batches to measure on after every epoch, or None. They choose nothing.
         epochs: how often `train` is gone through.
         learning_rate: where the default optimizer, `cosine_adam`, starts.
-        optimizer: a Keras optimizer instead of the default one.
-        loss: a Keras loss instead of the default cross-entropy of the logits.
+        optimizer: Keras' own, in place of the default one.
+        loss: Keras' own, or a function, in place of the cross-entropy of the logits.
         title: of the learning curve.
         live: draw the curve (True), print lines (False) or show nothing ('silent'); None asks
             whether a notebook runs.
-        checkpoints: a folder in which the state after every epoch is kept: weights, optimizer,
-            seeds, history, and how far Keras' own callbacks are (not an `EarlyStopping`'s best
-            weights, nor what a callback of your own remembers). If it holds one, the training
-            goes on from there as if it had never stopped, on another device and in another
-            precision, too.
+        checkpoints: a folder that keeps the state after every epoch (`checkpoints.py`). If it holds
+            one, the training goes on from there as if it had never stopped, on another device and
+            in another precision, too. Not kept are an `EarlyStopping`'s best weights, and what a
+            callback of your own remembers.
         callbacks: more Keras callbacks. One that raises KeyboardInterrupt stops the training as
-            you would. What a `ModelCheckpoint` saves in 16 bits says so, and loads as such: give
-            it `save_weights_only=True`.
-        precision: that the layers compute in while they train: 'float32', 'mixed_bfloat16',
-            'mixed_float16', or None for the fastest on this device. The weights are float32
-            always, and so is what is measured on `test` and what the network computes afterwards.
-            A layer of one's own computes in float32.
+            you would. A `ModelCheckpoint` needs `save_weights_only=True` where layers compute in 16
+            bits: else its file says so, too.
+        precision: that the layers compute in while they train (`inside_keras.computing_in`):
+            'float32', 'mixed_bfloat16', 'mixed_float16', or None for the fastest on this device.
         accuracy: a Keras metric called 'accuracy' in place of the share of right labels, where
             what is right is no label: `models.cell_accuracy()`, say.
 
     Returns:
-        The history.
+        The history, up to where you stopped it.
 
     Raises:
-        ValueError: an argument is none of these; the network cannot be trained so (it says why);
-            a label is not one of the network's; or the checkpoints are of another training (it
-            says what differs) or of a longer one.
+        ValueError: an argument is none of these; the network cannot be trained so; a label is not
+            one of the network's; or the checkpoints are of another or of a longer training.
     """
-    epochs, steps = whole_number(epochs, "epochs", 1), _batches_in(train)
-    scores = _look_at(model, train, loss)
-    device = devices.detect()
-    precision = precision or device.precision
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, not {precision!r}")
-    callbacks = _callbacks(callbacks, optimizer)
-    optimizer = optimizer or cosine_adam(learning_rate, steps * epochs)
-    _compile(model, optimizer, loss, accuracy, scores, precision, device.jit)
-    history, memories, recipe = {key: [] for key in HISTORY_KEYS}, [], None
+    epochs, steps = whole_number(epochs, "epochs", 1), _steps_of(train)
+    scores, callbacks = _look_at(model, train, test, loss), _callbacks(callbacks, optimizer)
+    if optimizer is None:
+        optimizer = cosine_adam(learning_rate, steps * epochs)
+    precision = _compile(model, optimizer, loss, accuracy, scores, precision)
+    title = text_of(title, "title") or model.name
+    watching = _watching(model, train, epochs, title, live, checkpoints, callbacks)
+    _run(model, train, test, watching, scores, precision)
+    return watching[1].history
+
+
+def _watch_of(live):
+    """The kind of `Watcher` that is meant by `live`."""
+    if isinstance(live, str) and live == "silent":
+        return Watcher
+    return Notebook if (in_notebook() if live is None else flag(live, "live")) else Terminal
+
+
+def _watching(model, train, epochs, title, live, checkpoints, callbacks):
+    """All callbacks: the order of the images, the `Watcher`, the user's own, the checkpoints'."""
+    watch, history, memories, recipe = _watch_of(live), {key: [] for key in HISTORY_KEYS}, [], None
     if checkpoints is not None:
-        checkpoints = kept.folder_of(checkpoints)
-        recipe = kept.recipe(model, train, all_layers(model))
+        checkpoints, recipe = kept.folder_of(checkpoints), kept.recipe(model, train)
         history, memories = kept.resume(checkpoints, model, recipe) or (history, memories)
     done = len(history["loss"])
     if done > epochs:
         raise ValueError(f"{checkpoints} holds {done} epochs, more than the {epochs} asked for")
     if any(memory["stopped"] for memory in memories):
         epochs = done  # a callback has ended it
+    watcher = watch(history, epochs, _steps_of(train), title)
+    keeper = Keeper(checkpoints, history, recipe, callbacks, memories)
+    return [Order(train, checkpoints), watcher, *callbacks, *([keeper] if checkpoints else [])]
 
-    watch = Watcher
-    if live != "silent":
-        watch = Notebook if (in_notebook() if live is None else live) else Terminal
-    watcher = watch(history, epochs, steps, title or model.name)
-    watching = [Order(train, checkpoints), watcher, *callbacks]
-    if checkpoints is not None:
-        watching.append(Keeper(checkpoints, history, recipe, callbacks, memories))
-    run = partial(_run, model, train, test, epochs, done, watching, scores)
+
+def _compile(model, optimizer, loss, accuracy, scores, precision):
+    """Ties optimizer, loss and the share of right answers to a model; gives the precision."""
+    device = devices.detect()
+    precision = (
+        device.precision if precision is None else choice(precision, "precision", PRECISIONS)
+    )
     try:
-        try:
-            run(precision)
-        except (TypeError, ValueError) as problem:
-            if precision == "float32" or "float16" not in str(problem):
-                raise
-            print(f"{watcher.title}: a layer cannot compute in 16 bits, so all compute in float32")
-            run("float32")
-        watcher.finish()
-    except KeyboardInterrupt:
-        watcher.finish(f"stopped after {len(history['loss'])} of {epochs} epochs")
-    return history
-
-
-def _compile(model, optimizer, loss, accuracy, scores, precision, jit):
-    """Ties optimizer, loss and the share of right answers to a model."""
+        optimizer = keras.optimizers.get(optimizer)
+        keras.losses.get(loss)
+    except (TypeError, ValueError, KeyError):
+        raise ValueError(
+            f"optimizer and loss must be Keras', or None, not {optimizer!r} and {loss!r}"
+        ) from None
+    if not isinstance(accuracy, keras.metrics.Metric | None):
+        raise ValueError(f"accuracy must be a metric of Keras', or None, not {accuracy!r}")
     if precision == "mixed_float16":  # or small gradients would be 0
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     right = accuracy or "accuracy"
     if accuracy is None and scores == 1:
         right = keras.metrics.BinaryAccuracy("accuracy", threshold=_threshold(model, loss))
     loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(optimizer, loss, metrics=[right], jit_compile=jit)
+    model.compile(optimizer, loss, metrics=[right], jit_compile=device.jit)
+    return precision
 
 
-def _run(model, train, test, epochs, done, watching, scores, precision):
-    """Keras' own `fit`, with what the course changes, and TensorFlow's errors in our words."""
+def _run(model, train, test, watching, scores, precision):
+    """Keras' own `fit`, with what the course changes, until it ends or is stopped."""
     import tensorflow as tf
 
-    try:
+    watcher = watching[1]
+    epochs = {"epochs": watcher.epochs, "initial_epoch": watcher.done_before}
+    # The pipeline has shuffled already.
+    options = {"validation_data": test, "callbacks": watching, "verbose": 0, "shuffle": False}
+
+    def run_in(precision):
         with computing_in(precision, model), fused_batch_norm(model):
-            model.fit(
-                train,
-                validation_data=test,
-                epochs=epochs,
-                initial_epoch=done,
-                verbose=0,
-                shuffle=False,  # the pipeline has shuffled already
-                callbacks=watching,
-            )
-    except tf.errors.InvalidArgumentError as error:
+            model.fit(train, **epochs, **options)
+
+    try:
+        try:
+            run_in(precision)
+        except (TypeError, ValueError) as problem:
+            if precision == "float32" or "float16" not in str(problem):
+                raise
+            print(f"{watcher.title}: a layer cannot compute in 16 bits, so all compute in float32")
+            run_in("float32")
+        watcher.finish()
+    except KeyboardInterrupt:
+        count = len(watcher.history["loss"])
+        watcher.finish(f"stopped after {count} of {watcher.epochs} epochs")
+    except tf.errors.InvalidArgumentError as error:  # in our words
         label = re.search(r"label value of (-?\d+)", str(error))
         if not label:
             raise
@@ -261,10 +269,14 @@ def _callbacks(callbacks, optimizer):
     return callbacks
 
 
-def _batches_in(train):
+def _check_batches(batches, name):
+    if not hasattr(batches, "cardinality") or not isinstance(batches.element_spec, tuple):
+        raise ValueError(f"{name} must be batches: data.pipeline(images, labels, training=True)")
+
+
+def _steps_of(train):
     """How many batches a `tf.data.Dataset` has; a ValueError where that is no use."""
-    if not hasattr(train, "cardinality") or not isinstance(train.element_spec, tuple):
-        raise ValueError("train must be batches: data.pipeline(images, labels, training=True)")
+    _check_batches(train, "train")
     steps = int(train.cardinality())
     if steps == 0:
         raise ValueError("train has no batch: give more images or a smaller batch_size")
@@ -275,11 +287,17 @@ def _batches_in(train):
     return steps
 
 
-def _look_at(model, train, loss):
-    """Builds a model if need be, refuses what cannot be trained; gives the number of its scores."""
-    check_settings()
+def _check_model(model):
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a Keras model, not a {type(model).__name__}")
+
+
+def _look_at(model, train, test, loss):
+    """Builds a model if need be, refuses what cannot be trained; gives the number of its scores."""
+    check_settings()
+    _check_model(model)
+    if test is not None:
+        _check_batches(test, "test")
     images, labels = (train.element_spec + (None,))[:2]
     if not hasattr(labels, "shape") or labels.dtype == "string":
         raise ValueError("train must give (images, labels), and the labels as numbers from 0 up")
@@ -295,10 +313,10 @@ def _look_at(model, train, loss):
                 "leave out data_format"
             )
     _check_images(model, images)
-    if not model.built or not _outputs(model):
-        outputs = keras.tree.flatten(model(_one_image(train), training=False))
-    else:
-        outputs = _outputs(model)
+    outputs = _outputs(model) if model.built else []
+    if not outputs:
+        image = keras.tree.map_structure(lambda batch: batch[:1], kept.first_batch(train)[0])
+        outputs = keras.tree.flatten(model(image, training=False))
     if len(outputs) != 1:
         raise ValueError(
             f"{model.name} has {len(outputs)} outputs, and fit trains one: keras.Model(inputs, the "
@@ -316,16 +334,6 @@ def _outputs(model):
         return keras.tree.flatten(model.outputs)
     except AttributeError:
         return []
-
-
-def _one_image(train):
-    """The first image of a batch, as a batch. The epochs' order stays what it was."""
-    counter = getattr(train, "epoch", None)
-    now = None if counter is None else int(counter)
-    images = next(iter(train.take(1)))[0]
-    if counter is not None:
-        counter.assign(now)
-    return keras.tree.map_structure(lambda batch: batch[:1], images)
 
 
 def _check_images(model, images):
@@ -389,8 +397,7 @@ def error_percent(model, batches):
         ValueError: there is no batch, or they are no batches; the model is none, has several
             outputs, or has no score for a label.
     """
-    if not isinstance(model, keras.Model):
-        raise ValueError(f"model must be a Keras model, not a {type(model).__name__}")
+    _check_model(model)
     threshold = _threshold(model, getattr(model, "loss", None))
     wrong = total = 0
     for images, labels in _pairs(batches):
@@ -422,5 +429,7 @@ def _pairs(batches):
         raise ValueError(words)
     for batch in batches:
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+            raise ValueError(words)
+        if not all(hasattr(part, "shape") for part in keras.tree.flatten(batch[:2])):
             raise ValueError(words)
         yield batch[:2]

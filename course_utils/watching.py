@@ -152,6 +152,8 @@ class Notebook(Watcher):
 
         text = {"text/plain": f"{self.title}: the first step takes longest ..."}
         self.line = display(text, raw=True, display_id=True)
+        if self.line is None:
+            raise ValueError("live=True draws in a notebook, and none runs here: leave it out")
         self.figure = None
 
     def tell(self, line):

@@ -142,6 +142,9 @@ REFUSED["list"] = {
 # Nothing at all is a list of none, whatever its type.
 REFUSED["several"] = REFUSED["network"] - {"no list", "no text", "an empty array", "three numbers"}
 
+# Numbers name classes, too: `range(10)`, or the labels themselves.
+REFUSED["names"] = REFUSED["several"] - {"an array of three"}
+
 IMAGES = np.arange(2 * 6 * 6 * 2, dtype=np.float32).reshape(2, 6, 6, 2)
 KERNELS = np.ones((3, 3, 2, 4), np.float32)
 PLANE = np.arange(36, dtype=np.uint8).reshape(6, 6)
@@ -291,7 +294,6 @@ CALLS = {
         },
     ),
     "data.shift_and_flip": ({}, {"pixels": "count", "flip": "flag", "fill": "number"}),
-    "devices.found": ({}, {}),
     "devices.detect": ({}, {}),
     "devices.suited": ({"capabilities": [(7, 5)]}, {"capabilities": "list"}),
     "environment.check": ({}, {}),
@@ -432,7 +434,7 @@ CALLS = {
             **{"model": "network", "train": "network", "test": "network?", "epochs": "size"},
             **{"learning_rate": "positive", "optimizer": "several?", "loss": "several?"},
             **{"title": "anything", "live": "flag", "checkpoints": "anything"},
-            **{"callbacks": "several", "precision": "choice"},
+            **{"callbacks": "several", "precision": "choice", "accuracy": "several?"},
         },
     ),
     "runs.network_of": ({"recipe": {"network": "lenet5"}}, {"recipe": "network"}),
@@ -496,7 +498,7 @@ CALLS |= {
     "models.cell_accuracy": ({}, {}),
     "plots.confusion": (
         {"counts": np.eye(3, dtype=int), "class_names": list("abc"), "alt": "all right"},
-        {"counts": "array", "class_names": "several", "alt": "alt", "title": "anything"},
+        {"counts": "array", "class_names": "names", "alt": "alt", "title": "anything"},
     ),
     "plots.label": ({"text": "a name"}, {"text": "anything", "most": "size"}),
     "predictions.predict": ({"question": "How many?"}, {"question": "alt"}),
@@ -548,6 +550,7 @@ NOT_TRIED = {
     ("scenes.paint", "count"): {"a huge number"},
     ("scenes.pipeline", "steps"): {"a huge number"},
     ("training.fit", "epochs"): {"a huge number"},
+    ("training.fit", "loss"): {"a function"},
     ("training.fit", "checkpoints"): NO_ARRAY & {"a word", "a number as text", "bytes"},
 }
 
@@ -572,7 +575,7 @@ FOREIGN = re.compile(
     r"|could not convert string|invalid literal|truth value of|inhomogeneous|positional argument"
     r"|unexpected keyword|not supported between|can't multiply|object cannot be interpreted"
     r"|division by zero|unhashable|Maximum allowed|out of bounds|could not be broadcast"
-    r"|expected str, bytes|Traceback"
+    r"|expected str, bytes|Traceback|to unpack|setting an array element|identifier:"
 )
 
 

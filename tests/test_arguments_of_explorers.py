@@ -36,7 +36,10 @@ RIGHT = {
     "field": Field(),
     "layers": [Conv(2, 3), Pool()],
     "input_shape": (9, 9, 1),
+    "layer": Conv(2, 3),
+    "output_padding": None,
     "images": IMAGES,
+    "maps": np.ones((2, 6, 6, 4)),  # that `KERNELS` would give
     "kernels": KERNELS,
     "bias": np.ones(4),
     "strides": 2,
@@ -71,7 +74,7 @@ def functions():
 def right_for(function):
     names = list(inspect.signature(function).parameters)
     if "output_gradient" not in names:
-        return {name: RIGHT[name] for name in names}
+        return {name: RIGHT[name] for name in names} | ({"bias": None} if "maps" in names else {})
     forward = getattr(
         convolution, function.__name__.replace("_gradients", "").replace("_gradient", "")
     )

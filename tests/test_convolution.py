@@ -455,7 +455,7 @@ def test_inputs_are_not_modified():
         ),
         (
             dict(bias=1.0),
-            "bias must have one number for each of the 4 filters, not shape ()",
+            "bias must be an array of numbers, not float",
         ),
     ],
 )

@@ -194,7 +194,7 @@ def test_slurm_names_them(monkeypatch):
             ["--workers", "a:1,b:2", "--index", "0", "--batch", "127"],
             "--batch 127 cannot be shared by 2 workers",
         ),
-        (["--data", "imagenet"], "--data: there is no set 'imagenet'"),
+        (["--data", "imagenet"], "--data: name must be 'mnist' or 'cifar10', not 'imagenet'"),
         (["--network", "l2"], "--network must be one of .*, not 'l2'"),
         (["--network", "vgg"], "--network: vgg does not take the images of mnist"),
         (["--epochs", "0"], "--epochs must be at least 1, not 0"),

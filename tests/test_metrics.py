@@ -92,9 +92,9 @@ def test_the_mean_over_scenes_is_over_all_their_pixels():
     [
         (np.zeros((2, 3)), np.zeros((3, 2)), r"same shape, not \(2, 3\) and \(3, 2\)$"),
         (np.zeros((2, 3)), np.zeros((2, 3, 11)), "take the argmax of the logits first"),
-        ([0.0, np.nan], [0, 1], "no NaN"),
+        ([0.0, np.nan], [0, 1], "there is a NaN"),
         ([0, 1], [0.2, 0.8], "whole numbers"),
-        (["0", "1"], [0, 1], "whole numbers"),
+        (["0", "1"], [0, 1], "truth must be an array of numbers"),
     ],
 )
 def test_masks_that_do_not_fit_are_refused(truth, answer, sentence):
@@ -139,8 +139,8 @@ def test_no_boxes_are_boxes():
     [
         ([0, 0, 0, 4], r"\(0.0, 0.0, 0.0, 4.0\) has no area"),
         ([[0, 0, 1, 1], [3, 3, 2, 2]], r"\(3.0, 3.0, 2.0, 2.0\) has no area"),
-        ([[0, 0, np.nan, 1]], "not finite"),
-        ([[0, 0, np.inf, 1]], "not finite"),
+        ([[0, 0, np.nan, 1]], "boxes must be finite numbers"),
+        ([[0, 0, np.inf, 1]], "boxes must be finite numbers"),
         ([[0, 0, 1]], r"shape \(n, 4\), not \(1, 3\)"),
         ([[[0, 0, 1, 1]]], r"shape \(n, 4\)"),
     ],
@@ -201,7 +201,7 @@ def test_one_box_twice_stays_once():
     ("scores", "labels", "sentence"),
     [
         ([0.5], None, "each box needs its score: 2 boxes"),
-        ([0.5, np.nan], None, "a score is not finite"),
+        ([0.5, np.nan], None, "scores must be finite numbers"),
         ([0.5, 0.4], [1], "each box needs its label"),
     ],
 )

@@ -163,7 +163,7 @@ def test_the_weights_carry_nothing_else():
 
 
 def test_what_was_not_recorded_is_named():
-    with pytest.raises(ValueError, match="no recorded run 'vgg': choose one of .*vgg_small"):
+    with pytest.raises(ValueError, match="recorded run must be one of .*vgg_small.*, not 'vgg'"):
         runs.recorded_run("vgg")
     with pytest.raises(
         ValueError, match="no weights of 'plain20_short' are kept: choose .*resnet20"

@@ -127,8 +127,8 @@ def test_any_size_will_do(material):
         ({"digits": (3, 2)}, r"digits must be \(least, most\), not \(3, 2\)"),
         ({"digits": -1}, "digits must be at least 0"),
         ({"sides": (2, 20)}, "sides must be at least 4"),
-        ({"overlap": 1.5}, "overlap must be a share from 0 to 1, not 1.5"),
-        ({"overlap": float("nan")}, "overlap must be a share"),
+        ({"overlap": 1.5}, "overlap must be a finite number from 0 to 1, not 1.5"),
+        ({"overlap": float("nan")}, "overlap must be a finite number from 0 to 1"),
         ({"count": 0}, "count must be at least 1"),
         ({"size": 7.5}, "size must be a whole number"),
     ],
@@ -152,10 +152,8 @@ def test_no_digit_and_no_photograph_of_the_test_split_is_in_a_training_scene(mon
     load = data.load
     monkeypatch.setattr(data, "load", lambda *words: asked.append(words) or load(*words))
     train, test = scenes.material("train"), scenes.material("test")
-    assert asked == [("mnist", "train", False), ("cifar10", "train", False)] + [
-        ("mnist", "test", False),
-        ("cifar10", "test", False),
-    ]
+    sets = ("mnist", "cifar10")
+    assert asked == [(name, split, False) for split in ("train", "test") for name in sets]
     for ours, theirs in ((train.digits, test.digits), (train.photographs, test.photographs)):
         assert not {each.tobytes() for each in ours} & {each.tobytes() for each in theirs}
 

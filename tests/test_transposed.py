@@ -7,6 +7,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from course_utils.arithmetic import (
     output_size,
@@ -43,9 +44,12 @@ def geometries():
         bias = rng.normal(size=kernels.shape[2]).astype("float32")
         layer.set_weights([kernels, bias])
         try:
-            found.append((drawn, bias, np.array(layer(maps)), layer))
-        except Exception as problem:  # TensorFlow's own, of several kinds
-            assert "out_backprop" in str(problem) or "Size" in str(problem), problem
+            outputs = np.array(layer(maps))
+        except (tf.errors.OpError, ValueError):  # in other words on other processors
+            outputs = np.zeros(0)
+        if outputs.size:
+            found.append((drawn, bias, outputs, layer))
+        else:
             refused.append((drawn, layer))
     return found, refused
 
@@ -146,7 +150,7 @@ def test_stamps_add_up():
             lambda: conv2d_transpose(np.ones((1, 2, 2, 3)), np.ones((3, 3, 3, 5))),
             r"\(height, width, filters, channels\) with 3 channels",
         ),
-        (lambda: conv2d_transpose(np.ones((2, 2)), np.ones((3, 3, 1, 1))), "try images"),
+        (lambda: conv2d_transpose(np.ones((2, 2)), np.ones((3, 3, 1, 1))), "try maps"),
         (
             lambda: conv2d_transpose(np.ones((1, 2, 2, 1)), np.ones((3, 3, 4, 1)), np.ones(3)),
             "one number for each of the 4 filters",

@@ -1,0 +1,89 @@
+"""What an argument may be: the checks that all modules share.
+
+Each gives the value as what it stands for, or raises a ValueError that names the argument and says
+what it must be. NumPy is imported only where an array is looked at, so that `arithmetic` stays pure
+Python.
+"""
+
+import math
+import operator
+from numbers import Real
+
+
+def whole_number(value, name, smallest, largest=None):
+    """`value` as an int, if it is a whole number from `smallest` to `largest`."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} must be a whole number, not {value!r}") from None
+    if number < smallest:
+        raise ValueError(f"{name} must be at least {smallest}, not {number}")
+    if largest is not None and number > largest:
+        raise ValueError(f"{name} must be at most {largest}, not {number}")
+    return number
+
+
+def finite_number(value, name, smallest=-math.inf, largest=math.inf):
+    """`value` as a float, if it is one number from `smallest` to `largest`."""
+    try:
+        if isinstance(value, (bool, str, bytes)) or getattr(value, "ndim", 0):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} must be a number, not {value!r}") from None
+    if not (math.isfinite(number) and smallest <= number <= largest):
+        bounds = "" if math.isinf(smallest) else f" from {smallest:g} to {largest:g}"
+        raise ValueError(f"{name} must be a finite number{bounds}, not {value!r}")
+    return number
+
+
+def flag(value, name):
+    """`value`, if it is True or False: a text that says no would count as yes."""
+    if type(value).__name__ not in ("bool", "bool_"):  # Python's or NumPy's
+        raise ValueError(f"{name} must be True or False, not {value!r}")
+    return bool(value)
+
+
+def choice(value, name, allowed):
+    """`value`, if it is one of the texts in `allowed`."""
+    if not isinstance(value, str) or value not in allowed:
+        several = len(allowed) > 2
+        texts = "one of " + ", ".join(allowed) if several else " or ".join(map(repr, allowed))
+        raise ValueError(f"{name} must be {texts}, not {value!r}")
+    return value
+
+
+def text_of(value, name):
+    """`value` as a text; a number will do."""
+    if not isinstance(value, (str, Real)):
+        raise ValueError(f"{name} must be a text, not {type(value).__name__}")
+    return str(value)
+
+
+def listed(values, name, example="[...]"):
+    """What a list, a tuple, an array or a generator holds, as a list."""
+    try:
+        if isinstance(values, (str, bytes, dict)):
+            raise TypeError
+        return list(values)
+    except TypeError:
+        raise ValueError(f"{name} must be a list, {example} say, not {values!r}") from None
+
+
+def numeric_array(values, name, finite=True):
+    """Real numbers as an array of one axis or more, also those of a tensor, a bfloat16 one say."""
+    import numpy as np
+
+    try:
+        array = np.asarray(values)
+        array = array.astype(np.float32) if array.dtype.kind == "V" else array  # bfloat16
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be an array of numbers, with as many in each row") from None
+    if array.dtype.kind not in "buif" or array.ndim == 0:
+        kind = array.dtype if isinstance(values, np.ndarray) else type(values).__name__
+        raise ValueError(f"{name} must be an array of numbers, not {kind}")
+    if finite and array.size and not np.isfinite([array.min(), array.max()]).all():
+        raise ValueError(f"{name} must be finite numbers: there is a NaN, or one is infinite")
+    return array
