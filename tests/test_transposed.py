@@ -7,6 +7,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from course_utils.arithmetic import (
     output_size,
@@ -44,8 +45,7 @@ def geometries():
         layer.set_weights([kernels, bias])
         try:
             found.append((drawn, bias, np.array(layer(maps)), layer))
-        except Exception as problem:  # TensorFlow's own, of several kinds
-            assert "out_backprop" in str(problem) or "Size" in str(problem), problem
+        except (ValueError, tf.errors.OpError):  # which kind and words depends on the processor
             refused.append((drawn, layer))
     return found, refused
 
