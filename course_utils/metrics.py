@@ -135,7 +135,7 @@ def checked_boxes(boxes):
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes must be of shape (n, 4), not {boxes.shape}")
     for box in boxes:
-        if (box[2:] <= box[:2]).any():
+        if (box[2:] <= box[:2]).any() or not 0 < _area(box) < np.inf:
             raise ValueError(
                 f"the box {tuple(box.tolist())} has no area: a box is (top, left, bottom, right), "
                 "bottom below top and right of left"
@@ -233,7 +233,7 @@ def precision_recall(detections, truths, threshold=0.5):
             best = overlaps[place].argmax() if len(true_boxes) else 0
             right.append(len(true_boxes) > 0 and overlaps[place, best] >= threshold)
             if right[-1]:
-                overlaps[:, best] = 0  # found: it is not to be found again
+                overlaps[:, best] = -1  # found: it is not to be found again
             scored.append(scores[place])
     hits = np.cumsum(np.array(right, bool)[np.argsort(-np.array(scored), kind="stable")])
     return hits / np.arange(1, len(hits) + 1), hits / total
@@ -259,6 +259,8 @@ def average_precision(detections, truths, threshold=0.5):
 
 def mean_average_precision(detections, truths, classes, threshold=0.5):
     """The mean of `average_precision` over the classes that have a true box.
+
+    Boxes of a class that has no true box in any scene do not count, not even as wrong.
 
     Args:
         detections: for each scene (boxes, scores, labels).

@@ -125,14 +125,9 @@ def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overl
         photograph = ImageOps.fit(photograph, (size, size), Image.Resampling.BILINEAR)
         image[:] = DIMMED * np.asarray(photograph)
         wanted = numbers.integers(fewest, most + 1)
-        chosen = numbers.integers(len(material.digits), size=wanted)
-        inks = [
-            _ink(material.digits[index, ..., 0], side)
-            for index, side in zip(
-                chosen, numbers.integers(shortest, longest + 1, size=wanted), strict=True
-            )
-        ]
-        places = _places(numbers, inks, size, overlap)
+        chosen, inks, places = _find_room(
+            numbers, material.digits, wanted, (shortest, longest), size, overlap
+        )
         for index, ink, place in zip(chosen, inks, places, strict=True):
             _lay(numbers, image, mask, ink, place, int(material.labels[index]) + 1)
         boxes.append(_boxes(inks, places, size))
@@ -160,6 +155,8 @@ def _check_material(material):
             f"each digit needs its label: {len(material.digits)} digits, "
             f"{len(material.labels)} labels"
         )
+    if not np.isin(material.labels, range(10)).all():
+        raise ValueError("labels must be the digits 0 to 9, as whole numbers")
 
 
 def _in_order(value, name, smallest):
@@ -183,8 +180,27 @@ def _ink(digit, side):
     return np.round(ink * (255 / ink.max())).astype(np.uint8)  # made small, thin strokes had faded
 
 
+def _find_room(numbers, digits, wanted, sides, size, overlap):
+    """Which digits a scene has, their inks and places; others where the first find no room."""
+    for _ in range(5):
+        chosen = numbers.integers(len(digits), size=wanted)
+        lengths = numbers.integers(sides[0], sides[1] + 1, size=wanted)
+        inks = [
+            _ink(digits[index, ..., 0], side) for index, side in zip(chosen, lengths, strict=True)
+        ]
+        places = _places(numbers, inks, size, overlap)
+        if places is not None:
+            return chosen, inks, places
+    raise ValueError(
+        f"no room for {wanted} digits of up to {max(lengths)} pixels in a scene of {size}×{size} "
+        f"with overlap {overlap}: ask for fewer (digits) or smaller ones (sides), a larger scene "
+        "(size), or more overlap"
+    )
+
+
 def _places(numbers, inks, size, overlap):
-    """(top, left) for each digit, such that no two boxes overlap by more than is allowed."""
+    """(top, left) for each digit, such that no two boxes overlap by more than is allowed, or None
+    where they find no room."""
     for _ in range(10):  # a first digit in the middle may be the reason that the last has no room
         taken = []
         for ink in inks:
@@ -202,11 +218,7 @@ def _places(numbers, inks, size, overlap):
                 break
         else:
             return [box[:2] for box in taken]
-    raise ValueError(
-        f"no room for {len(inks)} digits of up to {max(max(ink.shape) for ink in inks)} pixels in "
-        f"a scene of {size}×{size} with overlap {overlap}: ask for fewer (digits) or smaller ones "
-        "(sides), a larger scene (size), or more overlap"
-    )
+    return None
 
 
 def _covered(first, second):
@@ -235,6 +247,8 @@ def _boxes(inks, places, size):
         rows, columns = np.nonzero(ink > 127)
         rows, columns = rows + top, columns + left
         seen = (rows >= 0) & (rows < size) & (columns >= 0) & (columns < size)
+        if not seen.any():
+            raise ValueError("a digit has so few strokes that all of them lie outside its scene")
         box[:2] = rows[seen].min(), columns[seen].min()
         box[2:] = rows[seen].max() + 1, columns[seen].max() + 1
     return boxes
@@ -254,8 +268,8 @@ def cells_from_boxes(boxes, labels, size=64, cell=CELL):
     two digits in one cell the later one counts.
 
     Raises:
-        ValueError: a box has no area or lies outside, a label is missing or no whole number, or
-            `size` does not fit.
+        ValueError: a box has no area or its middle lies outside, a label is missing, negative or no
+            whole number, or `size` does not fit.
     """
     boxes, labels = metrics.checked_boxes(boxes), numeric_array(labels, "labels")
     size, cell = whole_number(size, "size", 1, 2048), whole_number(cell, "cell", 1)
@@ -265,7 +279,9 @@ def cells_from_boxes(boxes, labels, size=64, cell=CELL):
             f"number: {len(boxes)} boxes, {labels.size} labels"
         )
     cells = np.zeros((size // cell, size // cell, 6), np.float32)
-    for (top, left, bottom, right), label in zip(boxes, labels, strict=True):
+    if np.any(np.less(labels, 0)):
+        raise ValueError(f"a label must be a digit, 0 for the first, not {min(labels)}")
+    for (top, left, bottom, right), label in zip(boxes.tolist(), labels, strict=True):
         row, column = int((top + bottom) / 2 // cell), int((left + right) / 2 // cell)
         if not (0 <= row < len(cells) and 0 <= column < len(cells)):
             box = (top, left, bottom, right)
@@ -276,12 +292,13 @@ def cells_from_boxes(boxes, labels, size=64, cell=CELL):
     return cells
 
 
-def boxes_from_cells(outputs, least=0.05):
+def boxes_from_cells(outputs, least=0.05, cell=CELL):
     """A detector's answer for one scene as boxes: the way back from `cells_from_boxes`.
 
     Args:
         outputs: `(rows, columns, 5 + classes)`, logits and distances.
         least: scores below it are left out; 0 to 1.
+        cell: pixels along the side of a cell, as for `cells_from_boxes`.
 
     Returns:
         boxes float `(k, 4)`, scores `(k,)` and labels `(k,)`. A score is the probability of a
@@ -291,6 +308,7 @@ def boxes_from_cells(outputs, least=0.05):
         ValueError: the shape is another, or a number is not finite.
     """
     outputs, least = numeric_array(outputs, "outputs"), finite_number(least, "least", 0, 1)
+    cell = whole_number(cell, "cell", 1)
     if outputs.ndim != 3 or outputs.shape[2] < 6:
         raise ValueError(
             "a detector's answer for one scene is (rows, columns, 5 + classes), "
@@ -299,20 +317,20 @@ def boxes_from_cells(outputs, least=0.05):
     outputs = outputs.astype(np.float64)
     logits = outputs[..., 5:] - outputs[..., 5:].max(axis=-1, keepdims=True)
     classes = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
-    scores = classes.max(axis=-1) / (1 + np.exp(-outputs[..., 0]))
-    down, across = (np.indices(scores.shape) + 0.5) * CELL
+    scores = classes.max(axis=-1) * (1 + np.tanh(outputs[..., 0] / 2)) / 2  # the logistic function
+    down, across = (np.indices(scores.shape) + 0.5) * cell
     up, left, below, right = np.moveaxis(outputs[..., 1:5], -1, 0) * REACH
     boxes = np.stack([down - up, across - left, down + below, across + right], axis=-1)
     kept = (scores >= least) & (boxes[..., 2:] > boxes[..., :2]).all(axis=-1)
     return boxes[kept], scores[kept], classes.argmax(axis=-1)[kept]
 
 
-def detections(outputs, least=0.05, threshold=0.5):
+def detections(outputs, least=0.05, threshold=0.5, cell=CELL):
     """A detector's answers as one list of boxes for each scene, without doubles.
 
     Args:
         outputs: `(n, rows, columns, 5 + classes)`.
-        least: as for `boxes_from_cells`.
+        least, cell: as for `boxes_from_cells`.
         threshold: as for `metrics.non_maximum_suppression`, within each class.
 
     Returns:
@@ -325,23 +343,32 @@ def detections(outputs, least=0.05, threshold=0.5):
     if outputs.ndim != 4:
         raise ValueError(f"outputs must be (n, rows, columns, 5 + classes), not {outputs.shape}")
     for cells in outputs:
-        boxes, scores, labels = boxes_from_cells(cells, least)
+        boxes, scores, labels = boxes_from_cells(cells, least, cell)
         kept = metrics.non_maximum_suppression(boxes, scores, labels, threshold)
         answers.append((boxes[kept], scores[kept], labels[kept]))
     return answers
 
 
 def score(outputs, scenes):
-    """How good a network's outputs for scenes are, as one number with its name.
+    """How good a network's outputs for scenes are, as numbers with their names.
 
-    Gives {"mean_iou": ...} over the ten digit classes for `unet`'s logits, and
-    {"average_precision": ...} at an overlap of 0.5, the mean over the ten digits, for `detector`'s.
+    For `unet`'s logits `mean_iou`, over the ten digit classes, and what it is made of: `place_iou`,
+    as if all digits were one class, and `class_share`, of the pixels that are a digit's in truth
+    and answer the share with the right class. For `detector`'s outputs `average_precision` at an
+    overlap of 0.5, the mean over the ten digits.
     """
-    if outputs.shape[1] == scenes.masks.shape[1]:
-        return {"mean_iou": metrics.mean_iou(scenes.masks, outputs.argmax(axis=-1), range(1, 11))}
+    size = scenes.masks.shape[1]
+    if outputs.shape[1] == size:
+        truth, answer = scenes.masks, outputs.argmax(axis=-1)
+        both = (truth > 0) & (answer > 0)
+        return {
+            "mean_iou": metrics.mean_iou(truth, answer, range(1, 11)),
+            "place_iou": metrics.iou(truth > 0, answer > 0),
+            "class_share": float((truth == answer)[both].mean()) if both.any() else 0.0,
+        }
     truths = list(zip(scenes.boxes, scenes.labels, strict=True))
-    found = metrics.mean_average_precision(detections(outputs), truths, range(10))
-    return {"average_precision": found}
+    found = detections(outputs, cell=size // outputs.shape[1])
+    return {"average_precision": metrics.mean_average_precision(found, truths, range(10))}
 
 
 # ---------------------------------------------------------------------------------------------
@@ -349,7 +376,7 @@ def score(outputs, scenes):
 # ---------------------------------------------------------------------------------------------
 
 
-def pipeline(material, steps, batch_size=8, targets="masks", seed=0, **options):
+def pipeline(material, steps, batch_size=8, targets="masks", seed=0, cell=CELL, **options):
     """Batches of scenes that no training has seen before, as a `tf.data.Dataset`.
 
     Args:
@@ -358,6 +385,7 @@ def pipeline(material, steps, batch_size=8, targets="masks", seed=0, **options):
         batch_size: scenes in a batch.
         targets: 'masks', or 'cells' for a detector.
         seed: the same one gives the same scenes in the same order.
+        cell: of 'cells', pixels along the side: 2 to the `depth + 1` for `models.detector`.
         options: of `paint`: size, digits, sides, overlap.
 
     Returns:
@@ -367,7 +395,8 @@ def pipeline(material, steps, batch_size=8, targets="masks", seed=0, **options):
         every epoch brings new scenes, and a training that goes on sees what it would have seen.
 
     Raises:
-        ValueError: as for `paint`, at once and not in the middle of a training.
+        ValueError: as for `paint`, at once and not in the middle of a training: twenty of the
+            fullest scenes are tried.
     """
     import tensorflow as tf
 
@@ -378,7 +407,7 @@ def pipeline(material, steps, batch_size=8, targets="masks", seed=0, **options):
 
     def batch(epoch, step):
         scenes = paint(material, batch_size, (*seeds, int(epoch), int(step)), **options)
-        return ready(scenes, targets)
+        return ready(scenes, targets, cell)
 
     # The worst that may come, now: an error in the middle of a training helps nobody.
     worst = {name: pair(options.get(name, usual), name, 0)[1] for name, usual in USUAL.items()}
@@ -410,11 +439,11 @@ def pipeline(material, steps, batch_size=8, targets="masks", seed=0, **options):
     return batches
 
 
-def ready(scenes, targets="masks"):
+def ready(scenes, targets="masks", cell=CELL):
     """`Scenes` as (images, targets) for a network, in one array each: see `pipeline`.
 
     Raises:
-        ValueError: `scenes` are not what `paint` gives, or `targets` is neither.
+        ValueError: `scenes` are not what `paint` gives, `targets` is neither, or `cell` does not fit.
     """
     choice(targets, "targets", TARGETS)
     if not isinstance(scenes, Scenes):
@@ -424,5 +453,8 @@ def ready(scenes, targets="masks"):
         return images, scenes.masks
     size = scenes.images.shape[1]
     return images, np.stack(
-        [cells_from_boxes(*each, size) for each in zip(scenes.boxes, scenes.labels, strict=True)]
+        [
+            cells_from_boxes(*each, size, cell)
+            for each in zip(scenes.boxes, scenes.labels, strict=True)
+        ]
     )

@@ -441,6 +441,7 @@ CALLS = {
     "runs.recorded_network": ({"name": "vgg_small"}, {"name": "choice"}),
     "runs.recorded_run": ({"name": "lenet5"}, {"name": "choice"}),
     "runs.results_table": ({}, {}),
+    "runs.scores_table": ({}, {}),
     "training.set_seed": ({"seed": 1}, {"seed": "whole"}),
 }
 DETECTOR = {"detections": "several", "truths": "several", "threshold": "positive"}

@@ -71,7 +71,8 @@ def test_the_default_says_what_it_shows():
     [
         (3, 2, "From 1 to 4 stamps"),
         (4, 2, "but for the border"),
-        (2, 2, "From 1 to 1 stamps"),
+        (2, 2, "Stamps on each output: 1."),
+        (2, 2, "2 is a multiple of 2: even."),
         (1, 2, "gaps that no stamp reaches"),
         (6, 4, "6 is no multiple of 4"),
     ],
@@ -83,6 +84,28 @@ def test_the_checkerboard_stands_where_the_kernel_is_no_multiple(size, stride, w
     counts = stamps(SMALL_MAP, "ones", size, stride, 0, 0).counts
     middle = counts[size - 1 : -size + 1 or None, size - 1 : -size + 1 or None]
     assert (np.ptp(middle) > 0) == (size % stride > 0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "controls", "words"),
+    [
+        ((1, 1), {"kernel": 3, "stride": 2}, ["Stamps on each output: 1."]),
+        ((2, 2), {"kernel": 1, "stride": 4, "padding": 1}, ["Stamps on each output: 0."]),
+        ((1, 8), {"kernel": 3, "stride": 2}, ["From 1 to 2 stamps on an output.", "stripes."]),
+        (
+            (3, 3),
+            {"kernel": 4, "stride": 2, "padding": 3},
+            ["Stamps on each output: 4.", "4 is a multiple of 2: even."],
+        ),
+    ],
+)
+def test_the_finding_is_that_of_the_counts_shown(shape, controls, words):
+    """One stamp alone is no checkerboard, and what padding cuts off is not to be seen."""
+    explorer = upsampling(np.ones(shape))
+    set_to(explorer, **controls)
+    shown = " ".join(texts(explorer))
+    assert all(each in shown for each in words), shown
+    assert "a checkerboard" not in shown
 
 
 def test_pointing_goes_to_a_number_and_to_the_stamp_round_an_output():

@@ -262,6 +262,15 @@ def test_what_is_found_wholly_has_1_and_the_order_of_scenes_does_not_matter():
     assert metrics.average_precision(detections[::-1], truths[::-1]) == pytest.approx(forwards)
 
 
+def test_a_digit_is_found_once_whatever_the_threshold():
+    near, far = [0, 0, 2, 2], [8, 8, 9, 9]
+    found = [([near, near, far], [0.9, 0.8, 0.7])]
+    for threshold in (0, 0.5, 1):
+        _, recall = metrics.precision_recall(found, [[near]], threshold)
+        assert recall.tolist() == [1, 1, 1]
+        assert metrics.average_precision(found, [[near]], threshold) == 1
+
+
 def test_the_mean_leaves_out_classes_without_a_true_box():
     truths = [([[0, 0, 2, 2], [4, 4, 6, 6]], [1, 2])]
     detections = [([[0, 0, 2, 2], [4, 4, 6, 6]], np.array([0.9, 0.8]), [1, 3])]

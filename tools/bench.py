@@ -296,7 +296,7 @@ WATCH = """() => {
         setTimeout(() => resolve(null), 3000);  // at the end of a slider nothing changes
     });
 }"""
-DRAGGED = ("convolution", "channels", "pooling", "receptive_field", "augmentation")
+DRAGGED = ("convolution", "channels", "pooling", "receptive_field", "augmentation", "upsampling")
 
 
 def bench_explorer(presses=30):

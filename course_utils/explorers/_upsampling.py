@@ -155,14 +155,17 @@ def _sum(name, size, kernel, stride, padding):
 def _finding(counts, kernel, stride):
     """What the counts say, in lines that fit beside the picture."""
     low, high = int(counts.min()), int(counts.max())
+    if low == high:
+        even = f"{kernel} is a multiple of {stride}: even."
+        return [f"Stamps on each output: {low}.", *([] if kernel % stride else [even])]
     lines = [f"From {low} to {high} stamps on an output."]
-    if kernel < stride:
-        lines += [f"{kernel} is less than {stride}:", "gaps that no stamp reaches."]
-    elif kernel % stride:
-        lines += [f"{kernel} is no multiple of {stride}:", "a checkerboard."]
-    else:
-        lines += [f"{kernel} is a multiple of {stride}: even,", "but for the border."]
-    return lines
+    if low == 0:
+        return [*lines, f"{kernel} is less than {stride}:", "gaps that no stamp reaches."]
+    if kernel % stride == 0:
+        return [*lines, f"{kernel} is a multiple of {stride}: even,", "but for the border."]
+    both = np.ptp(counts, axis=0).any() and np.ptp(counts, axis=1).any()
+    pattern = "a checkerboard." if both else "stripes."
+    return [*lines, f"{kernel} is no multiple of {stride}:", pattern]
 
 
 def _draw_grid(drawing, numbers, title, left, top, side, role):
