@@ -125,7 +125,7 @@ def test_pictures_carry_alt_text(notebook):
         if "image/png" in data:
             pictures += 1
             alt = output.metadata["image/png"]["alt"]
-            assert len(alt) > 20 and alt == "".join(data["text/plain"]), cell.id
+            assert len(alt) >= 40 and alt == "".join(data["text/plain"]), cell.id
     assert pictures >= 3
     assert not re.search(r"!\[\]\(", text_of(notebook)), "a picture without alt text"
     assert "<img" not in text_of(notebook)
