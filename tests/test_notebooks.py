@@ -69,6 +69,7 @@ def test_has_no_error_and_no_log_lines(notebook):
     for cell, output in outputs(notebook):
         assert output.output_type != "error", cell.id
         assert output.get("name") != "stderr", (cell.id, output.text)
+        assert "WARNING" not in output.get("text", ""), cell.id
 
 
 def test_carries_no_widget_state_and_no_machine(notebook):
