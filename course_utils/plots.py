@@ -457,7 +457,8 @@ PIXELS = {
 def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
     """Shows which pixels of a row each window reads, and which none does.
 
-    Real pixels are plain squares, padding is dotted, and a pixel that no window reads is hatched.
+    Pixels are plain squares with their numbers, those that no window reads hatched; padding, which
+    has none, is dotted.
     Below them stands one line for each window, with a dot on every pixel that it reads.
 
     Args:
@@ -481,7 +482,7 @@ def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
         look = "padding" if not real else "pixel" if pixel in seen else "read by no window"
         square = Rectangle((pixel - 0.45, 0.1), 0.9, 0.9, **PIXELS[look])
         drawn.setdefault(look, axes.add_patch(square))
-        axes.text(pixel, 0.55, pixel if real else "0", ha="center", va="center")
+        axes.text(pixel, 0.55, pixel if real else "", ha="center", va="center")
     dots = {"color": PALETTE["kernel"], "markersize": 5, "markeredgecolor": "black"}
     for line, window in enumerate(reads):
         height = -0.25 - 0.35 * line

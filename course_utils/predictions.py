@@ -9,8 +9,8 @@ The first cell shows the question with a field for a number, or with a button fo
 second prints `3`, or `3. You said 2.` if you said something. Running all cells never waits for you.
 
 What you said is kept in `.progress.json` beside the course, and nowhere else: nothing leaves your
-machine. `summary` looks back at the end of a notebook, `progress` over all notebooks, and
-`again` asks anew what was missed: after one day, after three and after seven.
+machine. `summary` looks back at the end of a notebook, `progress` over all notebooks and exercises,
+and `again` asks anew what was missed: after one day, after three and after seven.
 """
 
 import ast
@@ -137,13 +137,18 @@ def summary():
 
 
 def progress():
-    """Say how far you are: predictions by notebook."""
+    """Say how far you are: predictions by notebook, questions answered by exercise.
+
+    An exercise counts as it was last saved, in `work/` or where the course has it.
+    """
     kept = _read()
     rows = []
     for notebook, questions in _questions().items():
         entries = [kept["predictions"][each] for each in questions if each in kept["predictions"]]
         right = sum(entry["right"] for entry in entries)
         rows.append((notebook, f"{len(entries)} of {len(questions)} predicted, {right} right"))
+    for exercise, (right, count) in _exercises().items():
+        rows.append((exercise, f"{right} of {count} questions right, as last saved"))
     width = max((len(name) for name, _ in rows), default=0)
     print("\n".join(f"{name:{width}}  {text}" for name, text in rows) or "Nothing yet.")
 
@@ -264,6 +269,29 @@ def _questions():
         if questions:
             notebooks[path.stem] = questions
     return notebooks
+
+
+def _exercises():
+    """For each exercise, by name, how many of its questions are right and how many there are."""
+    found = {}
+    for path in sorted((COURSE / "exercises" / "release").glob("ex[0-9][0-9]_*/checks.json")):
+        notebook = path.with_name(f"{path.parent.name}.ipynb").relative_to(COURSE)
+        questions = json.loads(path.read_text(encoding="utf-8"))["questions"]
+        copies = [COURSE / notebook, COURSE / "work" / notebook]
+        right = max(len(_right_in(copy) & set(questions)) for copy in copies)
+        found[path.parent.name] = (right, len(questions))
+    return found
+
+
+def _right_in(path):
+    """The questions that `check` calls right in a notebook's stored outputs; none without one."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        outputs = [output for cell in cells for output in cell.get("outputs", ())]
+        text = "\n".join("".join(output.get("text", "")) for output in outputs)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()
+    return set(re.findall(r"^(\w+): right, all \d+", text, re.MULTILINE))
 
 
 def _questions_in(source):

@@ -69,6 +69,7 @@ def test_has_no_error_and_no_log_lines(notebook):
     for cell, output in outputs(notebook):
         assert output.output_type != "error", cell.id
         assert output.get("name") != "stderr", (cell.id, output.text)
+        assert "WARNING" not in output.get("text", ""), cell.id
 
 
 def test_carries_no_widget_state_and_no_machine(notebook):
@@ -125,7 +126,7 @@ def test_pictures_carry_alt_text(notebook):
         if "image/png" in data:
             pictures += 1
             alt = output.metadata["image/png"]["alt"]
-            assert len(alt) > 20 and alt == "".join(data["text/plain"]), cell.id
+            assert len(alt) >= 40 and alt == "".join(data["text/plain"]), cell.id
     assert pictures >= 3
     assert not re.search(r"!\[\]\(", text_of(notebook)), "a picture without alt text"
     assert "<img" not in text_of(notebook)

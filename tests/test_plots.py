@@ -172,6 +172,8 @@ def test_windows_draws_each_window_and_each_pixel(sliding, notebook):
             assert hatch == "....", "padding is dotted"
         else:
             assert hatch == (None if pixel in seen else "////"), "an unread pixel is hatched"
+    numbers = [text.get_text() for text in axes.texts if not text.get_text().startswith("output")]
+    assert list(filter(None, numbers)) == [str(pixel) for pixel in range(sliding["size"])]
 
 
 def test_images_fill_a_grid(notebook):

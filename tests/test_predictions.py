@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from course_utils import predictions
+from course_utils.checks import checks_of
 from course_utils.predictions import predict
 
 OWN_FILE = predictions.PROGRESS
@@ -190,6 +191,46 @@ def test_where_nothing_can_be_kept_it_is_said_once_and_nothing_fails(monkeypatch
     for question in "AB":
         missed(question, said=3, came=2)
     assert capsys.readouterr().out.count("No space left on device") == 1
+
+
+def exercise(folder, *said):
+    """An exercise as a learner has saved it: one cell for each thing that `check` said."""
+    path = folder / "exercises" / "release" / "ex01_first" / "ex01_first.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    outputs = [[{"output_type": "stream", "text": [f"{line}\n"]}] for line in said]
+    cells = [{"cell_type": "code", "source": "", "outputs": output} for output in outputs]
+    path.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    return path
+
+
+RIGHT, WRONG = "{}: right, all 12 cases.", "{}: not right yet.\n  right so far: other"
+
+
+@pytest.mark.parametrize("where", [".", "work"])
+def test_the_progress_counts_what_was_right_in_the_exercises(tmp_path, monkeypatch, capsys, where):
+    monkeypatch.setattr(predictions, "COURSE", tmp_path)
+    path = exercise(tmp_path)
+    questions = {"questions": dict.fromkeys(("one", "two", "three"), {})}
+    (path.parent / "checks.json").write_text(json.dumps(questions), encoding="utf-8")
+    predictions.progress()
+    assert capsys.readouterr().out == "ex01_first  0 of 3 questions right, as last saved\n"
+    said = [RIGHT.format("one"), RIGHT.format("one"), WRONG.format("two"), RIGHT.format("old")]
+    path = exercise(tmp_path / where, *said)
+    predictions.progress()
+    assert capsys.readouterr().out == "ex01_first  1 of 3 questions right, as last saved\n"
+    for damaged in ("<<<<<<< ours", "[]", '{"cells": [{"outputs": 3}]}', '{"cells": [null]}'):
+        path.write_text(damaged, encoding="utf-8")
+        predictions.progress()
+        assert "0 of 3" in capsys.readouterr().out
+
+
+def test_check_says_right_as_the_progress_reads_it(tmp_path, capsys):
+    def output_size(size, kernel, stride=1, before=0, after=0, dilation=1):
+        return (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
+
+    checks_of("ex02_output_size")("output_size", output_size)
+    path = exercise(tmp_path, capsys.readouterr().out)
+    assert predictions._right_in(path) == {"output_size"}
 
 
 def test_the_progress_knows_the_notebooks_and_their_headings(tmp_path, monkeypatch, capsys):
