@@ -17,6 +17,7 @@ LAB_ARGS =
 RUN = lenet5_modern
 URL =
 HOST =
+HUB =
 
 # What lies in PYTHONPATH would hide the tested versions, and pip would take it for installed.
 unexport PYTHONPATH PYTHONHOME
@@ -62,7 +63,7 @@ NO_COLAB = Colab has Python 3.13 and none works here: install it, or name one: m
   PYTHON_COLAB=/path/to/python3.13
 
 # pictures/ is a folder, too.
-.PHONY: help lab test quick test-colab notebooks pictures record release grade review report give-back bench zip address format lock clean
+.PHONY: help lab test quick test-colab notebooks pictures record release grade review report give-back bench site zip links address format lock clean
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -77,7 +78,7 @@ lab: ## set up what is missing, lay copies to work in, open JupyterLab on the fi
 	@$(VENV) $(LAB) $(AS_ROOT) $(LAB_ARGS)
 
 test: ## set up what is missing, then run every test (some: make test ARGS="-k pooling")
-	$(call set_up,$(PYTHONS),--extras lab$(comma)test$(comma)grading,$(NO_PYTHON))
+	$(call set_up,$(PYTHONS),--extras lab$(comma)test$(comma)grading$(comma)site,$(NO_PYTHON))
 	@$(VENV) $(PYTEST) $(ARGS)
 
 quick: ## run the tests that need no TensorFlow, in about a minute
@@ -131,8 +132,18 @@ bench: ## measure what the course promises about speed, into build/bench.json
 	$(call set_up,$(PYTHONS),--extras lab$(comma)test$(comma)grading,$(NO_PYTHON))
 	@$(VENV) tools/bench.py $(ARGS)
 
+# Fonts and scripts come with the packages: once they are installed, no network is asked.
+site: ## write the course as web pages, into build/site
+	$(call set_up,$(PYTHONS),--extras site,$(NO_PYTHON))
+	@mkdir -p build/site-source
+	@$(VENV) -m sphinx -b html -W --keep-going -q -c site build/site-source build/site $(ARGS)
+	@echo "Open build/site/index.html"
+
 zip: ## write build/course.zip, for a Drive or a learning platform
 	$(call run,tools/zip_course.py)
+
+links: ## links for a JupyterHub with nbgitpuller: make links HUB=https://hub.uni.example
+	$(call run,tools/links.py "$(HUB)" $(ARGS))
 
 address: ## show or set the public address: make address URL=https://github.com/owner/name
 	$(call run,tools/address.py $(if $(filter command line,$(origin URL)),"$(URL)" --host "$(HOST)"))
@@ -148,7 +159,7 @@ lock: ## write requirements.lock anew from pyproject.toml
 	@mkdir -p build && cp requirements.lock build/requirements.lock
 	@$(VENV) -m venv build/uv && build/uv/bin/python -m pip install --quiet uv
 	@build/uv/bin/python -m uv pip compile --quiet --universal --python-version 3.11 \
-	  --fork-strategy fewest --extra lab --extra test --extra grading --no-header --no-annotate \
+	  --fork-strategy fewest --extra lab --extra test --extra grading --extra site --no-header --no-annotate \
 	  --no-emit-index-url $(ARGS) pyproject.toml --output-file build/requirements.lock
 	@{ sed '/^#/!d' requirements.lock; sed '/^#/d' build/requirements.lock; } > build/new.lock
 	@mv build/new.lock requirements.lock

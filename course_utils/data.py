@@ -9,6 +9,7 @@ filter on. `data/README.md` says where every picture comes from.
 Importing this module imports neither TensorFlow nor Keras.
 """
 
+import functools
 import hashlib
 import io
 import os
@@ -96,7 +97,9 @@ def load(name, split, full=False):
             complete one: from the folder of sheets that the environment variable `COURSE_DATA`
             names if it is set; otherwise Keras downloads it once, checks its sum, and keeps it. A
             download that was interrupted leaves nothing behind that could be mistaken for the
-            set: run the call again and it starts over.
+            set: run the call again and it starts over. In a copy of the course without a set's
+            folder (CIFAR-10 has no licence) the small set is cut from the complete one, and that
+            is said.
 
     Returns:
         A `Dataset`.
@@ -113,14 +116,27 @@ def load(name, split, full=False):
     """
     source = DATASETS[choice(name, "name", DATASETS)]
     choice(split, "split", SPLITS)
-    if not flag(full, "full"):
+    cut = not flag(full, "full") and _is_left_out(DATA / name)
+    if not (full or cut):
         images, labels = _from_sheets(_small_folder(), name, split, source.small[split])
     elif os.environ.get("COURSE_DATA"):
         images, labels = _from_sheets(_complete_folder(), name, split, source.complete[split])
     else:
         images, labels = _from_keras(name, split)
-    order = _deal(images, labels)
+    order = _deal(images, labels)[: sum(source.small[split]) if cut else None]
     return Dataset(images[order], labels[order], source.class_names)
+
+
+@functools.cache
+def _is_left_out(folder):
+    """Whether this copy of the course came without the pictures of a set; says so, once."""
+    left_out = (DATA / "SHA256SUMS").is_file() and not folder.is_dir()
+    if left_out:
+        print(
+            f"data/{folder.name} is not in this copy of the course: its images are the beginning "
+            "of the complete set, which Keras downloads once (or COURSE_DATA names its folder)"
+        )
+    return left_out
 
 
 def _deal(images, labels):
@@ -245,9 +261,10 @@ def _from_keras(name, split):
         network = (ConnectionError, TimeoutError, http.client.HTTPException, ValueError)
         if type(error) is not Exception and not isinstance(error, network):
             raise
+        small = f"use the small set, load({name!r}, {split!r}), "
         raise ConnectionError(
             f"the complete set {name!r} could not be downloaded ({error}): is there a network? "
-            f"Run this again when there is, use the small set, load({name!r}, {split!r}), "
+            f"Run this again when there is, {small if (DATA / name).is_dir() else ''}"
             "or let COURSE_DATA name a folder that holds the complete set"
         ) from None
     images, labels = train if split == "train" else test

@@ -443,7 +443,8 @@ def ready(scenes, targets="masks", cell=CELL):
     """`Scenes` as (images, targets) for a network, in one array each: see `pipeline`.
 
     Raises:
-        ValueError: `scenes` are not what `paint` gives, `targets` is neither, or `cell` does not fit.
+        ValueError: `scenes` are not what `paint` gives, `targets` is neither, or `cell` does not
+            fit.
     """
     choice(targets, "targets", TARGETS)
     if not isinstance(scenes, Scenes):

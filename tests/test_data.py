@@ -224,6 +224,41 @@ def test_keras_pictures_come_in_the_same_order(monkeypatch, name):
     assert full.labels.dtype == np.int32
 
 
+@pytest.mark.parametrize("split", data.SPLITS)
+def test_a_set_that_was_left_out_comes_from_the_complete_one(copied, monkeypatch, capsys, split):
+    """The complete set is here a miniature, of 3 pictures a class more than are wanted."""
+    import keras
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 32, 32, 3), dtype=np.uint8)
+    labels = rng.permutation(np.arange(60) % 10)[:, None]
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", lambda: ((images, labels),) * 2)
+    counts = {split: (3,) * 10 for split in data.SPLITS}
+    monkeypatch.setitem(data.DATASETS, "cifar10", data.DATASETS["cifar10"]._replace(small=counts))
+
+    small, full = data.load("cifar10", split), data.load("cifar10", split, full=True)
+    said = capsys.readouterr().out
+    assert said.count("data/cifar10 is not in this copy of the course") == 1, "once is enough"
+    assert (len(small.labels), len(full.labels)) == (30, 60)
+    np.testing.assert_array_equal(small.labels, np.arange(30) % 10)
+    np.testing.assert_array_equal(small.images, full.images[:30])
+    data.load("mnist", split)  # is there, and needs no word
+    assert capsys.readouterr().out == ""
+
+
+def test_a_set_that_was_left_out_and_no_network(copied, monkeypatch, capsys):
+    import keras
+
+    def load_data():
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.datasets.cifar10, "load_data", load_data)
+    with pytest.raises(ConnectionError, match="is there a network.*COURSE_DATA") as raised:
+        data.load("cifar10", "test")
+    assert "use the small set" not in str(raised.value), "there is none"
+    assert "data/cifar10 is not in this copy" in capsys.readouterr().out
+
+
 def test_no_network_says_so_and_names_the_small_set(tmp_path):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

@@ -65,7 +65,7 @@ def test_the_lock_names_versions_and_nothing_else():
 
 def test_the_lock_serves_pyproject():
     locked = pins("requirements.lock")
-    for line in PROJECT["dependencies"] + EXTRAS["lab"] + EXTRAS["test"]:
+    for line in PROJECT["dependencies"] + EXTRAS["lab"] + EXTRAS["test"] + EXTRAS["site"]:
         wanted = Requirement(line)
         assert wanted.specifier.contains(locked[wanted.name]), line
 
