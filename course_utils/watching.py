@@ -164,7 +164,8 @@ class Notebook(Watcher):
 
         finding = f"{self.title}: {self.summary()}"
         figure = plots.draw_curves({"this run": self.history}, finding, self.epochs)
-        alt = f"Loss and error against epochs, for training and test. {finding}."
+        measured = "training and test" if self.history["val_loss"] else "training"
+        alt = f"Loss and error against epochs, for {measured}. {finding}."
         data, metadata = plots.mime_bundle(figure, alt)
         if self.figure is None:
             self.figure = display(data, metadata=metadata, raw=True, display_id=True)

@@ -609,7 +609,7 @@ def test_a_silent_training_shows_nothing(shown, capfd):
 def test_a_curve_without_a_test_set_is_drawn(shown):
     fit(network(), train_batches(), epochs=1, live=True)
     alt = shown.areas[1].states[0][0]["text/plain"]
-    assert "training error" in alt and "test error" not in alt
+    assert "epochs, for training. " in alt and "training error" in alt and "test error" not in alt
 
 
 def test_a_script_is_no_notebook():
