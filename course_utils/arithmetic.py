@@ -127,6 +127,9 @@ def size_preserving_padding(size, kernel, stride=1):
     output is then one pixel larger than the input. An even kernel needs an odd number of zeros,
     and an odd number cannot be split equally. Notebook 02 finds the failing case.
 
+    Raises:
+        ValueError: an argument is not a whole number from 1 up.
+
     >>> size_preserving_padding(32, kernel=5)
     2
     >>> output_size(32, kernel=4, padding=size_preserving_padding(32, kernel=4))
@@ -321,7 +324,7 @@ def dense_parameters(inputs, units, use_bias=True):
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution layer, with the arguments of `keras.layers.Conv2D`."""
+    """A convolution layer, as `keras.layers.Conv2D` takes it; `read_stack` looks at the numbers."""
 
     filters: int
     kernel_size: int | tuple

@@ -33,7 +33,7 @@ MOST_NUMBERS = 2**32  # of padded or stamped images: 16 GB
 def conv2d_loops(images, kernels, bias=None, strides=1, padding="valid", dilation_rate=1, groups=1):
     """A convolution layer written as its definition: one window, one filter, one sum at a time.
 
-    Takes the arguments of `conv2d` and gives the same numbers, hundreds of times slower.
+    Arguments, numbers and errors are those of `conv2d`; it is hundreds of times slower.
 
     >>> conv2d_loops(np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 2))).shape
     (1, 2, 2, 2)
@@ -237,7 +237,8 @@ def max_pool2d(images, pool_size=2, strides=None, padding="valid"):
 def max_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, padding="valid"):
     """The backward pass of `max_pool2d`: all of a window's gradient goes to its winner.
 
-    Between equals the first one wins (top to bottom, left to right), as in TensorFlow.
+    Between equals the first one wins (top to bottom, left to right), as in TensorFlow. Arguments
+    and errors are those of `max_pool2d`; `output_gradient` has the output's shape.
 
     Returns:
         The gradient with respect to `images`, in their shape.
@@ -257,7 +258,7 @@ def max_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, padd
 def average_pool2d(images, pool_size=2, strides=None, padding="valid"):
     """The mean of every window, channel by channel. Padding is not counted, as in Keras.
 
-    Arguments and result are those of `max_pool2d`.
+    Arguments, result and errors are those of `max_pool2d`.
 
     >>> average_pool2d(np.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0]
     array([[ 2.5,  4.5],
@@ -270,6 +271,8 @@ def average_pool2d(images, pool_size=2, strides=None, padding="valid"):
 
 def average_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, padding="valid"):
     """The backward pass of `average_pool2d`: a window's gradient is shared equally.
+
+    Arguments and errors are those of `max_pool2d_gradient`.
 
     Returns:
         The gradient with respect to `images`, in their shape.

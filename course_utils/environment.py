@@ -40,8 +40,13 @@ def begin(version):
 
     Raises:
         RuntimeError: the course is older, or Keras runs already on something other than TensorFlow.
+        ValueError: `version` is none.
     """
-    if Version(__version__) < Version(version):
+    try:
+        wanted = Version(version)
+    except (TypeError, ValueError):
+        raise ValueError(f"version must be one, '{__version__}' say, not {version!r}") from None
+    if Version(__version__) < wanted:
         raise RuntimeError(
             f"{Path(__file__).parents[1]} is version {__version__} of the course, this notebook of "
             f"{version}: bring it up to date (git pull), or give that folder another name and it "

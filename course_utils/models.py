@@ -845,6 +845,9 @@ def l2(weight_decay):
     """A regulariser that adds `weight_decay / 2 * sum of w²` to the loss, or None for 0.
 
     Papers mean this by a weight decay. Keras' `L2(x)` adds `x * sum of w²`, without the half.
+
+    Raises:
+        ValueError: `weight_decay` is not a number from 0 up.
     """
     weight_decay = finite_number(weight_decay, "weight_decay", 0)
     return keras.regularizers.L2(weight_decay / 2) if weight_decay else None

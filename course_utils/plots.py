@@ -128,7 +128,11 @@ def mime_bundle(figure, alt):
 
 
 def show(figure, alt):
-    """Displays a figure in the notebook, with a sentence for those who cannot see it."""
+    """Displays a figure in the notebook, with a sentence for those who cannot see it.
+
+    Raises:
+        ValueError: it is no figure, or `alt` is empty.
+    """
     from IPython.display import display
 
     data, metadata = mime_bundle(figure, alt)
@@ -142,6 +146,9 @@ def show(figure, alt):
 
 def label(text, most=24):
     """Anybody's text as one line of at most `most` letters; of a longer one the middle goes.
+
+    Raises:
+        ValueError: `most` is not a whole number from 3 up.
 
     >>> label("holiday\\n2024_in_the_mountains_001.jpg", 20)
     'holiday 20…s_001.jpg'
@@ -663,5 +670,8 @@ def _log_with_zero(axes, lines):
 
 
 def curves(histories, alt, title=""):
-    """Shows the learning curves of one or more trainings, as `draw_curves` draws them."""
+    """Shows the learning curves of one or more trainings, as `draw_curves` draws them.
+
+    Errors are those of `draw_curves` and `show`.
+    """
     show(draw_curves(histories, title), alt)

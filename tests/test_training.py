@@ -643,7 +643,8 @@ def test_a_recorded_run_is_the_file():
 def test_an_unknown_run_is_refused_with_a_list(name):
     with pytest.raises(ValueError) as refused:
         recorded_run(name)
-    assert f"no recorded run {name!r}" in str(refused.value)
+    assert "the name of a recorded run must be one of" in str(refused.value)
+    assert f"not {name!r}" in str(refused.value)
     assert "lenet5, lenet5_modern" in str(refused.value)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ..arithmetic import whole_number
+from ..arguments import whole_number
 from ..plots import PALETTE
 from .controls import button, checkbox, choice, slider
 from .drawing import Drawing, Grid, as_bytes, compact
@@ -47,7 +47,7 @@ class Augmentation(Explorer):
         controls = {
             "picture": choice("image", list(self.images), next(iter(self.images))),
             "shift": slider("shift, pixels", 0, LARGEST["shift"], shift),
-            "flip": checkbox("flip", bool(flip)),
+            "flip": checkbox("flip", flip),
             "rotation": slider("rotation, degrees", 0, LARGEST["rotation"], rotation, 5),
         }
         for name in ("zoom", "brightness", "contrast", "colour"):

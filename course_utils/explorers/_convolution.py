@@ -4,13 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arithmetic import output_size, padding_amounts, span, unread, whole_number, windows
+from ..arguments import whole_number
+from ..arithmetic import output_size, padding_amounts, span, unread, windows
 from ..convolution import conv2d
 from ..plots import PALETTE
 from .controls import choice, number_box, play, slider, text_box
 from .drawing import Drawing, Grid, compact
 from .frame import Explorer
-from .images import as_image
+from .images import as_image, real_numbers
 
 PRESETS = {
     "edges, across": "-1 0 1\n-2 0 2\n-1 0 1",
@@ -133,8 +134,8 @@ def as_text(kernel):
         ValueError: it is not made of rows of numbers.
     """
     try:
-        kernel = np.atleast_2d(np.asarray(kernel, dtype=float))
-    except (TypeError, ValueError):
+        kernel = np.atleast_2d(real_numbers(kernel, "kernel")).astype(float)
+    except ValueError:
         raise ValueError("kernel: rows of numbers are needed, all of the same length") from None
     if kernel.ndim > 2:
         raise ValueError(f"kernel: rows of numbers are needed, not an array of {kernel.shape}")

@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import data
-from ..arithmetic import whole_number
+from ..arguments import whole_number
 from ..convolution import average_pool2d
 from ..plots import PALETTE
 from .chart import Chart, draw_curve, draw_marker, log_ticks, near
 from .controls import button, checkbox, choice, slider
 from .drawing import Drawing, Grid
 from .frame import Explorer
+from .images import real_numbers
 
 DEEPEST, FILTERS, PHOTOGRAPHS, SIDE = 50, 16, 2, 16
 EPSILON = 1e-5  # of batch normalisation
@@ -70,8 +71,8 @@ class GradientFlow(Explorer):
             "activation": choice("activation", ACTIVATIONS, activation),
             "initialisation": choice("first weights", list(INITIALISATIONS), initialisation),
             "layer": slider("layer", 1, max(depth, len(self.yours)), 1),
-            "batch_norm": checkbox("batch norm", bool(batch_norm)),
-            "shortcuts": checkbox("shortcuts", bool(shortcuts)),
+            "batch_norm": checkbox("batch norm", batch_norm),
+            "shortcuts": checkbox("shortcuts", shortcuts),
             "keep": button("keep this curve"),
             "forget": button("forget kept curves"),
         }
@@ -136,8 +137,8 @@ def _norms(yours):
     if yours is None:
         return np.empty(0)
     try:
-        yours = np.asarray(yours, dtype=float)
-    except (TypeError, ValueError):
+        yours = real_numbers(yours, "yours").astype(float)
+    except ValueError:
         raise ValueError(
             "yours: a list of numbers is needed, the norm of the gradient for each layer"
         ) from None

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import data
+from ..arguments import flag
 from ..plots import PALETTE
 from .chart import Chart, draw_curve, draw_marker
 from .controls import button, choice, slider
@@ -134,7 +135,7 @@ class Watched(Explorer):
             "start_over": button("start over"),
         }
         super().__init__(controls)
-        if start:
+        if flag(start, "start"):
             self.train()
 
     @property

@@ -2,7 +2,7 @@
 
 import ipywidgets as widgets
 
-from ..arithmetic import whole_number
+from ..arguments import flag, whole_number
 
 STYLE = {"description_width": "initial"}
 
@@ -49,8 +49,12 @@ def text_box(label, value, rows=1, width="240px"):
 
 
 def checkbox(label, value=False):
-    """A box to be ticked."""
-    return _made(widgets.Checkbox, "auto", label, value=value, indent=False)
+    """A box to be ticked.
+
+    Raises:
+        ValueError: `value` is neither True nor False.
+    """
+    return _made(widgets.Checkbox, "auto", label, value=flag(value, label), indent=False)
 
 
 def button(label):

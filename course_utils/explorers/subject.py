@@ -52,7 +52,7 @@ def _network(network):
     from .. import runs
 
     if network is None or isinstance(network, str):
-        name = network or "vgg_small"
+        name = "vgg_small" if network is None else network
         return runs.recorded_network(name), runs.recorded_run(name)["recipe"]
     if not isinstance(network, keras.Model):
         kind = type(network).__name__
