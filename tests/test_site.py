@@ -292,6 +292,14 @@ def test_pictures_carry_their_words(site):
             assert alt and len(alt[1]) > 20 and ".png" not in alt[1], (page, picture)
 
 
+def test_every_term_has_its_place(site):
+    text = (ROOT / "notebooks" / "glossary.md").read_text(encoding="utf-8")
+    page = (site / "notebooks" / "glossary.html").read_text(encoding="utf-8")
+    places = [pages.slug(row[0]) for row in pages.terms()]
+    assert len(set(places)) == len(places) == text.count("\n| ") - 2
+    assert all(f'id="{place}"' in page for place in places)
+
+
 def test_first_uses_lead_to_the_glossary(site):
     page = (site / "notebooks" / "02_output_size.html").read_text(encoding="utf-8")
     assert page.count('href="glossary.html#term-receptive-field"') == 1
@@ -422,6 +430,8 @@ def test_an_answer_is_folded_until_asked_for(visit):
     answer.locator("summary").first.focus()
     page.keyboard.press("Enter")
     assert answer.locator(".cell").first.is_visible()
+    page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details:not([open])").count() == 0, "on paper nothing can be unfolded"
 
 
 def test_results_are_sorted(visit):
