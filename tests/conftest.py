@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -32,22 +31,6 @@ FIRST = (
         "exercises/",
     ),
 )
-
-
-# Tests that have not yet been run whole, since they were written, on a machine with nothing else to
-# do. They run last, and what fails of them is told by name at the end and stops nobody; what of
-# them is not reached in time waits. Whoever sees one pass takes it off; empty, this goes.
-PENDING = (ROOT / "tests" / "pending.txt").read_text(encoding="utf-8").split()
-BEGAN, ENOUGH = time.monotonic(), 45 * 60  # seconds
-
-
-def is_pending(item):
-    return any(item.nodeid.startswith(start) for start in PENDING)
-
-
-def pytest_runtest_setup(item):
-    if is_pending(item) and time.monotonic() - BEGAN > ENOUGH:
-        pytest.xfail("pending, and not reached within 45 minutes")
 
 
 # What `make quick` runs: no TensorFlow, no network that is trained, no browser.
@@ -79,11 +62,8 @@ def pytest_collection_modifyitems(items):
 
     def place(item):
         starts = [item.nodeid.startswith(start) for start in FIRST]
-        return is_pending(item), starts.index(True) if any(starts) else len(FIRST)
+        return starts.index(True) if any(starts) else len(FIRST)
 
-    for item in items:
-        if is_pending(item):
-            item.add_marker(pytest.mark.xfail(strict=False, reason="pending"))
     items.sort(key=place)
 
 
