@@ -17,6 +17,7 @@
 | `devices` | which precision suits this machine |
 | `distributed` | one training on several machines |
 | `anatomy` | any Keras network as a table of shapes, parameters and costs |
+| `graph` | the graph of a Keras network, read for `anatomy` and `explorers` |
 | `explorers` | pictures that answer when you drag: a package of its own |
 | `plots` | the figures of the course: one palette, always with alt text |
 | `predictions` | say what will come before a cell tells it, and look back |

@@ -41,6 +41,7 @@ autodoc_typehints = "none"
 napoleon_use_ivar = True
 default_role = "code"
 
+# A button leads to the repository, once it has a public address.
 REPOSITORY = {"repository_url": pages.ADDRESS.url, "use_repository_button": True}
 html_theme = "sphinx_book_theme"
 html_theme_options = {
@@ -49,11 +50,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "navbar_persistent": [],  # one field to search in is enough
     "navigation_with_keys": True,
-    **(
-        {"repository_url": pages.ADDRESS.url, "use_repository_button": True}
-        if pages.ADDRESS.url
-        else {}
-    ),
+    **(REPOSITORY if pages.ADDRESS.url else {}),
 }
 html_static_path = [str(HERE / "static")]
 html_favicon = str(HERE / "static" / "favicon.svg")
