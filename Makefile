@@ -98,7 +98,7 @@ pictures: ## draw the explorers' pictures for the README
 	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))
 	@$(VENV) tools/pictures.py
 
-record: ## train on the complete data with three seeds: make record RUN=lenet5
+record: ## train a recipe with all its seeds and keep what came out: make record RUN=lenet5
 	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))
 	@$(VENV) tools/record.py $(RUN) $(ARGS)
 
