@@ -131,7 +131,7 @@ def other_thresholds(rng):
 
 
 def unet_case(rng, depth):
-    side = 2 ** (depth + 1)
+    side = 2**depth
     return {
         "filters": whole(rng, 2, 4),
         "depth": depth,
