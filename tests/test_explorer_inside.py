@@ -486,7 +486,7 @@ CHANNELS_FIRST = keras.Sequential([keras.Input((3, 8, 9)), layers.Flatten(), lay
     "make, said",
     [
         (lambda: inside(5), "network: a Keras model or the name of a recorded run, not a int"),
-        (lambda: inside("vgg_smal"), "no recorded run 'vgg_smal'"),
+        (lambda: inside("vgg_smal"), "a recorded run must be one of"),
         (lambda: inside("plain20_short"), "no weights of 'plain20_short' are kept"),
         (lambda: inside(two_inputs()), "it has 2 inputs and 1 outputs"),
         (lambda: inside(without_convolution()), "it has no convolution"),
@@ -503,7 +503,7 @@ CHANNELS_FIRST = keras.Sequential([keras.Input((3, 8, 9)), layers.Flatten(), lay
         (lambda: inside(image=np.full((32, 32, 3), np.nan)), "not finite"),
         (lambda: inside(image=np.full((32, 32, 3), 200.0)), "was trained on −2 to 2"),
         (lambda: inside(class_names=["a", "b"]), "class_names: a list of 10 is needed"),
-        (lambda: inside(class_names="abcdefghij"), "not a str"),
+        (lambda: inside(class_names="abcdefghij"), "class_names must be a list"),
         (lambda: inside(scale={"low": 1.0, "high": 1.0}), "scale: two different numbers"),
         (lambda: inside(scale=2), "scale: two different numbers"),
         (lambda: inside(scale={"low": 0.0, "high": 1.0, "border": 16}), "leaves no room"),

@@ -4,6 +4,7 @@ import numpy as np
 from PIL import Image
 
 from .. import data
+from ..arguments import listed
 from ..graph import calls_of, has_graph
 from .drawing import compact
 from .grad_cam import Picture, Subject, has_filters
@@ -201,10 +202,7 @@ def _fitted(image, height, width, channels):
 
 def _words(class_names, classes):
     """The names of the classes, as a tuple of words."""
-    listed = isinstance(class_names, (list, tuple, np.ndarray))
-    if not listed or len(class_names) != classes:
-        given = f"{len(class_names)} names" if listed else f"a {type(class_names).__name__}"
-        raise ValueError(
-            f"class_names: a list of {classes} is needed, a word for each, not {given}"
-        )
-    return tuple(map(str, class_names))
+    names = tuple(map(str, listed(class_names, "class_names")))
+    if len(names) != classes:
+        raise ValueError(f"class_names: a list of {classes} is needed, not of {len(names)}")
+    return names
