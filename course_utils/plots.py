@@ -543,7 +543,7 @@ def architecture(rows, input_shape, alt, title=""):
         if len(shape) == 3:
             side, sheets = 0.25 + 1.55 * shape[0] / largest, min(shape[2], 2 + shape[2] // 4, 9)
         else:
-            side, sheets = 0.4 + 0.6 * np.log10(shape[0]), 1
+            side, sheets = min(0.4 + 0.6 * np.log10(shape[0]), 2.1), 1  # above the words
         width = side if len(shape) == 3 else 0.16
         for sheet in range(sheets):
             corner = (centre + 0.06 * sheet, -side / 2 + 0.06 * sheet)
@@ -552,7 +552,7 @@ def architecture(rows, input_shape, alt, title=""):
             )
         label = "×".join(map(str, shape))
         axes.text(centre + width / 2, -1.15, f"{name}\n{label}", ha="center", va="top", fontsize=8)
-        centre += width + 0.06 * sheets + 0.5
+        centre += max(width + 0.06 * sheets + 0.5, 0.95)  # words stand apart
     handles = [
         Rectangle((0, 0), 1, 1, facecolor="white", edgecolor=PALETTE[role], label=text)
         for role, text in (
