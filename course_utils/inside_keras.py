@@ -37,8 +37,14 @@ def without_weights(build):
 
     Keras would make them later, at the end of some other scope, from a list that each thread
     keeps for itself. A thread of our own takes that list with it when it ends.
+
+    Raises:
+        ValueError: `build` is no function.
     """
     import keras
+
+    if not callable(build):
+        raise ValueError(f"build must be a function that builds a network, not {build!r}")
 
     answer = []
 
@@ -58,7 +64,13 @@ def without_weights(build):
 
 
 def all_layers(model):
-    """All layers of a model, those inside others included, whoever wrote them."""
+    """All layers of a model, those inside others included, whoever wrote them.
+
+    Raises:
+        ValueError: `model` is no network of Keras.
+    """
+    if not hasattr(model, "_flatten_layers"):
+        raise ValueError(f"model must be a network of Keras, not {model!r}")
     return model._flatten_layers(include_self=False)
 
 

@@ -448,6 +448,11 @@ CALLS = {
 }
 DETECTOR = {"detections": "several", "truths": "several", "threshold": "positive"}
 CALLS |= {
+    "inside_keras.all_layers": ({"model": fresh(small_network)}, {"model": "network"}),
+    "inside_keras.without_weights": (
+        {"build": fresh(lambda: small_network)},
+        {"build": "anything"},
+    ),
     "arithmetic.transposed_output_size": (
         {"size": 6, "kernel": 3},
         {

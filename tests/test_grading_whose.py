@@ -1,6 +1,7 @@
 """Whose a file is: the names that platforms really write, against three kinds of class lists."""
 
 import time
+import timeit
 
 import pytest
 
@@ -354,11 +355,18 @@ def test_what_somebody_said_settles_it():
 def test_a_large_class_takes_no_time():
     students = [Student(f"s{at}", f"Student{at} Of{at}", f"s{at}@x.org") for at in range(1000)]
     files = [f"Student{at} Of{at}_{at}_assignsubmission_file_/x.ipynb" for at in range(1000)]
-    began = time.process_time()
-    found = decide(files, students, EX)
-    spent = time.process_time() - began
-    assert sum(whose.known for whose in found.values()) == 1000
-    began = time.process_time()
-    decide(files[:250], students[:250], EX)
+    assert sum(whose.known for whose in decide(files, students, EX).values()) == 1000
+
+    def spent(count):
+        """The least of three, in seconds of the processor: the first also fills what is cached."""
+        return min(
+            timeit.repeat(
+                lambda: decide(files[:count], students[:count], EX),
+                timer=time.process_time,
+                number=1,
+                repeat=3,
+            )
+        )
+
     # Linear, not quadratic: four times the class takes much less than sixteen times as long.
-    assert spent < 12 * max(time.process_time() - began, 0.02)
+    assert spent(1000) < 12 * max(spent(250), 0.02)

@@ -13,11 +13,14 @@ import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 NUMBER = re.compile(r"\d|\{\}|\b(no|none|one|two|three|four|five|seven|half|twice|every)\b", re.I)
-VERBS = """agree answer answers appear are ask asks becomes become brings bring can cancel change
-changes comes costs cut dampens darkens decides depends differ differs do does fall falls falling fare forgets gets
-goes grow grows has have helps is keep keeps leads leaves learns let lets lies look looks make makes
-meet moves multiplies names need needs notice point reads resemble scores see sees send sends shares
-share shifts show shows stay stays takes turns wants waters widens will works""".split()
+VERBS = """
+agree answer answers appear are ask asks becomes become brings bring can cancel change
+changes comes costs cut dampens darkens decides depends differ differs do does fall
+falls falling fare forgets gets goes grow grows has have helps is keep keeps leads
+leaves learns let lets lies look looks make makes meet moves multiplies names need needs
+notice point reads resemble scores see sees send sends shares share shifts show shows
+stay stays takes turns wants waters widens will works
+""".split()
 ALT = 40  # letters: less is a label
 TICKS = 3
 
