@@ -127,7 +127,8 @@ def ending(code, counted, memory, monkeypatch):
             status = process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             status = 0
-        most = max(looking.held, most_in(group or measure))
+        # The watch takes every socket for a full one; what the kernel counted is the measure.
+        most = most_in(group or measure) or looking.held
         why = looking.verdict()
         looking.kill()
     return most, why, status
@@ -178,8 +179,8 @@ time.sleep(60)
     family = [process, *psutil.Process(process.pid).children()]
     members = [member.pid for member in family]
     try:
-        assert watch.memory_of(members, 10**12) > 800_000_000
-        assert 100_000_000 < watch.memory_of(members, 300_000_000) < 250_000_000
+        assert watch.memory_of(members) > 800_000_000
+        assert 100_000_000 < watch.memory_of(members, shared=True) < 250_000_000
     finally:
         for member in family:
             member.kill()
