@@ -383,7 +383,7 @@ def bench_grading(submissions=20):
     theirs, ours = seconds
     yield Row("grading.nbgrader_seconds_each", theirs / submissions)
     yield Row("grading.seconds_each", ours / submissions)
-    yield Row("grading.vs_nbgrader", theirs / ours, "at least 1.5")
+    yield Row("grading.vs_nbgrader", theirs / ours, "at least 2.2")
 
 
 def hand_in(place, submissions):
