@@ -40,11 +40,22 @@ def in_every_variant(exercise: Exercise, place: Path, tell: Callable[[str], Any]
 
 def solved(exercise: Exercise, variant: int) -> dict[str, Any]:
     """The students' notebook with the source's answers, of a student who has a variant."""
-    source = nbformat.read(exercise.source, as_version=4)
-    right = {cell.id: cell.source for cell in source.cells if marks_of(cell).get("solution")}
+    right = solutions(exercise)
     notebook: dict[str, Any] = json.loads(json.dumps(exercise.released))
     for cell in notebook["cells"]:
         cell["source"] = right.get(cell["id"], cell["source"])
+    return named(notebook, variant)
+
+
+def solutions(exercise: Exercise) -> dict[str, str]:
+    """From the id of each cell of an answer to the source's solution."""
+    source = nbformat.read(exercise.source, as_version=4)
+    return {cell.id: cell.source for cell in source.cells if marks_of(cell).get("solution")}
+
+
+def named(notebook: dict[str, Any], variant: int) -> dict[str, Any]:
+    """The notebook with a name in its first cell that has this variant, if it asks for one."""
+    for cell in notebook["cells"]:
         if cell["id"] == checks.STUDENT_CELL:
             cell["source"] = cell["source"].replace('""', f'"variant {variant}"')
     return notebook

@@ -3,9 +3,7 @@
 import json
 from functools import cache
 
-import nbformat
-
-from grading import questions
+from grading import questions, rehearsal
 
 
 @cache
@@ -22,9 +20,7 @@ def released(exercise="ex02"):
 @cache
 def solutions(exercise="ex02"):
     """From the id of each cell of an answer to the source's solution."""
-    source = nbformat.read(questions.load(exercise).source, as_version=4)
-    return {cell.id: cell.source for cell in source.cells
-            if cell.metadata.get("nbgrader", {}).get("solution")}  # fmt: skip
+    return rehearsal.solutions(questions.load(exercise))
 
 
 def answered(exercise="ex02", written=False, **changes):

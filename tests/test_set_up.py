@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -114,6 +115,17 @@ def test_conda_asks_for_what_pyproject_asks_for(kind):
         if one.name != "tensorflow":
             assert names[one.name] == str(one.specifier)
     assert len(names) == len(wanted) - (tensorflow is None)
+
+
+def test_github_classroom_asks_for_what_pyproject_asks_for():
+    """A second list of the same ranges: a student's repository has no pyproject.toml."""
+    text = (ROOT / "grading" / "github_classroom.yml").read_text(encoding="utf-8")
+    steps = yaml.safe_load(text)["jobs"]["checks"]["steps"]
+    installed = next(step["run"] for step in steps if "pip install" in step.get("run", ""))
+    asked = {one.name.removesuffix("-cpu"): one.specifier
+             for one in map(Requirement, shlex.split(installed)[4:])}  # fmt: skip
+    wanted = {one.name: one.specifier for one in map(Requirement, PROJECT["dependencies"])}
+    assert wanted.items() <= asked.items()
 
 
 def test_the_package_builds(course_copy, tmp_path):
