@@ -346,15 +346,15 @@ def _check_images(model, images):
             f"{model.name} takes {len(wanted)} images at once, train gives {len(given)}"
         )
     for one, other in zip(wanted, given, strict=True):
-        if other.shape.rank is None:
-            continue
-        sizes = list(one.shape[1:]), list(other.shape[1:])
-        pairs = zip(*sizes, strict=False)
-        if len(sizes[0]) != len(sizes[1]) or any(
-            None not in pair and pair[0] != pair[1] for pair in pairs
-        ):
-            shapes = ["×".join(map(str, axes)) for axes in sizes]
+        if other.shape.rank is not None and not same_shape(one.shape[1:], other.shape[1:]):
+            shapes = ["×".join(map(str, images.shape[1:])) for images in (one, other)]
             raise ValueError(f"{model.name} takes images of {shapes[0]}, train gives {shapes[1]}")
+
+
+def same_shape(wanted, given):
+    """Whether two shapes are the same, as far as both are known."""
+    pairs = zip(wanted, given, strict=False)
+    return len(wanted) == len(given) and all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def _check_outputs(model, outputs, labels, loss):
