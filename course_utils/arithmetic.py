@@ -76,12 +76,7 @@ def padding_amounts(size, kernel, stride=1, padding=0, dilation=1):
         if padding == "same":
             return same_padding(size, kernel, stride, dilation)
         raise ValueError(f"padding must be 'valid', 'same' or a number of pixels, not {padding!r}")
-    if isinstance(padding, (tuple, list)):
-        if len(padding) != 2:
-            raise ValueError(f"a padding pair is (before, after), not {padding!r}")
-        before, after = padding
-        return whole_number(before, "padding", 0), whole_number(after, "padding", 0)
-    return (whole_number(padding, "padding", 0),) * 2
+    return pair(padding, "padding", 0)
 
 
 def output_size(size, kernel, stride=1, padding=0, dilation=1):
@@ -111,11 +106,10 @@ def output_size(size, kernel, stride=1, padding=0, dilation=1):
     padded = size + before + after
     if reach > padded:
         spans = f" with dilation {dilation} spans {reach} pixels and" if dilation > 1 else ""
-        largest = (padded - 1) // dilation + 1
+        remedy = f"use padding='same' or a kernel of at most {(padded - 1) // dilation + 1}"
+        given = f"{padded} (size {size}, padding {padding})"
         raise ValueError(
-            f"kernel {kernel}{spans} is larger than the padded input {padded} "
-            f"(size {size}, padding {padding}): "
-            f"use padding='same' or a kernel of at most {largest}"
+            f"kernel {kernel}{spans} is larger than the padded input {given}: {remedy}"
         )
     return (padded - reach) // stride + 1
 
@@ -277,9 +271,8 @@ def conv_parameters(channels, filters, kernel_size, groups=1, use_bias=True):
     filters = whole_number(filters, "filters", 1)
     groups = whole_number(groups, "groups", 1)
     if channels % groups or filters % groups:
-        raise ValueError(
-            f"groups={groups} must divide both the {channels} channels and the {filters} filters"
-        )
+        both = f"the {channels} channels and the {filters} filters"
+        raise ValueError(f"groups={groups} must divide both {both}")
     height, width = pair(kernel_size, "kernel_size")
     return (height * width * (channels // groups) + flag(use_bias, "use_bias")) * filters
 
@@ -396,17 +389,13 @@ def window_of(layer):
     """`(kernel, stride, dilation)` of a layer, Keras' too; each is (vertical, horizontal)."""
     name = "kernel_size" if hasattr(layer, "kernel_size") else "pool_size"
     if not hasattr(layer, name):
-        raise ValueError(
-            f"{layer!r} is no layer: use Conv(...), Pool(...), GlobalPool(), Dense(...)"
-        )
+        kinds = "Conv(...), Pool(...), GlobalPool(), Dense(...)"
+        raise ValueError(f"{layer!r} is no layer: use {kinds}")
     kernel, strides = pair(getattr(layer, name), name), getattr(layer, "strides", None)
     if strides is None:
         strides = kernel if name == "pool_size" else 1
-    return (
-        kernel,
-        pair(strides, "strides"),
-        pair(getattr(layer, "dilation_rate", 1), "dilation_rate"),
-    )
+    dilation = pair(getattr(layer, "dilation_rate", 1), "dilation_rate")
+    return kernel, pair(strides, "strides"), dilation
 
 
 def receptive_field(layers):

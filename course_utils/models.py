@@ -84,8 +84,7 @@ class Subsampling(layers.Layer):
         window_sum = 4 * ops.average_pool(maps, self.pool_size, self.strides)
         return window_sum * self.coefficient + self.bias
 
-    def multiply_adds(self, output_shape):
-        """Multiply-adds for one image: one for each number that comes out."""
+    def multiply_adds(self, output_shape):  # one for each number that comes out
         return int(np.prod(output_shape[1:]))
 
 
@@ -130,8 +129,7 @@ class PartialConv2D(layers.Layer):
         kernels = ops.reshape(ops.matmul(self.kernel, self.places), shape)
         return ops.conv(maps, kernels, padding="valid") + self.bias
 
-    def multiply_adds(self, output_shape):
-        """Multiply-adds for one image, counting only the connections that exist."""
+    def multiply_adds(self, output_shape):  # of the connections that exist
         height, width = output_shape[1:3]
         return height * width * self.kernel_size**2 * sum(map(len, self.table))
 
@@ -153,8 +151,7 @@ class RadialOutput(layers.Layer):
         difference = ops.expand_dims(features, 1) - digit_targets()
         return -ops.sum(ops.square(difference), axis=-1)
 
-    def multiply_adds(self, output_shape):
-        """Multiply-adds for one image: a square and a sum for each pixel of each drawing."""
+    def multiply_adds(self, output_shape):  # a square and a sum for each pixel of each drawing
         return digit_targets().size
 
 
@@ -183,9 +180,8 @@ def lenet5_loss(labels, logits, rubbish_penalty=10.0):
     labels = ops.reshape(ops.cast(labels, "int32"), (-1, 1))
     rows = {labels.shape[0], *logits.shape[:1]} - {None}  # unknown while a step is traced
     if len(logits.shape) != 2 or len(rows) > 1:
-        raise ValueError(
-            f"logits must be (batch, classes), one row for each label, not {tuple(logits.shape)}"
-        )
+        given = tuple(logits.shape)
+        raise ValueError(f"logits must be (batch, classes), a row for each label, not {given}")
     right = ops.squeeze(ops.take_along_axis(logits, labels, axis=1), axis=1)
     rubbish = ops.full_like(logits[:, :1], -rubbish_penalty)
     return ops.logsumexp(ops.concatenate([logits, rubbish], axis=1), axis=1) - right
@@ -281,8 +277,7 @@ class LocalResponseNormalization(layers.Layer):
         nearby = sum(squares[..., start : start + depth] for start in range(self.neighbours))
         return maps / ops.power(self.k + self.alpha * nearby, self.beta)
 
-    def multiply_adds(self, output_shape):
-        """Multiply-adds for one image: 0, as for every normalisation and activation."""
+    def multiply_adds(self, output_shape):  # as for every normalisation and activation
         return 0
 
 
@@ -375,11 +370,8 @@ def alexnet_small(
 
     # He's start suits ReLU, which halves the variance; tanh lets most of it through.
     first_weights = "he_normal" if activation is keras.activations.relu else "glorot_uniform"
-    options = {
-        "activation": activation,
-        "kernel_initializer": first_weights,
-        "kernel_regularizer": l2(weight_decay),
-    }
+    options = {"kernel_initializer": first_weights, "kernel_regularizer": l2(weight_decay)}
+    options["activation"] = activation
 
     def conv(name):
         return layers.Conv2D(filters, 3, padding="same", name=name, **options)
@@ -441,13 +433,8 @@ def vgg(configuration="D", input_shape=(224, 224, 3), classes=1000):
     outputs = inputs
     for stage, convolutions in enumerate(VGG_STAGES[configuration], start=1):
         for number, (filters, kernel_size) in enumerate(convolutions, start=1):
-            outputs = layers.Conv2D(
-                filters,
-                kernel_size,
-                padding="same",
-                activation="relu",
-                name=f"conv{stage}_{number}",
-            )(outputs)
+            options = {"padding": "same", "activation": "relu", "name": f"conv{stage}_{number}"}
+            outputs = layers.Conv2D(filters, kernel_size, **options)(outputs)
         outputs = layers.MaxPooling2D(2, name=f"pool{stage}")(outputs)
     outputs = layers.Flatten(name="flatten")(outputs)
     for number in (1, 2):
@@ -555,12 +542,7 @@ def resnet(depth=50, version="v1", input_shape=(224, 224, 3), classes=1000):
 
 
 def resnet_cifar(
-    depth=20,
-    residual=True,
-    shortcut="A",
-    weight_decay=0.0,
-    input_shape=(32, 32, 3),
-    classes=10,
+    depth=20, residual=True, shortcut="A", weight_decay=0.0, input_shape=(32, 32, 3), classes=10
 ):
     """The paper's ResNet for CIFAR-10, or its plain twin: `(batch, 32, 32, 3)` to ten logits.
 
@@ -629,7 +611,6 @@ class PadShortcut(layers.Layer):
         return ops.pad(kept, ((0, 0), (0, 0), (0, 0), (0, self.filters - maps.shape[-1])))
 
     def multiply_adds(self, output_shape):
-        """Multiply-adds for one image: none."""
         return 0
 
     def get_config(self):
@@ -664,20 +645,13 @@ def _conv(inputs, filters, kernel_size, strides=1, name=None, weight_decay=0.0):
     With stride 2, 'same' would put its one row of zeros to the bottom and look one pixel beside
     where the shortcut looks; so it is padded by hand.
     """
-    padding = "same"
+    options = {"kernel_initializer": "he_normal", "kernel_regularizer": l2(weight_decay)}
+    options |= {"padding": "same", "name": name}
     if strides > 1 and kernel_size > 1:
         inputs = layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(inputs)
-        padding = "valid"
-    return layers.Conv2D(
-        filters,
-        kernel_size,
-        strides,
-        padding,
-        use_bias=False,  # batch normalisation would take it away again
-        kernel_initializer="he_normal",
-        kernel_regularizer=l2(weight_decay),
-        name=name,
-    )(inputs)
+        options["padding"] = "valid"
+    # Batch normalisation would take a bias away again.
+    return layers.Conv2D(filters, kernel_size, strides, use_bias=False, **options)(inputs)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -880,10 +854,8 @@ def _image(name, input_shape, classes=1, smallest=1):
         for size, axis in zip(sizes, ("height", "width", "channels"), strict=True)
     )
     if smallest > 1 and min(height, width) < smallest:
-        raise ValueError(
-            f"an image of {height}×{width} is too small for {name}, whose poolings leave nothing "
-            f"of it: use at least {smallest}×{smallest}"
-        )
+        remedy = f"its poolings leave nothing, use at least {smallest}×{smallest}"
+        raise ValueError(f"an image of {height}×{width} is too small for {name}: {remedy}")
     return keras.Input((height, width, channels), name="image")
 
 

@@ -30,6 +30,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL.Image import Image
 
+from .anatomy import role_of
 from .arguments import choice, finite_number, flag, listed, numeric_array, text_of, whole_number
 from .arithmetic import padding_amounts
 from .arithmetic import windows as windows_of
@@ -245,15 +246,12 @@ def log_ticks(axis, places=True, zero=None):
     axis.set_major_formatter(ticker.FuncFormatter(written))
 
 
-def _check(title, role=None):
-    """A ValueError for a title or a role that is none."""
+def _check(title, role=None, axes=None):
+    """A ValueError for a title, a role or axes that are none."""
     text_of(title, "title")
     if role is not None:
         choice(role, "role", PALETTE)
-
-
-def _check_axes(axes):
-    if not isinstance(axes, Axes):
+    if not isinstance(axes, Axes | None):
         raise ValueError(f"axes must be some that subplots gives, not {type(axes).__name__}")
 
 
@@ -282,22 +280,19 @@ def picture(axes, image, title="", role=None, limits=None):
     Raises:
         ValueError: the image has another shape or no numbers, or an argument is none of these.
     """
-    _check_axes(axes)
-    _check(title, role)
+    _check(title, role, axes)
     if isinstance(image, Image) and image.mode in ("P", "PA", "CMYK"):
         image = image.convert("RGB")  # of a palette the colours, not their numbers
     image = _array(image, "image")
     image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
     if image.ndim != 2 and image.shape[2:] != (3,):
-        raise ValueError(
-            f"an image is (height, width), with 1 or 3 channels behind, not {image.shape}"
-            + (": leave the opacity out, image[..., :3]" if image.shape[2:] == (4,) else "")
-        )
+        hint = ": leave the opacity out, image[..., :3]" if image.shape[2:] == (4,) else ""
+        shape = f"not {image.shape}{hint}"
+        raise ValueError(f"an image is (height, width), with 1 or 3 channels behind, {shape}")
     known = image[np.isfinite(image)]
     if limits is None:
-        limits = (
-            (0, 255) if image.dtype == np.uint8 or not known.size else (known.min(), known.max())
-        )
+        bytes_ = image.dtype == np.uint8 or not known.size
+        limits = (0, 255) if bytes_ else (known.min(), known.max())
     low, high = (finite_number(limit, "a limit") for limit in _pair(limits, "limits"))
     axes.imshow(image, vmin=low, vmax=high)
     axes.set(xticks=[], yticks=[])
@@ -374,17 +369,15 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
     Raises:
         ValueError: the numbers are no matrix of at most 10,000, or an argument is none of these.
     """
-    _check_axes(axes)
-    _check(title, choice(role, "role", PALETTE))
+    _check(title, choice(role, "role", PALETTE), axes)
     numbers = _array(numbers, "numbers").astype(float)
     if numbers.ndim != 2 or numbers.size > 10_000:
         raise ValueError(f"a grid is (rows, columns), 10,000 cells at most, not {numbers.shape}")
     rows, columns = numbers.shape
     known = numbers[np.isfinite(numbers)]
-    if digits is not None:
-        digits = whole_number(digits, "digits", 0, 10)
     if digits is None:
         digits = 0 if np.allclose(known, np.round(known)) else 2
+    digits = whole_number(digits, "digits", 0, 10)
     low, high = (known.min(), known.max()) if known.size else (0, 1)
     brightness = np.full(numbers.shape, 1.0)
     if flag(shade, "shade") and high > low:
@@ -508,6 +501,10 @@ def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
 # ---------------------------------------------------------------------------------------------
 
 
+# What a layer is, and the name of its colour.
+LAYERS = {"image": "input", "convolution": "kernel", "pooling": "neutral", "dense": "output"}
+
+
 def architecture(rows, input_shape, alt, title=""):
     """Shows a network as a row of maps, left to right, as the pictures in papers do.
 
@@ -539,7 +536,8 @@ def architecture(rows, input_shape, alt, title=""):
     figure, axes = subplots(height=2.9)
     centre = 0.0
     for name, kind, shape in steps:
-        colour = PALETTE[_role_of(kind)]
+        role = LAYERS.get("image" if kind == "image" else role_of(kind), "output")
+        look = {"facecolor": "white", "edgecolor": PALETTE[role], "linewidth": 1.2}
         if len(shape) == 3:
             side, sheets = 0.25 + 1.55 * shape[0] / largest, min(shape[2], 2 + shape[2] // 4, 9)
         else:
@@ -547,34 +545,18 @@ def architecture(rows, input_shape, alt, title=""):
         width = side if len(shape) == 3 else 0.16
         for sheet in range(sheets):
             corner = (centre + 0.06 * sheet, -side / 2 + 0.06 * sheet)
-            axes.add_patch(
-                Rectangle(corner, width, side, facecolor="white", edgecolor=colour, linewidth=1.2)
-            )
+            axes.add_patch(Rectangle(corner, width, side, **look))
         label = "×".join(map(str, shape))
         axes.text(centre + width / 2, -1.15, f"{name}\n{label}", ha="center", va="top", fontsize=8)
         centre += max(width + 0.06 * sheets + 0.5, 0.95)  # words stand apart
     handles = [
         Rectangle((0, 0), 1, 1, facecolor="white", edgecolor=PALETTE[role], label=text)
-        for role, text in (
-            ("input", "image"),
-            ("kernel", "convolution"),
-            ("neutral", "pooling"),
-            ("output", "dense"),
-        )
+        for text, role in LAYERS.items()
     ]
     axes.legend(handles=handles, ncols=4, loc="upper right", fontsize=8)
     axes.set(xlim=(-0.4, centre - 0.1), ylim=(-1.75, 1.75), title=title, aspect="equal")
     axes.axis("off")
     show(figure, alt)
-
-
-def _role_of(kind):
-    """The colour for a kind of layer."""
-    if kind == "image":
-        return "input"
-    if "Conv" in kind:
-        return "kernel"
-    return "neutral" if "Pool" in kind or "ampling" in kind else "output"
 
 
 # ---------------------------------------------------------------------------------------------
@@ -634,20 +616,15 @@ def _losses_and_errors(histories):
     for name, history in histories.items():
         if not isinstance(history, dict) or "loss" not in history:
             raise ValueError(f"{name} is no history with a 'loss', as fit gives it")
-        arrays = {
-            key: _array(history[key], f"{key} of {name}").astype(float)
-            for key in ("loss", "accuracy", "val_loss", "val_accuracy")
-            if history.get(key) is not None and np.size(history[key])
-        }
-        if any(array.ndim != 1 for array in arrays.values()):
-            raise ValueError(f"{name} must have one number for each epoch")
-        kinds = {"": "training", "val_": "test"}
-        losses = {kind: arrays.get(f"{key}loss") for key, kind in kinds.items()}
-        errors = {kind: arrays.get(f"{key}accuracy") for key, kind in kinds.items()}
-        found[name] = (
-            {kind: values for kind, values in losses.items() if values is not None},
-            {kind: 100 * (1 - values) for kind, values in errors.items() if values is not None},
-        )
+        losses, errors = found[name] = {}, {}
+        for panel, measure in ((losses, "loss"), (errors, "accuracy")):
+            for kind, key in (("training", measure), ("test", f"val_{measure}")):
+                values = history.get(key)
+                if values is not None and np.size(values):
+                    panel[kind] = _array(values, f"{key} of {name}").astype(float)
+                    if panel[kind].ndim != 1:
+                        raise ValueError(f"{name} must have one number for each epoch")
+        errors |= {kind: 100 * (1 - shares) for kind, shares in errors.items()}
     return found
 
 

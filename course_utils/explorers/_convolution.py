@@ -128,11 +128,7 @@ def _preset(numbers):
 
 
 def as_text(kernel):
-    """A kernel as `read_kernel` reads it: a line for each row.
-
-    Raises:
-        ValueError: it is not made of rows of numbers.
-    """
+    """A kernel as `read_kernel` reads it, a line for each row; a ValueError if it has no rows."""
     try:
         kernel = real_numbers(np.atleast_2d(kernel), "kernel").astype(float)
     except ValueError:
@@ -229,11 +225,7 @@ def nearest(windows, place):
 
 
 def read_scene(images, picture, kernel, stride, padding, pixels, dilation, **_):
-    """Reads the controls.
-
-    Raises:
-        ValueError: the kernel cannot be read, the padding cannot be drawn, or no window fits.
-    """
+    """Reads the controls; a ValueError for a kernel or a padding that makes no sense."""
     image, numbers = images[picture].astype(float), read_kernel(kernel)
     if padding == "a number":
         if not 0 <= pixels <= 16:

@@ -155,11 +155,7 @@ def _fitted(image, height, width):
 
 
 def _layers_to_choose(network):
-    """The layers with maps whose units see more than those before: pairs (words, name).
-
-    Raises:
-        ValueError: there are none.
-    """
+    """Pairs (words, number) of the layers with maps whose units see more than those before."""
     layers = [
         (f"{row.name}, {_extent(row.output_shape)}", number)
         for number, row in enumerate(network.rows)

@@ -1,4 +1,7 @@
-"""Controls of an explorer, each with its label: ipywidgets' own, alike in versions 7.7.1 and 8."""
+"""Controls of an explorer, each with its label: ipywidgets' own, alike in versions 7.7.1 and 8.
+
+Each raises a ValueError, which names the label, where it is given a value that it cannot have.
+"""
 
 import ipywidgets as widgets
 
@@ -13,11 +16,7 @@ def _made(kind, width, label, **more):
 
 
 def slider(label, low, high, value, step=1, width="260px"):
-    """A whole number between two ends, to be dragged or moved with the arrow keys.
-
-    Raises:
-        ValueError: `value` is not between them.
-    """
+    """A whole number between two ends, to be dragged or moved with the arrow keys."""
     value = whole_number(value, label, float("-inf"))
     if not low <= value <= high:
         raise ValueError(f"{label}: {value!r} is not between {low} and {high}")
@@ -25,11 +24,7 @@ def slider(label, low, high, value, step=1, width="260px"):
 
 
 def choice(label, options, value, width="240px"):
-    """One of a few; `options` are words, or pairs `(word, value)`.
-
-    Raises:
-        ValueError: `value` is none of them.
-    """
+    """One of a few; `options` are words, or pairs `(word, value)`."""
     values = [option[1] if isinstance(option, tuple) else option for option in options]
     if not any(isinstance(value, type(other)) and value == other for other in values):
         raise ValueError(f"{label}: {value!r} is none of {', '.join(map(str, values))}")
@@ -47,11 +42,7 @@ def text_box(label, value, rows=1):
 
 
 def checkbox(label, value=False):
-    """A box to be ticked.
-
-    Raises:
-        ValueError: `value` is neither True nor False.
-    """
+    """A box to be ticked."""
     return _made(widgets.Checkbox, "auto", label, value=flag(value, label), indent=False)
 
 
