@@ -131,16 +131,15 @@ def _quiet_error_stream():
         return
     with tempfile.TemporaryFile() as held_back:
         os.dup2(held_back.fileno(), 2)
-        failed = True
         try:
             yield
-            failed = False
+        except BaseException:
+            held_back.seek(0)
+            os.write(kept, held_back.read())
+            raise
         finally:
             os.dup2(kept, 2)
             os.close(kept)
-            if failed:
-                held_back.seek(0)
-                os.write(2, held_back.read())
 
 
 def check():

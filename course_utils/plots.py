@@ -293,18 +293,12 @@ def picture(axes, image, title="", role=None, limits=None):
     if limits is None:
         bytes_ = image.dtype == np.uint8 or not known.size
         limits = (0, 255) if bytes_ else (known.min(), known.max())
-    low, high = (finite_number(limit, "a limit") for limit in _pair(limits, "limits"))
+    low, high = (finite_number(limit, "a limit") for limit in _several(limits, "limits", 2))
     axes.imshow(image, vmin=low, vmax=high)
     axes.set(xticks=[], yticks=[])
     axes.set_title(title, loc="center", fontweight="normal", fontsize=9)
     for spine in axes.spines.values():
         spine.set(visible=role is not None, color=PALETTE.get(role, "black"), linewidth=2)
-
-
-def _pair(values, name):
-    if len(values := listed(values, name, "(0, 1)")) != 2:
-        raise ValueError(f"{name} must be a pair, not {values!r}")
-    return values
 
 
 def images(pictures, alt, titles=None, columns=10, title="", role=None, limits=None, size=None):
@@ -346,7 +340,7 @@ def _several(values, name, count=None):
     if not values:
         raise ValueError(f"{name} must be a list with at least one thing in it")
     if count is not None and len(values) != count:
-        raise ValueError(f"there are {count} pictures and {len(values)} {name}: give each one")
+        raise ValueError(f"{count} {name} are needed, one for each, and there are {len(values)}")
     return values
 
 
@@ -389,7 +383,8 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
             text = f"{number:.{digits}f}".replace("-", "−")  # a real minus sign
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
     for cell in listed(marked, "marked", "[(0, 1)]"):
-        row, column = (whole_number(place, "a marked cell", 0) for place in _pair(cell, "a cell"))
+        cell = _several(cell, "places of a cell", 2)
+        row, column = (whole_number(place, "a marked cell", 0) for place in cell)
         box = (column - 0.5, row - 0.5)
         look = {"fill": False, "color": PALETTE["lost"], "linewidth": 3, "zorder": 3}
         axes.add_patch(Rectangle(box, 1, 1, **look))

@@ -191,8 +191,8 @@ class Watched(Explorer):
 
     def _filters(self):
         """The kernels of the first convolution, or None."""
-        kernels = (getattr(layer, "kernel", np.empty(0)) for layer in self.network.layers)
-        return next((np.array(kernel) for kernel in kernels if len(kernel.shape) == 4), None)
+        kernels = (getattr(layer, "kernel", None) for layer in self.network.layers)
+        return next((np.array(k) for k in kernels if len(getattr(k, "shape", ())) == 4), None)
 
     def _work(self, epochs, rate):
         """The training, in a thread of its own."""
