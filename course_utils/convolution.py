@@ -245,9 +245,10 @@ def max_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, padd
     """
     images, plan = _checked_pool(images, pool_size, strides, padding)
     columns = _window_columns(_pad_with(images, plan, -np.inf), plan)
-    winners = columns.reshape(*columns.shape[:3], -1, columns.shape[-1]).argmax(axis=3)
+    taps = math.prod(plan.kernel)
+    winners = columns.reshape(*columns.shape[:3], taps, columns.shape[-1]).argmax(axis=3)
     output_gradient = _checked_gradient(output_gradient, winners.shape, images.dtype)
-    won = (np.where(winners == tap, output_gradient, 0) for tap in range(math.prod(plan.kernel)))
+    won = (np.where(winners == tap, output_gradient, 0) for tap in range(taps))
     return _added_to_pixels(images, plan, won)
 
 

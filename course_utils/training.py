@@ -34,7 +34,7 @@ from . import checkpoints as kept
 from . import devices
 from .arguments import choice, finite_number, flag, text_of, whole_number
 from .inside_keras import all_layers, check_settings, computing_in, fused_batch_norm
-from .watching import HISTORY_KEYS, Keeper, Notebook, Order, Terminal, Watcher, in_notebook
+from .watching import HISTORY_KEYS, Keeper, Notebook, Terminal, Watcher, in_notebook
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -155,9 +155,9 @@ def fit(
         optimizer = cosine_adam(learning_rate, steps * epochs)
     precision = _compile(model, optimizer, loss, accuracy, scores, precision)
     title = text_of(title, "title") or model.name
-    watching = _watching(model, train, epochs, title, live, checkpoints, callbacks)
-    _run(model, train, test, watching, scores, precision)
-    return watching[1].history
+    watcher, callbacks = _watching(model, train, epochs, title, live, checkpoints, callbacks)
+    _run(model, train, test, watcher, callbacks, scores, precision)
+    return watcher.history
 
 
 def _watch_of(live):
@@ -168,7 +168,7 @@ def _watch_of(live):
 
 
 def _watching(model, train, epochs, title, live, checkpoints, callbacks):
-    """All callbacks: the order of the images, the `Watcher`, the user's own, the checkpoints'."""
+    """The `Watcher`, and all callbacks: the order of the images, it, the user's, checkpoints."""
     watch, history, memories, recipe = _watch_of(live), {key: [] for key in HISTORY_KEYS}, [], None
     if checkpoints is not None:
         checkpoints, recipe = kept.folder_of(checkpoints), kept.recipe(model, train)
@@ -179,8 +179,14 @@ def _watching(model, train, epochs, title, live, checkpoints, callbacks):
     if any(memory["stopped"] for memory in memories):
         epochs = done  # a callback has ended it
     watcher = watch(history, epochs, _steps_of(train), title)
-    keeper = Keeper(checkpoints, history, recipe, callbacks, memories)
-    return [Order(train, checkpoints), watcher, *callbacks, *([keeper] if checkpoints else [])]
+    everything, counter = [watcher, *callbacks], getattr(train, "epoch", None)
+    if checkpoints is not None:
+        everything.append(Keeper(checkpoints, history, recipe, callbacks, memories))
+    if counter is not None:  # seed and epoch decide the order of the images
+        first = int(counter) if checkpoints is None else 0  # a second training gets orders anew
+        order = keras.callbacks.LambdaCallback(lambda epoch, _: counter.assign(first + epoch))
+        everything.insert(0, order)
+    return watcher, everything
 
 
 def _compile(model, optimizer, loss, accuracy, scores, precision):
@@ -207,14 +213,13 @@ def _compile(model, optimizer, loss, accuracy, scores, precision):
     return precision
 
 
-def _run(model, train, test, watching, scores, precision):
+def _run(model, train, test, watcher, callbacks, scores, precision):
     """Keras' own `fit`, with what the course changes, until it ends or is stopped."""
     import tensorflow as tf
 
-    watcher = watching[1]
     epochs = {"epochs": watcher.epochs, "initial_epoch": watcher.done_before}
     # The pipeline has shuffled already.
-    options = {"validation_data": test, "callbacks": watching, "verbose": 0, "shuffle": False}
+    options = {"validation_data": test, "callbacks": callbacks, "verbose": 0, "shuffle": False}
 
     def run_in(precision):
         with computing_in(precision, model), fused_batch_norm(model):

@@ -11,20 +11,6 @@ from .checkpoints import keep
 HISTORY_KEYS = ("loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 
 
-class Order(keras.callbacks.Callback):
-    """Tells the training images which epoch it is: seed and epoch decide their order."""
-
-    def __init__(self, train, checkpoints):
-        super().__init__()
-        self.counter, self.first = getattr(train, "epoch", None), 0
-        if self.counter is not None and checkpoints is None:
-            self.first = int(self.counter)  # a second training gets orders that are new
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if self.counter is not None:
-            self.counter.assign(self.first + epoch)
-
-
 class Keeper(keras.callbacks.Callback):
     """Keeps a checkpoint after every epoch, and with it how far the other callbacks are."""
 
