@@ -424,10 +424,7 @@ def pipeline(material, steps, batch_size=8, targets="masks", seed=0, cell=CELL, 
 
     def drawn(now, step):
         both = tf.numpy_function(batch, (now, step), (images.dtype, answers.dtype), stateful=False)
-        return tuple(
-            tf.ensure_shape(each, like.shape)
-            for each, like in zip(both, (images, answers), strict=True)
-        )
+        return tuple(map(tf.ensure_shape, both, (images.shape, answers.shape)))
 
     settings = tf.data.Options()
     settings.autotune.enabled = False
