@@ -118,14 +118,13 @@ class Anatomy:
 
     def __str__(self):
         table = [self.HEADER, *self.cells()]
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if index < 3 else cell.rjust(width)
-                for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in table
+        columns = list(zip(*table, strict=True))
+        widths = [max(map(len, column)) for column in columns]
+        columns = [
+            [cell.ljust(width) if place < 3 else cell.rjust(width) for cell in column]
+            for place, (column, width) in enumerate(zip(columns, widths, strict=True))
         ]
+        lines = ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
         rule = "-" * max(map(len, lines))
         text = "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
         console = getattr(sys.stdout, "encoding", None) or "utf-8"
@@ -139,12 +138,9 @@ class Anatomy:
         import html
 
         def row(cells, tag):
-            marked = (
-                f'<{tag} style="text-align:{"left" if index < 3 else "right"}">'
-                f"{html.escape(cell)}</{tag}>"
-                for index, cell in enumerate(cells)
-            )
-            return f"<tr>{''.join(marked)}</tr>"
+            begins = [f'<{tag} style="text-align:{side}">' for side in ["left"] * 3 + ["right"] * 4]
+            marked = (begin + html.escape(cell) for begin, cell in zip(begins, cells, strict=True))
+            return f"<tr>{f'</{tag}>'.join(marked)}</{tag}></tr>"
 
         *layers, total = self.cells()
         return (
@@ -188,20 +184,18 @@ def _read(model):
     if not isinstance(model, keras.Model):
         raise TypeError(f"the function must build a Keras model, but it gives {model!r}")
     if not has_graph(model) or len(model.inputs) != 1:
-        raise ValueError(
-            f"{model.name} must be a functional or sequential model, built and with one input, "
-            "to be read: begin it with keras.Input((32, 32, 3)), say"
-        )
+        words = "built and with one input: begin it with keras.Input((32, 32, 3)), say"
+        raise ValueError(f"{model.name} must be a functional or sequential model, {words}")
     if None in model.inputs[0].shape[1:]:
         raise ValueError(f"{model.name} takes images of any size: give its input a size to read it")
     calls, _ = calls_of(model)
     if len({id(call.layer) for call in calls}) < len(calls) or not all(
         isinstance(call.layer, keras.layers.Layer) for call in calls
     ):
-        raise ValueError(
-            f"the layers of {model.name} do not lead from its input to its output: call each layer "
-            "once, and write additions and the like as layers (keras.layers.Add)"
+        words = (
+            "call each layer once, and write additions and the like as layers (keras.layers.Add)"
         )
+        raise ValueError(f"{model.name} is more than a graph of layers: {words}")
     rows, fields = [], {IMAGE: (Field(), Field())}
     tensors = {(IMAGE, 0): model.inputs[0]}
     for number, call in enumerate(calls):
@@ -223,9 +217,7 @@ def _read(model):
                 parameters=_count(call.layer.trainable_weights),
                 multiply_adds=_multiply_adds(call.layer, outputs[0].shape),
                 activation_bytes=BYTES * sum(math.prod(output.shape[1:]) for output in outputs),
-                receptive_field=tuple(axis.size for axis in fields[number])
-                if windows
-                else fields[number],
+                receptive_field=tuple(axis.size for axis in after) if windows else after,
                 role=role_of(*(cls.__name__ for cls in type(call.layer).__mro__)),
                 inputs=inputs,
                 windows=windows,

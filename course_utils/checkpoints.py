@@ -12,7 +12,6 @@ because a rename is never half done. And the one before it stays, in case a disk
 """
 
 import json
-import math
 import os
 import shutil
 import zipfile
@@ -60,7 +59,7 @@ def keep(folder, model, history, recipe=None, callbacks=()):
         half_done.mkdir(parents=True)
         arrays = [np.asarray(variable.numpy()) for variable in _variables(model)]
         np.savez(half_done / "state.npz", *arrays)
-        told = {"history": history, "recipe": recipe, "callbacks": list(callbacks)}
+        told = {"history": history, "training": recipe, "callbacks": list(callbacks)}
         (half_done / "history.json").write_text(json.dumps(told), encoding="utf-8")
         shutil.rmtree(place, ignore_errors=True)  # one that could not be read
         os.replace(half_done, place)
@@ -96,14 +95,15 @@ def resume(folder, model, recipe=None):
         try:
             kept = json.loads((place / "history.json").read_text(encoding="utf-8"))
             if "history" not in kept:  # as they were before they told what they are of
-                kept = {"history": kept, "recipe": None, "callbacks": []}
+                kept = {"history": kept, "callbacks": []}
             with np.load(place / "state.npz", allow_pickle=False) as state:
                 arrays = [state[name] for name in state.files]
         except UNREADABLE as error:
             reason = str(error).partition("\n")[0]
             print(f"{place} cannot be read ({reason}): trying the checkpoint before it")
             continue
-        differs = difference(kept["recipe"], recipe) if recipe and kept["recipe"] else ""
+        of = kept.get("training")
+        differs = difference(of, recipe) if recipe and of else ""
         shapes = [tuple(variable.shape) for variable in variables]
         if not differs and [array.shape for array in arrays] != shapes:
             differs = f"its weights do not fit {model.name} and its optimizer"
@@ -137,7 +137,7 @@ def recipe(model, batches):
     """
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     told = {
-        "layers": [_described(layer) for layer in all_layers(model)],
+        "layers": list(map(_described, all_layers(model))),
         "optimizer": _described(optimizer),
         "loss": _described(model.loss),
         "batches in an epoch": int(batches.cardinality()),
@@ -147,7 +147,7 @@ def recipe(model, batches):
         told["first labels"] = np.asarray(labels).tolist()
         numbers = np.asarray(images, dtype="float32")
         told["first images"] = [*numbers.shape, float(numbers.mean()), float(numbers.std())]
-    return json.loads(json.dumps(told))
+    return json.loads(json.dumps(told, default=_kind))
 
 
 def first_batch(batches):
@@ -163,70 +163,52 @@ def first_batch(batches):
 
 
 def _described(thing):
-    """A layer, an optimizer or a loss as its kind and its settings."""
+    """A layer, an optimizer or a loss as its settings, and under '' its kind."""
     try:
-        settings = {} if hasattr(thing, "layers") else _plain(thing.get_config())
+        settings = {} if hasattr(thing, "layers") else thing.get_config()
     except Exception:  # a class of one's own need not be able to tell
         settings = {}
-    return [getattr(thing, "__name__", type(thing).__name__), settings]
+    return {**_flat(settings), "": _kind(thing)}
 
 
-def _plain(value):
-    if isinstance(value, dict):
-        return {
-            str(key): _plain(inner)
-            for key, inner in value.items()
-            if key not in PASSING and not str(key).endswith("_initializer")
-        }
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return getattr(value, "__name__", type(value).__name__)
+def _kind(thing):
+    return getattr(thing, "__name__", type(thing).__name__)
+
+
+def _flat(value, path=""):
+    """Settings within settings as one dict: {'units': 8, 'learning_rate.decay_steps': 18, ...}."""
+    if isinstance(value, (list, tuple)) and any(isinstance(part, dict) for part in value):
+        value = dict(enumerate(value))
+    if not isinstance(value, dict):
+        return {path: value}
+    flat = {}
+    for key, inner in value.items():
+        if key not in PASSING and not str(key).endswith("_initializer"):
+            flat |= _flat(inner, f"{path}.{key}" if path else str(key))
+    return flat
 
 
 def difference(kept, asked):
     """What differs between two recipes, in words; nothing if they are the same."""
-    for there, here in zip(kept["layers"], asked["layers"], strict=False):
-        if there != here:
-            return "a layer " + _unlike(there, here)
-    if len(kept["layers"]) != len(asked["layers"]):
-        return f"it has {len(kept['layers'])} layers, this network {len(asked['layers'])}"
-    for part in ("optimizer", "loss"):
-        if kept[part] != asked[part]:
-            hint = " (the default one's steps follow from `epochs`)" if part == "optimizer" else ""
-            return f"the {part} {_unlike(kept[part], asked[part])}{hint}"
-    count = "batches in an epoch"
-    if kept[count] != asked[count]:
-        return f"it has {kept[count]} {count}, and here are {asked[count]}"
+    pairs = [("a layer", *both) for both in zip(kept["layers"], asked["layers"], strict=False)]
+    pairs += [(f"the {part}", kept[part], asked[part]) for part in ("optimizer", "loss")]
+    for name, there, here in pairs:
+        for key in {"": "", **there, **here}:
+            before, now = (settings.get(key, "not set") for settings in (there, here))
+            if before != now:
+                what = f"({here['']}) has {key} =" if key else "is"
+                hint = " (the default one's steps follow from `epochs`)"
+                hint = hint if name == "the optimizer" else ""
+                return f"{name} {what} {before} there and {now} here{hint}"
+    for count, sizes in (
+        ("layers", [len(recipe["layers"]) for recipe in (kept, asked)]),
+        ("batches in an epoch", [recipe["batches in an epoch"] for recipe in (kept, asked)]),
+    ):
+        if sizes[0] != sizes[1]:
+            return f"it has {sizes[0]} {count}, and here are {sizes[1]}"
     if kept.get("first labels") != asked.get("first labels"):
         return "its labels, their order (the seed) or the batch size were others"
-    images = [recipe.get("first images", []) for recipe in (kept, asked)]
-    if not all(
-        math.isclose(*pair, rel_tol=0.01, abs_tol=0.01) for pair in zip(*images, strict=False)
-    ):
+    there, here = (recipe.get("first images", []) for recipe in (kept, asked))
+    if len(there) != len(here) or not np.allclose(there, here, rtol=0.01, atol=0.01):
         return "its images were others, or scaled in another way"
     return ""
-
-
-def _unlike(there, here):
-    """How two things of `_described` differ, in words."""
-    if there[0] != here[0]:
-        return f"is {there[0]} there and {here[0]} here"
-    there_flat, here_flat = _flat(there[1]), _flat(here[1])
-    for key in {**there_flat, **here_flat}:
-        before, now = (flat.get(key, "not set") for flat in (there_flat, here_flat))
-        if before != now:
-            return f"({here[0]}) has {key} = {before} there and {now} here"
-    return "is another"
-
-
-def _flat(settings, inside=""):
-    """Settings within settings as one dict: {'learning_rate.decay_steps': 18, ...}."""
-    flat = {}
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{inside}{key}.")
-        else:
-            flat[f"{inside}{key}"] = value
-    return flat

@@ -245,14 +245,10 @@ def max_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, padd
     """
     images, plan = _checked_pool(images, pool_size, strides, padding)
     columns = _window_columns(_pad_with(images, plan, -np.inf), plan)
-    taps = columns.shape[3] * columns.shape[4]
-    winners = columns.reshape(*columns.shape[:3], taps, columns.shape[-1]).argmax(axis=3)
+    winners = columns.reshape(*columns.shape[:3], -1, columns.shape[-1]).argmax(axis=3)
     output_gradient = _checked_gradient(output_gradient, winners.shape, images.dtype)
-    pixel_gradient = np.zeros_like(_pad_with(images, plan, 0))
-    for number, tap in enumerate(np.ndindex(plan.kernel)):
-        won = np.where(winners == number, output_gradient, 0)
-        pixel_gradient[(slice(None), *plan.pixels_under(tap))] += won
-    return _without_padding(pixel_gradient, plan)
+    won = (np.where(winners == tap, output_gradient, 0) for tap in range(math.prod(plan.kernel)))
+    return _added_to_pixels(images, plan, won)
 
 
 def average_pool2d(images, pool_size=2, strides=None, padding="valid"):
@@ -281,10 +277,15 @@ def average_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, 
     shape = (len(images), *plan.output_size, images.shape[-1])
     output_gradient = _checked_gradient(output_gradient, shape, images.dtype)
     share = output_gradient / _pixels_in_window(images, plan)
-    pixel_gradient = np.zeros_like(_pad_with(images, plan, 0))
-    for tap in np.ndindex(plan.kernel):
-        pixel_gradient[(slice(None), *plan.pixels_under(tap))] += share
-    return _without_padding(pixel_gradient, plan)
+    return _added_to_pixels(images, plan, [share] * math.prod(plan.kernel))
+
+
+def _added_to_pixels(images, plan, parts):
+    """Adds up at each pixel what it gets from the windows: `parts` has an array for each tap."""
+    gradient = np.zeros_like(_pad_with(images, plan, 0))
+    for tap, part in zip(np.ndindex(plan.kernel), parts, strict=True):
+        gradient[(slice(None), *plan.pixels_under(tap))] += part
+    return _without_padding(gradient, plan)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -316,7 +317,9 @@ def _plan(shape, kernel, strides, padding, dilation_rate):
     axes = list(zip(shape[1:3], kernel, strides, padding_by_axis(padding), dilation, strict=True))
     amounts = [padding_amounts(*axis) for axis in axes]
     padded = [size + sum(ends) for size, ends in zip(shape[1:3], amounts, strict=True)]
-    _check_room((shape[0], *padded, shape[3]))
+    if math.prod((shape[0], *padded, shape[3])) > MOST_NUMBERS:
+        maps = f"maps of {padded[0]}×{padded[1]}"
+        raise ValueError(f"padding and strides make {maps}, too large for the memory: use less")
     return _Plan(
         kernel=tuple(kernel),
         span=tuple(span(taps, rate) for taps, rate in zip(kernel, dilation, strict=True)),
@@ -325,14 +328,6 @@ def _plan(shape, kernel, strides, padding, dilation_rate):
         output_size=tuple(output_size(*axis) for axis in axes),
         padding=((0, 0), *amounts, (0, 0)),
     )
-
-
-def _check_room(shape):
-    if math.prod(shape) > MOST_NUMBERS:
-        raise ValueError(
-            f"padding and strides make maps of {shape[1]}×{shape[2]}, which take more memory than "
-            "there is: take smaller ones"
-        )
 
 
 def _window_columns(padded, plan):
@@ -383,10 +378,8 @@ def _checked_images(images, name="images"):
     images = _checked_numbers(images, name)
     if images.ndim != 4:
         hints = {2: f": try {name}[None, ..., None]", 3: f": try {name}[None] or {name}[..., None]"}
-        raise ValueError(
-            f"{name} must be (batch, height, width, channels), "
-            f"not of shape {images.shape}{hints.get(images.ndim, '')}"
-        )
+        shape = f"not of shape {images.shape}{hints.get(images.ndim, '')}"
+        raise ValueError(f"{name} must be (batch, height, width, channels), {shape}")
     return images
 
 
@@ -403,9 +396,8 @@ def _checked(images, kernels, groups):
             f"kernels must be (height, width, channels, filters), not of shape {kernels.shape}"
         )
     if 0 in kernels.shape or 0 in images.shape[1:]:
-        raise ValueError(
-            f"nothing to convolve: images of shape {images.shape}, kernels of shape {kernels.shape}"
-        )
+        shapes = f"images of shape {images.shape}, kernels of shape {kernels.shape}"
+        raise ValueError(f"nothing to convolve: {shapes}")
     channels, (depth, filters) = images.shape[-1], kernels.shape[2:]
     groups = whole_number(groups, "groups", 1)
     if depth * groups != channels:
@@ -425,27 +417,23 @@ def _checked_pool(images, pool_size, strides, padding):
     strides = pool_size if strides is None else strides
     plan = _plan(images.shape, pool_size, strides, padding, 1)
     if any(map(any, plan.padding)) and not _pixels_in_window(images, plan).all():
-        raise ValueError(
-            f"padding {padding} leaves a window of {pool_size} with nothing but padding: "
-            "pad by fewer pixels than pool_size"
-        )
+        words = "nothing but padding: pad by fewer pixels than pool_size"
+        raise ValueError(f"padding {padding} leaves a window of {pool_size} with {words}")
     return images, plan
 
 
 def _checked_bias(bias, filters, dtype):
-    bias = _checked_numbers(bias, "bias").astype(dtype, copy=False)
-    if bias.shape != (filters,):
-        raise ValueError(
-            f"bias must have one number for each of the {filters} filters, not shape {bias.shape}"
-        )
-    return bias
+    wanted = f"one number for each of the {filters} filters, not shape"
+    return _checked_shape(bias, "bias", (filters,), wanted, dtype)
 
 
 def _checked_gradient(output_gradient, shape, dtype):
-    output_gradient = _checked_numbers(output_gradient, "output_gradient").astype(dtype, copy=False)
-    if output_gradient.shape != tuple(shape):
-        raise ValueError(
-            f"output_gradient must have the output's shape {tuple(shape)}, "
-            f"not {output_gradient.shape}"
-        )
-    return output_gradient
+    wanted = f"the output's shape {tuple(shape)}, not"
+    return _checked_shape(output_gradient, "output_gradient", shape, wanted, dtype)
+
+
+def _checked_shape(array, name, shape, wanted, dtype):
+    array = _checked_numbers(array, name).astype(dtype, copy=False)
+    if array.shape != tuple(shape):
+        raise ValueError(f"{name} must have {wanted} {array.shape}")
+    return array

@@ -166,34 +166,30 @@ class _Folder(NamedTuple):
     remedy: str
 
 
+AGAIN = "bring it back with 'git checkout -- data', or fetch the course again"
+
+
 def _small_folder():
-    remedy = "bring it back with 'git checkout -- data', or fetch the course again"
-    return _Folder(DATA, DATA / "SHA256SUMS", {"mnist": ".png", "cifar10": ".png"}, remedy)
+    return _Folder(DATA, DATA / "SHA256SUMS", {"mnist": ".png", "cifar10": ".png"}, AGAIN)
 
 
 def _complete_folder():
     folder = Path(os.environ["COURSE_DATA"]).expanduser()
+    unset = "or unset COURSE_DATA to download the complete set instead"
     if not folder.is_dir():
-        raise FileNotFoundError(
-            f"COURSE_DATA names a folder that does not exist: {folder}. "
-            "Correct it, or unset it to download the complete set instead"
-        )
-    remedy = "copy it again, or unset COURSE_DATA to download the complete set instead"
+        raise FileNotFoundError(f"COURSE_DATA names {folder}, which is no folder: mend it, {unset}")
     suffix = {"mnist": ".png", "cifar10": ".webp"}
-    return _Folder(folder, DATA / "SHA256SUMS-complete", suffix, remedy)
+    return _Folder(folder, DATA / "SHA256SUMS-complete", suffix, f"copy it again, {unset}")
 
 
 def _from_sheets(folder, name, split, counts):
     """All images of a split, class after class, and their labels."""
-    source = DATASETS[name]
-    images = np.concatenate(
-        [
-            _cut(_read(folder, f"{name}/{split}/{class_name}{folder.suffix[name]}"), source, count)
-            for class_name, count in zip(source.class_names, counts, strict=True)
-        ]
-    )
+    source, images = DATASETS[name], []
+    for class_name, count in zip(source.class_names, counts, strict=True):
+        sheet = _read(folder, f"{name}/{split}/{class_name}{folder.suffix[name]}")
+        images.append(_cut(sheet, source, count))
     labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-    return images, labels
+    return np.concatenate(images), labels
 
 
 def _cut(sheet, source, count):
@@ -208,34 +204,23 @@ def _read(folder, file_name):
     """The pixels of one picture file, after its bytes have been compared with their sum."""
     path, expected = folder.path / file_name, _expected_sum(folder, file_name)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} is missing (SHA-256 {expected} is expected): {folder.remedy}"
-        )
+        raise FileNotFoundError(f"{path} is missing (SHA-256 {expected}): {folder.remedy}")
     content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise ValueError(
-            f"{path} is truncated or altered: its SHA-256 is {found}, "
-            f"expected is {expected}: {folder.remedy}"
-        )
+    if (found := hashlib.sha256(content).hexdigest()) != expected:
+        sums = f"its SHA-256 is {found}, expected is {expected}"
+        raise ValueError(f"{path} is truncated or altered: {sums}: {folder.remedy}")
     return np.array(Image.open(io.BytesIO(content)))
 
 
 def _expected_sum(folder, file_name):
     """The SHA-256 sum of a file as its folder's list has it (in the format of `sha256sum`)."""
     if not folder.sums.is_file():
-        raise FileNotFoundError(
-            f"{folder.sums} is missing. The folder 'data' lies beside 'course_utils' in a clone of "
-            "the course: bring it back with 'git checkout -- data', or fetch the course again"
-        )
+        raise FileNotFoundError(f"{folder.sums} is missing: {AGAIN}")
     for line in folder.sums.read_text(encoding="utf-8").splitlines():
         sha256, _, listed = line.partition("  ")
         if listed == file_name:
             return sha256
-    raise ValueError(
-        f"{folder.sums} is truncated or altered: it does not list {file_name}. "
-        "Bring it back with 'git checkout -- data', or fetch the course again"
-    )
+    raise ValueError(f"{folder.sums} is truncated: it does not list {file_name}: {AGAIN}")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -326,10 +311,8 @@ def scale(images, low=0.0, high=1.0, border=0):
     images, border = numeric_array(images, "images"), whole_number(border, "border", 0, 1000)
     if images.dtype != np.uint8 or images.ndim != 4:
         hint = ". Have they been scaled before?" if images.dtype.kind == "f" else ""
-        raise ValueError(
-            "scale takes uint8 images of shape (n, height, width, channels), as load gives them; "
-            f"these are {images.dtype} of shape {images.shape}{hint}"
-        )
+        given = f"{images.dtype} of shape {images.shape}{hint}"
+        raise ValueError(f"scale takes uint8 (n, height, width, channels), these are {given}")
     frame = ((0, 0), (border, border), (border, border), (0, 0))
     return _values_of_bytes(low, high)[np.pad(images, frame)]
 
@@ -425,19 +408,15 @@ def _labels(labels, count):
     except ValueError as problem:
         raise ValueError(f"{problem}: number the classes from 0") from None
     if len(labels) != count or count == 0:
-        raise ValueError(
-            f"each image needs its label: there are {count} images, {len(labels)} labels"
-        )
+        counts = f"there are {count} images, {len(labels)} labels"
+        raise ValueError(f"each image needs its label: {counts}")
     labels = labels[:, 0] if labels.shape == (count, 1) else labels
     if labels.ndim != 1:
-        raise ValueError(
-            f"labels must be one whole number for each image, not of shape {labels.shape}: of "
-            "one-hot labels take labels.argmax(axis=1)"
-        )
+        hint = f"not of shape {labels.shape}: of one-hot labels take labels.argmax(axis=1)"
+        raise ValueError(f"labels must be one whole number for each image, {hint}")
     if (labels % 1 != 0).any() or labels.min() < 0:
-        raise ValueError(
-            f"labels must be whole numbers from 0 up, not {labels.min():g} to {labels.max():g}"
-        )
+        ends = f"{labels.min():g} to {labels.max():g}"
+        raise ValueError(f"labels must be whole numbers from 0 up, not {ends}")
     return labels.astype(np.int32) if labels.dtype == bool else labels
 
 

@@ -65,8 +65,7 @@ def set_keras():
         RuntimeError: Keras runs already, and not on TensorFlow, or its `keras.json` is wrong.
     """
     keras = sys.modules.get("keras")
-    if keras and keras.config.backend() != "tensorflow":
-        here = keras.config.backend()
+    if keras and (here := keras.config.backend()) != "tensorflow":
         raise RuntimeError(f"Keras runs on {here} here: restart the kernel, run this cell first")
     own = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND") or "tensorflow"}
     os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -154,8 +153,7 @@ def check():
         True when nothing has to be done.
     """
     ranges = _ranges()
-    lines = [_check_python(ranges["python"])]
-    lines += [_check_package(name, ranges[name]) for name in PACKAGES]
+    lines = [_check_version(name, ranges[name]) for name in ("python", *PACKAGES)]
     lines.append(_check_memory(free_memory()))
     if all(fine for fine, *_ in lines):
         lines.append((True, "device", _device(), ""))
@@ -215,7 +213,9 @@ def _within(version, supported):
 
 
 def _installed(name):
-    """The installed version of a package, or None. TensorFlow also comes as 'tensorflow-cpu'."""
+    """The version of Python or a package, or None. TensorFlow also comes as 'tensorflow-cpu'."""
+    if name == "python":
+        return platform.python_version()
     for distribution in (name, f"{name}-cpu"):
         try:
             return importlib.metadata.version(distribution)
@@ -224,13 +224,7 @@ def _installed(name):
     return None
 
 
-def _check_python(supported):
-    version = platform.python_version()
-    fine = _within(version, supported)
-    return fine, "python", version, "" if fine else f"the course needs {supported}"
-
-
-def _check_package(name, supported):
+def _check_version(name, supported):
     version = _installed(name)
     if version is None:
         return False, name, "missing", _remedy(name)
@@ -259,6 +253,4 @@ def _device():
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        return f"GPU, {len(gpus)} of them" if len(gpus) > 1 else "GPU"
-    return f"CPU, {os.cpu_count()} cores"
+    return f"GPU, {len(gpus)} in all" if gpus else f"CPU, {os.cpu_count()} cores"

@@ -3,7 +3,7 @@
 A new version of Keras may break it: `tests/test_inside_keras.py` says so at once.
 """
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 
@@ -15,21 +15,13 @@ def check_settings():
     """
     import keras
 
-    settings = keras.config
-    if settings.backend() != "tensorflow":
-        raise ValueError(
-            f"Keras runs on {settings.backend()} here: set KERAS_BACKEND=tensorflow, start again"
-        )
-    if settings.image_data_format() != "channels_last":
-        raise ValueError(
-            "Keras is set to channels_first, by its keras.json perhaps, and the course has its "
-            "channels last: keras.config.set_image_data_format('channels_last')"
-        )
-    if settings.floatx() not in ("float32", "float64"):
-        raise ValueError(
-            f"Keras is set to {settings.floatx()}, by its keras.json perhaps, and weights need at "
-            "least 32 bits: keras.config.set_floatx('float32'), and build the network anew"
-        )
+    if (backend := keras.config.backend()) != "tensorflow":
+        raise ValueError(f"Keras runs on {backend} here: set KERAS_BACKEND=tensorflow, start again")
+    possible = {"image_data_format": ("channels_last",), "floatx": ("float32", "float64")}
+    for name, values in possible.items():
+        if (value := getattr(keras.config, name)()) not in values:
+            remedy = f"keras.config.set_{name}({values[0]!r}), and build the network anew"
+            raise ValueError(f"Keras is set to {value}, by its keras.json perhaps: {remedy}")
 
 
 def without_weights(build):
@@ -46,21 +38,12 @@ def without_weights(build):
     if not callable(build):
         raise ValueError(f"build must be a function that builds a network, not {build!r}")
 
-    answer = []
-
     def work():
-        try:
-            with keras.StatelessScope(initialize_variables=False):
-                answer.append(build())
-        except BaseException as error:  # handed over to the caller's thread below
-            answer.append(error)
+        with keras.StatelessScope(initialize_variables=False):
+            return build()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if isinstance(answer[0], BaseException):
-        raise answer[0]
-    return answer[0]
+    with ThreadPoolExecutor(max_workers=1) as own:
+        return own.submit(work).result()
 
 
 def all_layers(model):
@@ -134,10 +117,8 @@ def computing_in(precision, model):
         return measured
 
     set_to(precision)
-    model.test_step, model.predict_step = (
-        in_float32(model.test_step),
-        in_float32(model.predict_step),
-    )
+    model.test_step = in_float32(model.test_step)
+    model.predict_step = in_float32(model.predict_step)
     _forget_traces(model)
     try:
         yield
@@ -171,8 +152,7 @@ def fused_batch_norm(model):
             outputs, mean, variance, *_ = tf.compat.v1.nn.fused_batch_norm(
                 inputs, layer.gamma, layer.beta, epsilon=layer.epsilon, is_training=True
             )
-            # The kernel estimates the variance of all images there are (n - 1), Keras that of
-            # these (n).
+            # The kernel's variance is that of all images there are (n - 1), Keras' of these (n).
             count = tf.cast(tf.math.reduce_prod(tf.shape(inputs)[:-1]), "float32")
             keep, take = layer.momentum, 1 - layer.momentum
             layer.moving_mean.assign(layer.moving_mean * keep + mean * take)
@@ -186,12 +166,10 @@ def fused_batch_norm(model):
         layer
         for layer in all_layers(model)
         if type(layer) is keras.layers.BatchNormalization
-        and (layer.scale, layer.center) == (True, True)
+        and (layer.scale, layer.center, layer.synchronized) == (True, True, False)
         and layer.axis in (-1, 3)
-        and not layer.synchronized
+        and not tf.config.list_physical_devices("GPU")
     ]
-    if tf.config.list_physical_devices("GPU"):
-        suited = []
     for layer in suited:
         layer.call = fused(layer)
     try:

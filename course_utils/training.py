@@ -186,16 +186,15 @@ def _watching(model, train, epochs, title, live, checkpoints, callbacks):
 def _compile(model, optimizer, loss, accuracy, scores, precision):
     """Ties optimizer, loss and the share of right answers to a model; gives the precision."""
     device = devices.detect()
-    precision = (
-        device.precision if precision is None else choice(precision, "precision", PRECISIONS)
+    precision = choice(
+        device.precision if precision is None else precision, "precision", PRECISIONS
     )
     try:
         optimizer = keras.optimizers.get(optimizer)
         keras.losses.get(loss)
     except (TypeError, ValueError, KeyError):
-        raise ValueError(
-            f"optimizer and loss must be Keras', or None, not {optimizer!r} and {loss!r}"
-        ) from None
+        given = f"{optimizer!r} and {loss!r}"
+        raise ValueError(f"optimizer and loss must be Keras', or None, not {given}") from None
     if not isinstance(accuracy, keras.metrics.Metric | None):
         raise ValueError(f"accuracy must be a metric of Keras', or None, not {accuracy!r}")
     if precision == "mixed_float16":  # or small gradients would be 0
@@ -241,11 +240,8 @@ def _run(model, train, test, watching, scores, precision):
 
 
 def _wrong_label(label, scores):
-    return (
-        f"a label is {label}, and the network gives {scores} scores, for labels from 0 to "
-        f"{scores - 1}: number the classes from 0, or give its last layer as many units as there "
-        "are classes"
-    )
+    remedy = "number the classes from 0, or give its last layer a unit for each class"
+    return f"a label is {label}, and the network gives {scores} scores: {remedy}"
 
 
 def _callbacks(callbacks, optimizer):
@@ -254,18 +250,16 @@ def _callbacks(callbacks, optimizer):
         callbacks = list(callbacks)
     except TypeError:
         callbacks = [callbacks]
+    schedule = getattr(optimizer, "_learning_rate", None)
+    planned = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
+    setters = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
     for callback in callbacks:
         kind = type(callback).__name__
         if not isinstance(callback, keras.callbacks.Callback):
             raise ValueError(f"callbacks must be a list of Keras callbacks, and one is a {kind}")
-        schedule = getattr(optimizer, "_learning_rate", None)
-        planned = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
-        setters = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
         if isinstance(callback, setters) and (planned or optimizer is None):
-            raise ValueError(
-                f"{kind} sets the learning rate, and so does the optimizer's own schedule: pass "
-                "optimizer=keras.optimizers.Adam(2e-3)"
-            )
+            other = "the optimizer's own schedule: pass optimizer=keras.optimizers.Adam(2e-3)"
+            raise ValueError(f"{kind} sets the learning rate, and so does {other}")
     return callbacks
 
 
@@ -303,37 +297,24 @@ def _look_at(model, train, test, loss):
         raise ValueError("train must give (images, labels), and the labels as numbers from 0 up")
     for layer in [model, *all_layers(model)]:
         if not re.fullmatch(r"[\w./>-]*", layer.name, re.ASCII):
-            raise ValueError(
-                f"the name {layer.name!r} is none for TensorFlow: letters from A to z, digits and _"
-            )
+            words = "is none for TensorFlow: letters from A to z, digits and _"
+            raise ValueError(f"the name {layer.name!r} {words}")
         first = getattr(layer, "data_format", None) == "channels_first"
         if first and devices.detect().kind == "CPU":
-            raise ValueError(
-                f"{layer.name} has its channels first, which TensorFlow trains on a GPU only: "
-                "leave out data_format"
-            )
+            words = "which TensorFlow trains on a GPU only: leave out data_format"
+            raise ValueError(f"{layer.name} has its channels first, {words}")
     _check_images(model, images)
-    outputs = _outputs(model) if model.built else []
-    if not outputs:
+    outputs = keras.tree.flatten(getattr(model, "outputs", None) or []) if model.built else []
+    if not outputs:  # a class of one's own
         image = keras.tree.map_structure(lambda batch: batch[:1], kept.first_batch(train)[0])
         outputs = keras.tree.flatten(model(image, training=False))
     if len(outputs) != 1:
-        raise ValueError(
-            f"{model.name} has {len(outputs)} outputs, and fit trains one: keras.Model(inputs, the "
-            "one you want)"
-        )
+        words = f"{len(outputs)} outputs, and fit trains one: keras.Model(inputs, the one you want)"
+        raise ValueError(f"{model.name} has {words}")
     if not model.trainable_weights:
         raise ValueError(f"{model.name} has nothing to learn: no weights, or all are frozen")
     _check_outputs(model, outputs[0], labels, loss)
     return outputs[0].shape[-1]
-
-
-def _outputs(model):
-    """The symbolic outputs of a functional or sequential model, flat; nothing of another."""
-    try:
-        return keras.tree.flatten(model.outputs)
-    except AttributeError:
-        return []
 
 
 def _check_images(model, images):
@@ -342,19 +323,18 @@ def _check_images(model, images):
     if not wanted:
         return
     if len(wanted) != len(given):
-        raise ValueError(
-            f"{model.name} takes {len(wanted)} images at once, train gives {len(given)}"
-        )
+        counts = f"{len(wanted)} images at once, train gives {len(given)}"
+        raise ValueError(f"{model.name} takes {counts}")
     for one, other in zip(wanted, given, strict=True):
-        if other.shape.rank is None:
-            continue
-        sizes = list(one.shape[1:]), list(other.shape[1:])
-        pairs = zip(*sizes, strict=False)
-        if len(sizes[0]) != len(sizes[1]) or any(
-            None not in pair and pair[0] != pair[1] for pair in pairs
-        ):
-            shapes = ["×".join(map(str, axes)) for axes in sizes]
+        if other.shape.rank is not None and not same_shape(one.shape[1:], other.shape[1:]):
+            shapes = ["×".join(map(str, images.shape[1:])) for images in (one, other)]
             raise ValueError(f"{model.name} takes images of {shapes[0]}, train gives {shapes[1]}")
+
+
+def same_shape(wanted, given):
+    """Whether two shapes are the same, as far as both are known."""
+    pairs = zip(wanted, given, strict=False)
+    return len(wanted) == len(given) and all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def _check_outputs(model, outputs, labels, loss):
@@ -362,10 +342,8 @@ def _check_outputs(model, outputs, labels, loss):
     if loss is not None or labels.shape.rank is None:
         return
     if outputs.shape[-1] == 1:
-        raise ValueError(
-            f"{model.name} ends in one number: give it a logit for each of the two classes, or "
-            "pass loss=keras.losses.BinaryCrossentropy(from_logits=True)"
-        )
+        remedy = "give it two, or pass loss=keras.losses.BinaryCrossentropy(from_logits=True)"
+        raise ValueError(f"{model.name} ends in one number: {remedy}")
     shape = list(labels.shape)
     column = len(shape) == len(outputs.shape) and shape[-1] == 1
     if len(shape) != len(outputs.shape) - 1 and not column:
@@ -408,10 +386,8 @@ def error_percent(model, batches):
         several = scores.shape[-1] > 1
         answers = scores.argmax(axis=-1) if several else scores[..., 0] > threshold
         if labels.size != answers.size:
-            raise ValueError(
-                f"one label for each answer is needed: the labels of a batch have the shape "
-                f"{labels.shape}, the answers {answers.shape}"
-            )
+            shapes = f"labels of shape {labels.shape}, answers of shape {answers.shape}"
+            raise ValueError(f"one label for each answer is needed, and a batch has {shapes}")
         if several and not 0 <= labels.min() <= labels.max() < scores.shape[-1]:
             outside = labels.min() if labels.min() < 0 else labels.max()
             raise ValueError(_wrong_label(f"{outside:g}", scores.shape[-1]))
@@ -424,12 +400,9 @@ def error_percent(model, batches):
 
 def _pairs(batches):
     """The batches one by one; a ValueError where they are no pairs of images and labels."""
-    words = "batches must be pairs of images and labels: data.pipeline(images, labels)"
-    if not hasattr(batches, "__iter__") or isinstance(batches, (str, dict)):
-        raise ValueError(words)
-    for batch in batches:
-        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+    for batch in batches if hasattr(batches, "__iter__") else [None]:
+        pair = list(batch[:2]) if isinstance(batch, (tuple, list)) else []
+        if len(pair) < 2 or not all(hasattr(part, "shape") for part in keras.tree.flatten(pair)):
+            words = "batches must be pairs of images and labels: data.pipeline(images, labels)"
             raise ValueError(words)
-        if not all(hasattr(part, "shape") for part in keras.tree.flatten(batch[:2])):
-            raise ValueError(words)
-        yield batch[:2]
+        yield pair

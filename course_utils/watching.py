@@ -44,26 +44,18 @@ class Keeper(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Keeps a checkpoint; where there is no room for it, the training is worth more."""
-        memories = [
-            {
-                "kind": type(callback).__name__,
-                "stopped": self.model.stop_training,
-                **{
-                    key: value if value is None else float(value)
-                    for key, value in vars(callback).items()
-                    if key in self.MEMORY
-                },
-            }
-            for callback in self.callbacks
-        ]
+        memories = []
+        for callback in self.callbacks:
+            kept = {key: value for key, value in vars(callback).items() if key in self.MEMORY}
+            kept = {key: value if value is None else float(value) for key, value in kept.items()}
+            kind, stopped = type(callback).__name__, self.model.stop_training
+            memories.append({"kind": kind, "stopped": stopped, **kept})
         try:
             keep(self.folder, self.model, self.history, self.recipe, memories)
         except OSError as problem:
-            print(
-                f"no checkpoint of epoch {epoch + 1} in {self.folder} "
-                f"({problem.strerror or problem}): the training goes on, and if it is interrupted "
-                "it will go on from the checkpoint before"
-            )
+            why = problem.strerror or problem
+            print(f"no checkpoint of epoch {epoch + 1} in {self.folder} ({why}): the training goes")
+            print("on, and if it is interrupted it will go on from the checkpoint before")
 
 
 class Watcher(keras.callbacks.Callback):
@@ -72,9 +64,8 @@ class Watcher(keras.callbacks.Callback):
     def __init__(self, history, epochs, steps, title):
         super().__init__()
         self.history, self.epochs, self.steps, self.title = history, epochs, steps, title
-        self.epoch, self.told = len(history["loss"]), 0.0
-        self.began = time.perf_counter()
-        self.done_before = self.epoch
+        self.epoch = self.done_before = len(history["loss"])
+        self.began, self.told = time.perf_counter(), 0.0
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.epoch_began = epoch, time.perf_counter()
@@ -133,10 +124,8 @@ class Terminal(Watcher):
             print(self.over + line, end="", flush=True)
 
     def draw(self):
-        print(
-            (self.over if sys.stdout.isatty() else "") + f"{self.title}: {self.summary()}",
-            flush=True,
-        )
+        self.tell("")
+        print(f"{self.title}: {self.summary()}", flush=True)
 
     def finish(self, remark=""):
         if remark:

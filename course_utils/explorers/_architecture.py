@@ -3,15 +3,16 @@
 import math
 from collections import Counter
 from functools import lru_cache, partial
+from itertools import takewhile
 from typing import NamedTuple
 
 from ..anatomy import UNKNOWN
 from ..graph import IMAGE
-from ..plots import PALETTE
+from ..plots import PALETTE, label
 from .controls import choice, slider
 from .drawing import Drawing, Grid
 from .frame import Explorer
-from .networks import BUILDERS, named, read, shortened
+from .networks import BUILDERS, named, read
 
 OWN, OWN_BESIDE, NOTHING = "yours", "yours beside", "nothing"
 DETAILS = "stages", "blocks", "layers"
@@ -135,12 +136,9 @@ class Architecture(Explorer):
         _draw_chosen(drawing, chosen, number, bars + 44)
         _draw_legend(drawing, layouts, bars + 148)
         part = chosen.plan.parts[number]
-        inexact = [layout.network.name for layout in layouts if not _exact(layout)]
-        if inexact:
-            drawing.note = (
-                f"{' and '.join(inexact)} has layers whose multiply-adds are not known: the sums "
-                "are lower bounds."
-            )
+        if inexact := [layout.network.name for layout in layouts if not _exact(layout)]:
+            why = "has layers whose multiply-adds are not known: the sums are lower bounds."
+            drawing.say(" and ".join(inexact), why)
         drawing.alt = (
             f"{' beside '.join(_told(layout) for layout in layouts)}. Chosen: {part.name} of "
             f"{chosen.network.name}, output {_extent(part.shape)}, {part.costs[0]:,} parameters, "
@@ -186,7 +184,7 @@ def in_order(network):
     """The numbers of the layers, each branch in one piece and the longest branch first."""
     followers = {number: [] for number in range(IMAGE, len(network.rows))}
     for number, row in enumerate(network.rows):
-        for source in dict.fromkeys(row.inputs):
+        for source in set(row.inputs):
             followers[source].append(number)
     length = {}  # of the longest way to the end
     for number in range(len(network.rows) - 1, IMAGE - 1, -1):
@@ -194,14 +192,11 @@ def in_order(network):
     order, placed, waiting = [], {IMAGE}, [IMAGE]
     while waiting:
         number = waiting.pop()
-        if number != IMAGE:
-            order.append(number)
-            placed.add(number)
-        ready = [
-            later for later in followers[number] if placed.issuperset(network.rows[later].inputs)
-        ]
+        order.append(number)
+        placed.add(number)
+        ready = (n for n in followers[number] if placed.issuperset(network.rows[n].inputs))
         waiting += sorted(ready, key=length.get)
-    return order
+    return order[1:]  # without the image
 
 
 def in_blocks(network):
@@ -256,20 +251,16 @@ def in_stages(network):
         rows = [network.rows[number] for number in numbers]
         gives_maps = len(rows[-1].output_shape) == 3
         weighted = any(row.role == "convolution" for row in rows)
-        windows = [window for row in rows for window in row.windows or ()]
-        strided = any(window.stride > 1 for window in windows)
+        strided = any(window.stride > 1 for row in rows for window in row.windows or ())
         if closed or (weighted and strided and gives_maps) or gives_maps != maps:
             stages.append([])
         stages[-1].append((numbers, inside))
-        closed, maps = strided and not inside and _pools(rows), gives_maps
+        pools = any(row.role == "pooling" for row in rows)
+        closed, maps = strided and not inside and pools, gives_maps
     return [
         (sum((numbers for numbers, _ in stage), []), sum(inside for _, inside in stage))
         for stage in stages
     ]
-
-
-def _pools(rows):
-    return any(row.role == "pooling" for row in rows)
 
 
 @lru_cache(maxsize=64)
@@ -297,18 +288,13 @@ def plan(network, detail):
 def _part(network, numbers, inside, block_of):
     rows = [network.rows[number] for number in numbers]
     kinds = {row.role for row in rows}
-    shape = rows[-1].output_shape
-    costs = (
-        sum(row.parameters for row in rows),
-        sum(row.multiply_adds or 0 for row in rows),
-        sum(row.activation_bytes for row in rows),
-    )
+    costs = ((row.parameters, row.multiply_adds or 0, row.activation_bytes) for row in rows)
     return Part(
         name=_common_name(rows),
         kind=next(kind for kind in MAIN if kind in kinds),
         numbers=tuple(numbers),
-        shape=shape,
-        costs=costs,
+        shape=rows[-1].output_shape,
+        costs=tuple(map(sum, zip(*costs, strict=True))),
         exact=all(row.multiply_adds is not None for row in rows),
         field=rows[-1].receptive_field,
         inside=inside,
@@ -331,12 +317,9 @@ def _common_name(rows):
     main = [row.name for row in rows if _stands_alone(row)] or [rows[0].name]
     if len(main) == 1:
         return main[0]
-    common = []
-    for column in zip(*(row.name.split("_") for row in rows), strict=False):
-        if len(set(column)) > 1:
-            break
-        common.append(column[0])
-    return "_".join(common) if common else f"{main[0]} … {main[-1]}"
+    words = zip(*(row.name.split("_") for row in rows), strict=False)
+    common = [column[0] for column in takewhile(lambda column: len(set(column)) == 1, words)]
+    return "_".join(common) or f"{main[0]} … {main[-1]}"
 
 
 # ---------------------------------------------------------------------------------------------
@@ -371,8 +354,7 @@ class Layout:
 
     def _rows(self, length):
         """The places in the plan row by row; what belongs together stays together if it can."""
-        row = []
-        groups = {}
+        row, groups = [], {}
         for index, part in enumerate(self.plan.parts):
             groups.setdefault(part.group if self.detail == "layers" else index, []).append(index)
         for members in groups.values():
@@ -382,7 +364,7 @@ class Layout:
             while len(members) > length:
                 yield members[:length]
                 members = members[length:]
-            row = row + members
+            row += members
         if row:
             yield row
 
@@ -439,8 +421,7 @@ class Layout:
 
         drawing.on(self.grid, block)
         parts = len(self.plan.parts)
-        size = self.step * parts, BARS + 28
-        grid = Grid(self.left, bars - BARS - 14, *size, 1, parts)
+        grid = Grid(self.left, bars - BARS - 14, self.step * parts, BARS + 28, 1, parts)
         drawing.on(grid, lambda _, index: choose(index))
 
 
@@ -454,12 +435,15 @@ def _exact(layout):
 
 
 def _told(layout):
-    totals = layout.plan.totals
-    at_least = "" if _exact(layout) else "at least "
-    return (
-        f"{layout.network.name}: {len(layout.plan.parts)} {layout.detail}, {totals[0]:,} "
-        f"parameters, {at_least}{totals[1]:,} multiply-adds, {_memory(totals[2])} of activations"
-    )
+    parts = f"{len(layout.plan.parts)} {layout.detail}"
+    memory = f"{_memory(layout.plan.totals[2])} of activations"
+    return f"{layout.network.name}: {parts}, {_work(layout, 'at least ')}, {memory}"
+
+
+def _work(layout, at_least):
+    parameters, multiply_adds, _ = layout.plan.totals
+    at_least = "" if _exact(layout) else at_least
+    return f"{parameters:,} parameters, {at_least}{multiply_adds:,} multiply-adds"
 
 
 def _extent(shape):
@@ -485,14 +469,11 @@ def _written(amount, measure):
 
 
 def _draw_title(drawing, layout):
-    totals = layout.plan.totals
     drawing.text(layout.left, 20, layout.network.name, 15, bold=True)
     image = f"image {_extent(layout.network.input_shape)}"
     drawing.text(layout.left + layout.width, 20, image, 11, "end", colour=PALETTE["input"])
-    at_least = "" if _exact(layout) else "≥ "
-    words = f"{totals[0]:,} parameters, {at_least}{totals[1]:,} multiply-adds"
-    drawing.text(layout.left, 37, words, 11)
-    words = f"{_memory(totals[2])} of activations for one image, as float32"
+    drawing.text(layout.left, 37, _work(layout, "≥ "), 11)
+    words = f"{_memory(layout.plan.totals[2])} of activations for one image, as float32"
     if layout.width > 400:
         drawing.text(layout.left + layout.width, 37, words, 11, "end")
     else:
@@ -500,8 +481,7 @@ def _draw_title(drawing, layout):
 
 
 def _draw_parts(drawing, layout, chosen):
-    before = None
-    label_from = 0, 0
+    before, free = None, (0, 0)  # a row, and from where on it has room for words
     for index, part in enumerate(layout.plan.parts):
         x, y, width, height = layout.box(index)
         _draw_block(drawing, x, y, width, height, part.kind, part.letters, part.name)
@@ -512,9 +492,9 @@ def _draw_parts(drawing, layout, chosen):
         elif part.shape[:-1] != before:
             row = layout.row_of[index]
             words = _extent(part.shape[:2]) if len(part.shape) == 3 else "vector"
-            if label_from[0] != row or x >= label_from[1]:
+            if free[0] != row or x >= free[1]:
                 drawing.text(x, layout.places[index][1] + layout.row_height - 4, words, 8)
-                label_from = row, x + 6 * len(words)
+                free = row, x + 6 * len(words)
                 before = part.shape[:-1]
         if index == chosen:
             drawing.rect(x - 2, y - 2, width + 4, height + 4, "none", "black", 2.5)
@@ -584,11 +564,8 @@ def _draw_skips(drawing, layout):
             edge = layout.left + layout.width
             for start, end, at in ((x, edge, row), (layout.left, u, last)):
                 base = TOP + layout.row_height * at + layout.heights[0]
-                drawing.line(
-                    [(start, base), (start, base - height), (end, base - height), (end, base)],
-                    PALETTE["lost"],
-                    1.4,
-                )
+                up = [(start, base), (start, base - height)]
+                drawing.line([*up, (end, base - height), (end, base)], PALETTE["lost"], 1.4)
 
 
 def _draw_bars(drawing, layout, base, measure, highest, chosen):
@@ -599,7 +576,7 @@ def _draw_bars(drawing, layout, base, measure, highest, chosen):
     drawing.text(layout.left, base - BARS - 28, head, 12, bold=True)
     share = 100 * parts[largest].costs[measure] / max(1, layout.plan.totals[measure])
     most = _written(parts[largest].costs[measure], measure)
-    words = f"most: {shortened(parts[largest].name, 24)}, {most}, {share:.0f} % of all"
+    words = f"most: {label(parts[largest].name, 23)}, {most}, {share:.0f} % of all"
     drawing.text(layout.left, base - BARS - 13, words, 10)
     for index, part in enumerate(parts):
         x, width = layout.bar(index)
@@ -625,12 +602,10 @@ def _draw_chosen(drawing, layout, number, top):
     """The chosen part in numbers."""
     part, totals = layout.plan.parts[number], layout.plan.totals
     drawing.rect(LEFT - 8, top - 20, WIDTH + 16, 108, "#f6f6f6", "#bbbbbb", 1)
-    name = shortened(part.name, 44)
-    drawing.text(LEFT, top, f"{name}", 14, bold=True)
-    drawing.text(LEFT + WIDTH, top, f"of {layout.network.name}", 12, "end")
     kinds = Counter(layout.network.rows[number].kind for number in part.numbers)
     words = ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
-    drawing.text(LEFT, top + 17, shortened(words, 112), 11, colour=PALETTE["neutral"])
+    drawing.heading(LEFT, top, label(part.name, 43), label(words, 111), step=17)
+    drawing.text(LEFT + WIDTH, top, f"of {layout.network.name}", 12, "end")
     shares = [
         f"{100 * one / whole:.1f} % of all" if whole else ""
         for one, whole in zip(part.costs, totals, strict=True)

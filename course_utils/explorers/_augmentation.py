@@ -91,9 +91,7 @@ class Augmentation(Explorer):
         captions = [in_short(draw, colour) for draw in made]
         _draw_all(drawing, results, captions, chosen, alike)
 
-        drawing.note = " ".join(
-            filter(None, [self.note, *_notes(picture, state, number, different)])
-        )
+        drawing.say(self.note, *_notes(picture, state, number, different))
         drawing.alt = (
             f"Sixteen draws of the image '{name}', {alike} of them different; the settings allow "
             f"{total} versions. Draw {chosen}: {', '.join(words)}."
@@ -170,28 +168,27 @@ def draws(shape, state):
 
     The chances of a draw come from the seed alone, so that more strength makes more of the same.
     """
-    chances = np.random.default_rng([state["seed"], 1]).uniform(-1, 1, (DRAWS, 7))
-    corners = np.random.default_rng([state["seed"], 2]).uniform(0, 1, (DRAWS, 2))
+    seed = state["seed"]
+    chances = np.random.default_rng([seed, 1]).uniform(-1, 1, (DRAWS, 7)).tolist()
+    corners = np.random.default_rng([seed, 2]).uniform(0, 1, (DRAWS, 2)).tolist()
     height, width = shape[:2]
     side = min(state["erased"], height, width)
     share = {name: state[name] / 100 for name in ("zoom", "contrast", "brightness", "colour")}
-    made = []
-    for move, chance, (down, right) in zip(
-        moves(state["shift"], state["flip"], state["seed"]), chances, corners, strict=True
-    ):
+
+    def made(move, chance, corner):
+        down, right = corner
         place = (int(right * (width - side + 1)), int(down * (height - side + 1)), side)
-        made.append(
-            Draw(
-                *move,
-                angle=float(state["rotation"] * chance[0]),
-                zoom=float(1 + share["zoom"] * chance[1]),
-                contrast=float(1 + share["contrast"] * chance[2]),
-                brightness=float(255 * share["brightness"] * chance[3]),
-                colours=tuple((1 + share["colour"] * chance[4:]).tolist()),
-                square=place if side else (0, 0, 0),
-            )
+        return Draw(
+            *move,
+            angle=state["rotation"] * chance[0],
+            zoom=1 + share["zoom"] * chance[1],
+            contrast=1 + share["contrast"] * chance[2],
+            brightness=255 * share["brightness"] * chance[3],
+            colours=tuple(1 + share["colour"] * each for each in chance[4:]),
+            square=place if side else (0, 0, 0),
         )
-    return made
+
+    return list(map(made, moves(state["shift"], state["flip"], seed), chances, corners))
 
 
 def window(draw, shape):
@@ -216,25 +213,17 @@ def drawn(picture, draw):
     shape = picture.pixels.shape
     height, width = shape[:2]
     fill = (picture.fill,) * 3 if len(shape) == 3 else picture.fill
-    pixels = np.asarray(
-        Image.fromarray(picture.pixels).transform(
-            (width, height),
-            Image.Transform.AFFINE,
-            window(draw, shape),
-            Image.Resampling.BILINEAR,
-            fillcolor=fill,
-        )
-    )
+    ways = Image.Transform.AFFINE, window(draw, shape), Image.Resampling.BILINEAR
+    pixels = Image.fromarray(picture.pixels).transform((width, height), *ways, fillcolor=fill)
+    pixels = np.array(pixels)
     if (draw.contrast, draw.brightness, *draw.colours) != (1, 0, 1, 1, 1):
-        light = pixels.astype(np.float32)
-        mean = light.mean()
+        light, mean = pixels.astype(np.float32), pixels.mean(dtype=np.float32)
         light = (light - mean) * draw.contrast + mean + draw.brightness
         if len(shape) == 3:
             light = light * np.float32(draw.colours)
         pixels = np.clip(np.round(light), 0, 255).astype(np.uint8)
     left, top, side = draw.square
     if side:
-        pixels = pixels.copy()
         pixels[top : top + side, left : left + side] = picture.fill
     return pixels
 
@@ -247,10 +236,9 @@ def count(picture, state):
         then names what is drawn from a continuum; `different` is how many of the versions are
         different images, None where that is not known.
     """
-    names = ("rotation", "zoom", "brightness", "contrast", "colour")
-    endless = [name for name in names if state[name]]
-    if picture.pixels.ndim == 2 and "colour" in endless:
-        endless.remove("colour")
+    names = "rotation", "zoom", "brightness", "contrast", "colour"
+    grey = picture.pixels.ndim == 2
+    endless = [name for name in names[: -1 if grey else None] if state[name]]
     if endless:
         return None, ", ".join(endless), None
     places = 2 * state["shift"] + 1
@@ -274,12 +262,9 @@ def _different(content, shape, fill, shift, flip):
     ends = [(shift, shift)] * 2 + [(0, 0)] * (len(shape) - 2)
     framed = np.pad(pixels, ends, constant_values=fill)
     images = set()
-    for top in range(2 * shift + 1):
-        for left in range(2 * shift + 1):
-            cut = framed[top : top + shape[0], left : left + shape[1]]
-            images.add(cut.tobytes())
-            if flip:
-                images.add(cut[:, ::-1].tobytes())
+    for top, left in np.ndindex(2 * shift + 1, 2 * shift + 1):
+        cut = framed[top : top + shape[0], left : left + shape[1]]
+        images |= {cut.tobytes(), cut[:, ::-1].tobytes()} if flip else {cut.tobytes()}
     return len(images)
 
 
@@ -348,7 +333,7 @@ def _draw_original(drawing, name, picture, draw, state):
     # As much of the outside as the settings can reach, so that nothing jumps from draw to draw.
     turns = np.deg2rad(np.linspace(0, state["rotation"], 37))
     sines, cosines = np.abs(np.sin(turns)), np.abs(np.cos(turns))
-    reach = max((width * cosines + height * sines).max(), (width * sines + height * cosines).max())
+    reach = np.max([width * cosines + height * sines, width * sines + height * cosines])
     reach = reach / (1 - state["zoom"] / 100) + 2 * state["shift"]
     unit = SIDE / reach
     drawing.rect(LEFT, TOP, SIDE, SIDE, f"#{picture.fill:02x}{picture.fill:02x}{picture.fill:02x}")

@@ -76,7 +76,7 @@ class Channels(Explorer):
             "bias": slider("bias", -BIASES, BIASES, 0),
         }
         for name, words in zip(CHANNELS, self.kept[0], strict=False):
-            controls[name] = text_box(f"{name} slice", words, rows=3, width="230px")
+            controls[name] = text_box(f"{name} slice", words, rows=3)
         controls |= {
             "row": slider("row", 0, height - SIDE, row),
             "column": across,
@@ -123,14 +123,11 @@ class Channels(Explorer):
         _draw_channels(drawing, scene, window, weights, sums, row, column)
         _draw_addition(drawing, sums, bias, total)
         _draw_map(drawing, scene, shown, row, column)
-        names = [
-            _name_of(tuple(words), seed, number)
-            for number, (*words, _) in enumerate(texts, start=1)
-        ]
+        names = [_name_of(text[:3], seed, number) for number, text in enumerate(texts, start=1)]
         _draw_all(drawing, scene, names, shown, row, column)
         _draw_sizes(drawing, shape, parameters)
         rounded = "" if (scene.filters == np.round(scene.filters)).all() else ROUNDED
-        drawing.note = " ".join(filter(None, [self.notes.get(picture, ""), rounded]))
+        drawing.say(self.notes.get(picture), rounded)
         parts = ", ".join(map("{} {}".format, CHANNELS, map(compact, sums)))
         drawing.alt = (
             f"Filter {shown} of {count}, row {row}, column {column}: the sums of products {parts} "
@@ -156,20 +153,15 @@ def _offered(image):
         return _of_cifar(), notes
     own, note = as_image(image, largest=LARGEST)
     if min(own.shape[:2]) < SIDE:
-        raise ValueError(
-            f"{note or 'image:'} {own.shape[0]}×{own.shape[1]} pixels have no room for a filter of "
-            f"{SIDE}×{SIDE}: at least {SIDE} rows and {SIDE} columns are needed"
-        )
+        size = f"{own.shape[0]}×{own.shape[1]} pixels"
+        raise ValueError(f"{note or 'image:'} {size} have no room for a filter of {SIDE}×{SIDE}")
     said = [note] if note else []
     if own.dtype != np.uint8:
         low, high = own.min(), own.max()
-        if low < 0 or high > 255:
+        if 0 <= low <= high <= 255:
+            low, high = 0, 1 if high <= 1 else 255
+        if high != 255 or low:
             said.append(f"image: numbers from {compact(low)} to {compact(high)} became 0 to 255.")
-        elif high <= 1:
-            said.append("image: numbers from 0 to 1 became 0 to 255.")
-            low, high = 0, 1
-        else:
-            low, high = 0, 255
         own = np.round(255 * (own - low) / ((high - low) or 1)).astype(np.uint8)
     if own.ndim == 2:
         own = np.repeat(own[..., None], 3, axis=2)
@@ -180,18 +172,12 @@ def _offered(image):
 def _as_texts(filters):
     """Filters given as an array, as the texts that are edited: (red, green, blue, bias) each."""
     filters = real_numbers(filters, "filters")
-    if filters.ndim == 3:
-        filters = filters[..., None]
-    if filters.ndim != 4 or filters.shape[:3] != (SIDE, SIDE, 3) or not filters.shape[3]:
-        raise ValueError(
-            "filters: the shape must be (3, 3, 3) or (3, 3, 3, n), that is height, width, channel "
-            f"and filter, not {np.shape(filters)}"
-        )
+    filters = filters[..., None] if filters.ndim == 3 else filters
+    if filters.ndim != 4 or filters.shape[:3] != (SIDE, SIDE, 3) or not filters.size:
+        words = "(3, 3, 3) or (3, 3, 3, n), that is height, width, channel and filter"
+        raise ValueError(f"filters: the shape must be {words}, not {filters.shape}")
     if filters.shape[3] > MOST:
-        raise ValueError(
-            f"filters: at most {MOST} are shown, these are {filters.shape[3]}: "
-            f"filters[..., :{MOST}] takes the first ones"
-        )
+        raise ValueError(f"filters: at most {MOST} are shown, give it filters[..., :{MOST}]")
     if not np.isfinite(filters).all():
         raise ValueError("filters: they contain numbers that are not finite")
     return [(*map(as_text, np.moveaxis(one, 2, 0)), 0) for one in np.moveaxis(filters, 3, 0)]
@@ -218,10 +204,8 @@ def read_slices(red, green, blue):
         except ValueError as problem:
             raise ValueError(f"{name} slice: {problem}".replace("the kernel", "it")) from None
         if numbers.shape != (SIDE, SIDE):
-            raise ValueError(
-                f"{name} slice: it has {numbers.shape[0]} rows of {numbers.shape[1]} numbers, "
-                f"and must have {SIDE} rows of {SIDE}"
-            )
+            words = f"it has {numbers.shape[0]} rows of {numbers.shape[1]} numbers"
+            raise ValueError(f"{name} slice: {words}, and must have {SIDE} rows of {SIDE}")
         if np.abs(numbers).max() > HEAVIEST:
             raise ValueError(f"{name} slice: there is room for weights up to ±{HEAVIEST} only")
         slices.append(numbers)
@@ -283,10 +267,7 @@ def _draw_image(drawing, scene, left, top, side, channel, row, column):
 
 
 def _draw_answers(drawing, scene, left, top, side, number, place=None):
-    """The map of a filter, with a frame round a place, as grid and as the words for its ends.
-
-    The frame is never so small that it hides the pixel.
-    """
+    """The map of a filter, with a frame round a place; gives its grid and words for its ends."""
     answers = scene.answers[..., number - 1]
     reach = np.abs(answers).max() or 1.0
     limits = (-reach, reach) if answers.min() < 0 else (0, reach)
@@ -297,7 +278,7 @@ def _draw_answers(drawing, scene, left, top, side, number, place=None):
     drawing.pixels(grid, shades, "output")
     if place:
         x, y = grid.corner(place[0] + 0.5, place[1] + 0.5)
-        frame = max(cell, 7)
+        frame = max(cell, 7)  # never so small that it hides the pixel
         drawing.frame(x - frame / 2, y - frame / 2, frame, frame, PALETTE["kernel"], 1.5)
     drawing.on(grid, lambda row, column: {"row": row, "column": column, "shown": number})
     return grid, "black {}, white {}".format(*map(compact, limits))
@@ -305,12 +286,10 @@ def _draw_answers(drawing, scene, left, top, side, number, place=None):
 
 def _draw_channels(drawing, scene, window, weights, sums, row, column):
     """For each channel: itself, its pixels in the window, its slice, and their sum of products."""
-    grey = PALETTE["neutral"]
-    heads = ((LEFT, "image", "3 channels"), (WINDOW, "window", "3×3×3 pixels"))
-    heads += ((SLICE, "one filter", "3×3×3 weights"), (SUMS - 58, "3 sums", "of 9 products"))
-    for left, title, below in heads:
-        drawing.text(left, 26, title, 14, bold=True)
-        drawing.text(left, 42, below, 11, colour=grey)
+    drawing.heading(LEFT, 26, "image", "3 channels")
+    drawing.heading(WINDOW, 26, "window", "3×3×3 pixels")
+    drawing.heading(SLICE, 26, "one filter", "3×3×3 weights")
+    drawing.heading(SUMS - 58, 26, "3 sums", "of 9 products")
     size = SIDE * CELL, SIDE * LINE
     for index, name in enumerate(CHANNELS):
         top = TOP + PITCH * index
@@ -329,9 +308,8 @@ def _draw_channels(drawing, scene, window, weights, sums, row, column):
 
 def _draw_addition(drawing, sums, bias, total):
     """The three sums and the bias, added as on paper."""
-    grey, right = PALETTE["neutral"], ADDITION + MAP
-    drawing.text(ADDITION, 26, "one sum", 14, bold=True)
-    drawing.text(ADDITION, 42, "over all three channels", 11, colour=grey)
+    right = ADDITION + MAP
+    drawing.heading(ADDITION, 26, "one sum", "over all three channels")
     for index, (name, number) in enumerate(zip((*CHANNELS, "bias"), (*sums, bias), strict=True)):
         place = 74 + 21 * index
         drawing.text(ADDITION, place, f"{'+ ' if index else '   '}{name}", 13)
@@ -353,8 +331,7 @@ def _draw_map(drawing, scene, shown, row, column):
     height, width = scene.answers.shape[:2]
     place = ADDITION, MAP_TOP, MAP, shown, (row, column)
     grid, ends = _draw_answers(drawing, scene, *place)
-    drawing.text(ADDITION, MAP_TOP - 26, f"one map of {height}×{width}", 14, bold=True)
-    drawing.text(ADDITION, MAP_TOP - 10, ends, 11, colour=PALETTE["neutral"])
+    drawing.heading(ADDITION, MAP_TOP - 26, f"one map of {height}×{width}", ends)
     x, level = grid.corner(row + 0.5, column + 0.5)
     right = ADDITION + MAP + 14
     points = [(right - 10, 167), (right, 167), (right, level)]
@@ -377,9 +354,8 @@ def _draw_all(drawing, scene, names, shown, row, column):
         left = _left_of(number)
         if number > len(names):
             drawing.rect(left, BELOW, width, height, "none", "#bbbbbb", 1, (4, 4))
-            drawing.text(
-                left + width / 2, BELOW + height / 2 + 4, "no filter", 11, "middle", colour=grey
-            )
+            place = left + width / 2, BELOW + height / 2 + 4
+            drawing.text(*place, "no filter", 11, "middle", colour=grey)
             continue
         title = f"map {number}" + (", shown above" if number == shown else "")
         drawing.text(left, BELOW - 8, title, 11, bold=number == shown)

@@ -52,7 +52,7 @@ class Convolution(Explorer):
         controls = {
             "picture": choice("image", list(self.images), next(iter(self.images))),
             "preset": choice("kernel", [*PRESETS, OWN], _preset(numbers)),
-            "kernel": text_box("its numbers", numbers, rows=4, width="230px"),
+            "kernel": text_box("its numbers", numbers, rows=4),
             "stride": slider("stride", 1, 8, stride),
             "padding": choice("padding", ways, way),
             "pixels": number_box("pixels", pixels),
@@ -97,7 +97,7 @@ class Convolution(Explorer):
         _draw_output(drawing, output, position, scene.cell)
         _draw_products(drawing, window, scene.kernel, below)
         total, formulas = _draw_sums(drawing, window * scene.kernel, scene, stride, dilation, below)
-        drawing.note = " ".join(filter(None, [self.note, *_notes(scene, stride, padding)]))
+        drawing.say(self.note, *_notes(scene, stride, padding))
         drawing.alt = (
             f"A convolution of {scene.rows.size}×{scene.columns.size} pixels with a kernel of "
             f"{scene.rows.taps}×{scene.columns.taps}. {formulas}. The window for row {row}, "
@@ -134,11 +134,11 @@ def as_text(kernel):
         ValueError: it is not made of rows of numbers.
     """
     try:
-        kernel = np.atleast_2d(real_numbers(kernel, "kernel")).astype(float)
+        kernel = real_numbers(np.atleast_2d(kernel), "kernel").astype(float)
     except ValueError:
-        raise ValueError("kernel: rows of numbers are needed, all of the same length") from None
-    if kernel.ndim > 2:
-        raise ValueError(f"kernel: rows of numbers are needed, not an array of {kernel.shape}")
+        kernel = np.empty(0)
+    if kernel.ndim != 2:
+        raise ValueError("kernel: rows of numbers are needed, all of the same length")
     return "\n".join(" ".join(f"{number:g}" for number in row) for row in kernel)
 
 
@@ -275,8 +275,8 @@ def _draw_input(drawing, scene):
         words = "outside the frame, dotted: padding with zeros"
         drawing.text(LEFT, TOP - 7, words, 10, colour=PALETTE["neutral"])
         drawing.rect(*whole[:4], "#f0f0f0", PALETTE["neutral"], 1, (2, 3))
-    photograph = 0 <= scene.image.min() and 1 < scene.image.max() <= 255
-    limits = (0, 255) if photograph else (scene.image.min(), scene.image.max())
+    low, high = scene.image.min(), scene.image.max()
+    limits = (0, 255) if low >= 0 and 1 < high <= 255 else (low, high)
     corner = whole.corner(rows.before, columns.before)
     grid = Grid.fit(*corner, cell * max(scene.image.shape), scene.image.shape)
     drawing.numbers(grid, scene.image, limits, "input", largest=12)
@@ -299,10 +299,9 @@ def _draw_window(drawing, scene, down, across):
 
 def _draw_output(drawing, output, position, cell):
     rows, columns = output.shape
-    drawing.text(RIGHT, TOP - 22, f"output {rows}×{columns}", 13, bold=True)
     limits, known = (output.min(), output.max()), position + 1
     ends = "black {}, white {}, hatched: not yet".format(*map(compact, limits))
-    drawing.text(RIGHT, TOP - 7, ends, 10, colour=PALETTE["neutral"])
+    drawing.heading(RIGHT, TOP - 22, f"output {rows}×{columns}", ends, 13, 10, 15)
     grid = Grid.fit(RIGHT, TOP, cell * max(output.shape), output.shape)
     drawing.numbers(grid, output, limits, "output", 12, known)
     row, column = divmod(position, columns)
@@ -314,10 +313,9 @@ def _draw_output(drawing, output, position, cell):
 
 def _draw_products(drawing, window, kernel, top):
     """Window × kernel = products, as three small tables."""
-    tables = (("window", window, "input"), ("× kernel", kernel, "kernel"))
-    tables += (("= products", window * kernel, "output"),)
     width, left = min(46, 230 / window.shape[1]), LEFT
-    for name, table, role in tables:
+    names, roles = ("window", "× kernel", "= products"), ("input", "kernel", "output")
+    for name, role, table in zip(names, roles, (window, kernel, window * kernel), strict=True):
         drawing.text(left, top - 8, name, 12, bold=True)
         size = width * table.shape[1], BESIDE * table.shape[0]
         drawing.table(Grid(left, top, *size, *table.shape), table, role)

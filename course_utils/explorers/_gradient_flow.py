@@ -2,6 +2,7 @@
 
 import math
 from functools import cache, lru_cache
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -137,16 +138,12 @@ def _norms(yours):
     if yours is None:
         return np.empty(0)
     try:
-        yours = real_numbers(yours, "yours").astype(float)
+        yours = real_numbers([yours] if np.ndim(yours) == 0 else yours, "yours").astype(float)
     except ValueError:
-        raise ValueError(
-            "yours: a list of numbers is needed, the norm of the gradient for each layer"
-        ) from None
+        raise ValueError("yours: a list of numbers is needed, a norm for each layer") from None
     if yours.ndim != 1 or not 2 <= len(yours) <= 400:
-        raise ValueError(
-            "yours: a norm for each of 2 to 400 layers is needed, not an array of the shape "
-            f"{yours.shape}"
-        )
+        words = "a norm for each of 2 to 400 layers is needed, not an array of the shape"
+        raise ValueError(f"yours: {words} {yours.shape}")
     if not np.isfinite(yours).all() or (yours < 0).any():
         raise ValueError("yours: a norm is a finite number from 0 up, and one of these is not")
     return yours
@@ -277,11 +274,7 @@ def _verdict(curve, setting):
     if not share > 0:
         return "Nothing arrives: the gradient at layer 1 is 0.", ""
     times = f"{scientific(share)} times what layer {last} gets."
-    fate = "arrives"
-    if share < VANISHED:
-        fate = "vanishes"
-    if share > EXPLODED:
-        fate = "explodes"
+    fate = "vanishes" if share < VANISHED else "explodes" if share > EXPLODED else "arrives"
     factor = share ** (1 / (last - 1))
     details = f"On its way back each layer multiplies it by {factor:.2f}, on average."
     if setting.shortcuts and last > 2:
@@ -295,11 +288,8 @@ def scientific(number):
         return f"{number:.2f}" if number < 10 else f"{number:,.0f}"
     if number == 0:
         return "0"
-    exponent = math.floor(math.log10(number))
-    mantissa = round(number / 10.0**exponent, 1)
-    if mantissa == 10:
-        mantissa, exponent = 1.0, exponent + 1
-    return f"{mantissa:.1f}·{power(exponent)}"
+    mantissa, exponent = f"{number:.1e}".split("e")
+    return f"{mantissa}·{power(int(exponent))}"
 
 
 def power(exponent):
@@ -323,9 +313,8 @@ def _draw_axes(drawing, chart):
 
 
 def _tick(number):
-    exponent = math.floor(math.log10(number) + 1e-9)
-    factor = round(number / 10.0**exponent)
-    return power(exponent) if factor == 1 else f"{factor}·{power(exponent)}"
+    factor, exponent = f"{number:.0e}".split("e")
+    return f"{factor}·{power(int(exponent))}".removeprefix("1·")
 
 
 def _draw_curve(drawing, chart, curve):
@@ -357,11 +346,10 @@ def _draw_share(drawing, chart, shown):
     places = [[(LEFT, above), (chart.x(len(curve.norms)), above)]]
     places += [chart.places(other.norms) for other in shown]
     tops = sorted(range(TOP + 2, BOTTOM - 20, 4), key=lambda top: abs(top - middle))
-    corners = [(left, top) for left in (LEFT + 8, LEFT + 120, LEFT + 300) for top in tops]
     free = (
-        corner
-        for corner in corners
-        if not any(near(line, corner[0] - 4, corner[1] - 5, width + 8, 28) for line in places)
+        (left, top)
+        for left, top in product((LEFT + 8, LEFT + 120, LEFT + 300), tops)
+        if not any(near(line, left - 4, top - 5, width + 8, 28) for line in places)
     )
     left, top = next(free, (RIGHT - width, TOP - 30))
     drawing.text(left + 4, top + 14, words, 14, bold=True)

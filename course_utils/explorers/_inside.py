@@ -11,6 +11,7 @@ from .controls import choice, slider
 from .drawing import Drawing, Grid, as_bytes, compact
 from .frame import Explorer
 from .grad_cam import FILTERS, GRAD_CAM, MAPS, OCCLUSION, PREDICTED
+from .images import resized
 from .subject import read_subject
 
 WIDTH, HEIGHT = 760, 704
@@ -108,11 +109,8 @@ class Inside(Explorer):
         scores = subject.forward(picture)[1]
         about = subject.explained(picture, label)
         parts = {MAPS: _draw_maps, FILTERS: _draw_filters, OCCLUSION: _draw_occlusion}
-        draw = parts.get(view, _draw_grad_cam)
-        state = {"picture": picture, "layer": layer, "number": number, "about": about}
-        finding, details, covered = draw(
-            drawing, subject, **state, size=square, place=(row, column)
-        )
+        state = picture, layer, number, about, square, (row, column)
+        finding, details, covered = parts.get(view, _draw_grad_cam)(drawing, subject, *state)
         _draw_image(drawing, subject, picture, None if view == FILTERS else (row, column))
         _draw_answer(drawing, subject, picture, label, covered)
         drawing.text(LEFT, 250, finding, 12.5, bold=True)
@@ -172,12 +170,9 @@ def _draw_image(drawing, subject, picture, place):
 def _mark(drawing, left, top, width, height):
     """A frame round a place, black and white: seen on any ground, and never too small."""
     extra = max(0, 8 - width) / 2, max(0, 8 - height) / 2
-    left, top, width, height = (
-        *(left - extra[0], top - extra[1]),
-        *(width + 2 * extra[0], height + 2 * extra[1]),
-    )
-    drawing.rect(left, top, width, height, "none", "black", 4)
-    drawing.rect(left, top, width, height, "none", "white", 1.8)
+    place = left - extra[0], top - extra[1], width + 2 * extra[0], height + 2 * extra[1]
+    drawing.rect(*place, "none", "black", 4)
+    drawing.rect(*place, "none", "white", 1.8)
 
 
 def _draw_answer(drawing, subject, picture, label, covered):
@@ -221,14 +216,10 @@ def _draw_tiles(drawing, grid, tiles, chosen, role, dead=()):
     tiles = tiles.repeat(larger, axis=1).repeat(larger, axis=2)
     gap = max(2, round(0.08 * larger * max(height, width)))
     pitch = tiles.shape[1] + gap, tiles.shape[2] + gap
-    sheet = np.full(
-        (grid.rows * pitch[0], grid.columns * pitch[1], *tiles.shape[3:]), 255, np.uint8
-    )
+    size = grid.rows * pitch[0], grid.columns * pitch[1], *tiles.shape[3:]
+    sheet = np.full(size, 255, np.uint8)
     for index, tile in enumerate(tiles):
-        top, left = (
-            place * step + gap // 2
-            for place, step in zip(divmod(index, grid.columns), pitch, strict=True)
-        )
+        top, left = np.array(divmod(index, grid.columns)) * pitch + gap // 2
         sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
     drawing.image(*grid[:4], sheet)
     for index in dead:
@@ -238,26 +229,31 @@ def _draw_tiles(drawing, grid, tiles, chosen, role, dead=()):
 
 
 def _title(drawing, left, words, details):
-    drawing.text(left, BELOW - 23, words, 12, bold=True)
-    drawing.text(left, BELOW - 8, details, 10, colour=PALETTE["neutral"])
+    drawing.heading(left, BELOW - 23, words, details, 12, 10, 15)
 
 
 def _mosaic(drawing, shape, number):
-    """The grid of a mosaic of maps `(height, width, maps)`, and the numbers of those shown."""
+    """The grid of a mosaic of maps `(height, width, maps)`, those shown as numbers and in words."""
     first = number // TILES**2 * TILES**2
     shown = range(first, min(shape[-1], first + TILES**2))
-    across = min(TILES, math.ceil(math.sqrt(shape[-1])))
-    down = math.ceil(len(shown) / across)
-    height, width = down * shape[0], across * shape[1]
-    unit = LARGE / max(height, width)
-    grid = Grid(LEFT, BELOW, unit * width, unit * height, down, across)
+    grid = _tiled(LEFT, shape, len(shown))
+    part = f": {shown[0]} to {shown[-1]}" if len(shown) < shape[-1] else ""
 
     def choose(row, column):
-        tile = row * across + column
+        tile = row * grid.columns + column
         return {"number": shown[tile]} if tile < len(shown) else {}
 
     drawing.on(grid, choose)
-    return grid, shown
+    return grid, shown, part
+
+
+def _tiled(left, shape, shown):
+    """The grid for `shown` tiles of maps `(height, width, maps)`, as square as it can be."""
+    across = min(TILES, math.ceil(math.sqrt(shape[-1])))
+    down = math.ceil(shown / across)
+    height, width = down * shape[0], across * shape[1]
+    unit = LARGE / max(height, width)
+    return Grid(left, BELOW, unit * width, unit * height, down, across)
 
 
 def _draw_values(drawing, grid, values, shades):
@@ -284,12 +280,11 @@ def _draw_maps(drawing, subject, picture, layer, number, about, size, place):
     if maps.ndim == 1:
         return _draw_units(drawing, layer, maps, number)
     rows, columns, count = maps.shape
-    grid, shown = _mosaic(drawing, maps.shape, number)
+    grid, shown, part = _mosaic(drawing, maps.shape, number)
     chosen = maps[..., number]
     constant = np.ptp(maps, axis=(0, 1)) == 0
     tiles = np.array([as_bytes(maps[..., index]) for index in shown])
     dead = [tile for tile, index in enumerate(shown) if constant[index]]
-    part = f": {shown[0]} to {shown[-1]}" if len(shown) < count else ""
     words = "each from black to white" + ("; hatched: the same everywhere" if dead else "")
     _title(drawing, LEFT, f"{layer}, {count} maps of {rows}×{columns}{part}", words)
     _draw_tiles(drawing, grid, tiles, number - shown[0], "output", dead)
@@ -315,9 +310,8 @@ def _draw_maps(drawing, subject, picture, layer, number, about, size, place):
 
 def _draw_units(drawing, layer, units, number):
     """All units of a layer that has no maps, and one of them large."""
-    grid, shown = _mosaic(drawing, (1, 1, len(units)), number)
+    grid, shown, part = _mosaic(drawing, (1, 1, len(units)), number)
     shades = as_bytes(units).reshape(-1, 1, 1)
-    part = f": {shown[0]} to {shown[-1]}" if len(shown) < len(units) else ""
     words = "black: the lowest of all, white: the highest"
     _title(drawing, LEFT, f"{layer}, {len(units)} units{part}", words)
     _draw_tiles(drawing, grid, shades[list(shown)], number - shown[0], "output")
@@ -331,10 +325,7 @@ def _draw_units(drawing, layer, units, number):
 
 def _unit(subject, place, shape):
     """The unit of a map that lies where a pixel of the image lies."""
-    return tuple(
-        index * units // pixels
-        for index, units, pixels in zip(place, shape, subject.size, strict=True)
-    )
+    return tuple(np.array(place) * shape // subject.size)
 
 
 def _draw_filters(drawing, subject, picture, layer, number, about, size, place):
@@ -342,10 +333,9 @@ def _draw_filters(drawing, subject, picture, layer, number, about, size, place):
     kernel = subject.kernel(layer)
     height, width, depth, count = kernel.shape
     coloured = depth == 3 and layer == subject.filters[0]
-    grid, shown = _mosaic(drawing, (height, width, count), number)
+    grid, shown, part = _mosaic(drawing, (height, width, count), number)
     pictures = np.moveaxis(kernel if coloured else kernel.mean(axis=2), -1, 0)
     tiles = np.array([_round_grey(pictures[index]) for index in shown])
-    part = f": {shown[0]} to {shown[-1]}" if len(shown) < count else ""
     summary = "weight 0 is mid-grey, each on its own scale"
     if depth > 1 and not coloured:
         summary = "each as the mean of its slices: a summary, not the filter"
@@ -358,11 +348,8 @@ def _draw_filters(drawing, subject, picture, layer, number, about, size, place):
         _draw_colours(drawing, own)
         grey = 3 * np.sum(own.mean(axis=2) ** 2) / (np.sum(own**2) or 1)
         finding = f"Filter {number} of {layer}: {100 * grey:.0f} % of its sum of squares is grey."
-        details = [
-            "100 % would treat red, green and blue alike; 0 % would only compare them; random "
-            "numbers have 33 %."
-        ]
-        return finding, details, None
+        details = "100 % would treat red, green and blue alike; 0 % would only compare them; "
+        return finding, [details + "random numbers have 33 %."], None
     if depth == 1:
         large = Grid.fit(RIGHT, BELOW, LARGE, own.shape)
         shades = _round_grey(own[..., 0])
@@ -370,11 +357,8 @@ def _draw_filters(drawing, subject, picture, layer, number, about, size, place):
         drawing.pixels(large, shades, "kernel", 2.5)
         _draw_values(drawing, large, own[..., 0], shades)
         return f"Filter {number} of {layer} is {height}×{width}.", [], None
-    across = min(TILES, math.ceil(math.sqrt(depth)))
     slices = np.moveaxis(_round_grey(own), -1, 0)[: TILES**2]
-    down = math.ceil(len(slices) / across)
-    unit = LARGE / max(across * width, down * height)
-    large = Grid(RIGHT, BELOW, unit * across * width, unit * down * height, down, across)
+    large = _tiled(RIGHT, own.shape, len(slices))
     some = f"its {depth} slices" if len(slices) == depth else f"{len(slices)} of its {depth} slices"
     strongest = int(np.argmax(np.sum(own**2, axis=(0, 1))[: len(slices)]))
     _title(drawing, RIGHT, f"{words}: {some}", "one for each map before it; weight 0 is mid-grey")
@@ -429,12 +413,10 @@ def _draw_occlusion(drawing, subject, picture, layer, number, about, size, place
         f"'{_short(name)}' {way} {_fine(abs(fall))}: {values}."
     )
     places = f"{falls.shape[0]}×{falls.shape[1]} places, {covered.stride} pixels apart"
-    extremes = f"It falls by up to {_fine(falls.max())}"
-    if falls.min() < 0:
-        extremes += f" and rises by up to {_fine(-falls.min())}"
+    rises = f" and rises by up to {_fine(-falls.min())}" if falls.min() < 0 else ""
     scores = covered.scores[down, across]
     answer = int(np.argmax(scores))
-    details = [f"{extremes}, at {places}."]
+    details = [f"It falls by up to {_fine(falls.max())}{rises}, at {places}."]
     if answer != int(np.argmax(whole)):
         details.append(f"With the square here the answer is '{subject.class_names[answer]}'.")
     return finding, details, scores
@@ -455,9 +437,9 @@ def _draw_falls(drawing, subject, falls, covered, name, place):
     cells = Grid(*middles, *falls.shape)
     drawing.image(*cells[:4], _two_ways(falls / most))
     drawing.rect(*grid[:4], "none", PALETTE["lost"], 2)
-    best, least = (np.unravel_index(end(falls), falls.shape) for end in (np.argmax, np.argmin))
-    drawing.circle(*cells.corner(best[0] + 0.5, best[1] + 0.5), 5, "black", "white", 1.5)
-    x, y = cells.corner(least[0] + 0.5, least[1] + 0.5)
+    ends = (np.unravel_index(end(falls), falls.shape) for end in (np.argmax, np.argmin))
+    best, (x, y) = (cells.corner(row + 0.5, column + 0.5) for row, column in ends)
+    drawing.circle(*best, 5, "black", "white", 1.5)
     drawing.rect(x - 4.5, y - 4.5, 9, 9, "black", "white", 1.5)
     _mark(drawing, *cells.part(*place))
     ends = f"rises by {_fine(most)}", f"falls by {_fine(most)} (white: 0)"
@@ -485,8 +467,8 @@ def _draw_grad_cam(drawing, subject, picture, layer, number, about, size, place)
     words = f"{_fine(most)}: speaks for it most"
     _draw_ramp(drawing, LEFT, _heat(np.linspace(0, 1, 61)), "0", words)
 
-    finding = f"At row {row}, column {column} the maps of {layer} speak for '{name}' with "
-    finding += f"{_fine(cam[row, column])}."
+    value = _fine(cam[row, column])
+    finding = f"At row {row}, column {column} the maps of {layer} speak for '{name}' with {value}."
     if most == 0:
         return finding, [f"Nowhere do they speak for it: Grad-CAM is 0 for '{name}'."], None
     top = np.unravel_index(np.argmax(cam), cam.shape)
@@ -523,9 +505,6 @@ def _over(shown, shares):
     """An image in grey with a smoothed map laid over it."""
     height, width = shown.shape[:2]
     grey = shown.mean(axis=-1) if shown.ndim == 3 else shown
-    smooth = Image.fromarray(shares.astype(np.float32)).resize(
-        (width, height), Image.Resampling.BILINEAR
-    )
-    smooth = np.asarray(smooth)[..., None]
-    mixed = (1 - 0.8 * smooth) * grey[..., None] + 0.8 * smooth * getrgb(PALETTE["gradient"])
+    smooth = 0.8 * resized(shares, height, width, Image.Resampling.BILINEAR)[..., None]
+    mixed = (1 - smooth) * grey[..., None] + smooth * getrgb(PALETTE["gradient"])
     return mixed.astype(np.uint8)

@@ -95,7 +95,7 @@ class Pooling(Explorer):
         _draw_pooled(drawing, scene, kind, changed, row, column)
         result = _draw_window(drawing, scene, won, row, column)
         _draw_shift_test(drawing, scene, shift, changes, changed)
-        drawing.note = " ".join(filter(None, [self.note, *_notes(scene, changes)]))
+        drawing.say(self.note, *_notes(scene, changes))
         height, width = scene.image.shape
         size = "×".join(map(str, scene.after.shape))
         drawing.alt = (
@@ -214,11 +214,9 @@ def _notes(scene, changes):
         yield "All numbers are equal: no pixel wins more than by coming first."
     if None in changes:
         yield "What is zero everywhere has no relative change."
-    for name, size, reads in zip(
-        ("rows", "columns"), scene.image.shape, (scene.rows, scene.columns), strict=True
-    ):
-        lost = len(unread(size, reads))
-        if lost:
+    height, width = scene.image.shape
+    for name, size, reads in (("rows", height, scene.rows), ("columns", width, scene.columns)):
+        if lost := len(unread(size, reads)):
             yield f"No window reads {lost} of the {size} {name} (hatched)."
 
 
@@ -231,9 +229,8 @@ def _draw_input(drawing, scene, shift, row, column):
     height, width = scene.image.shape
     grid = scene.input
     moved = f", moved {shift} to the right" if shift else ""
-    drawing.text(LEFT, 28, f"input {height}×{width}{moved}", 14, bold=True)
-    low, high = map(compact, _limits(scene))
-    drawing.text(LEFT, 46, f"black {low}, white {high}", 11, colour=PALETTE["neutral"])
+    ends = "black {}, white {}".format(*map(compact, _limits(scene)))
+    drawing.heading(LEFT, 28, f"input {height}×{width}{moved}", ends, step=18)
     drawing.numbers(grid, scene.shifted, _limits(scene), "input")
     drawing.unread(grid, unread(height, scene.rows), unread(width, scene.columns))
     for down, across in ((row + 1, column), (row, column + 1)):
@@ -243,10 +240,7 @@ def _draw_input(drawing, scene, shift, row, column):
     line = 2.5 if scene.cell >= MARKED else 1.5
     drawing.frame(*scene.window(row, column), PALETTE["kernel"], line)
     drawing.on(
-        grid,
-        lambda row, column: scene.position(
-            nearest(scene.rows, row), nearest(scene.columns, column)
-        ),
+        grid, lambda *place: scene.position(*map(nearest, (scene.rows, scene.columns), place))
     )
 
 
@@ -273,12 +267,12 @@ def _draw_dot(drawing, scene, place, larger):
 
 def _draw_legend(drawing, scene):
     left, top = LEFT + 1, TOP + scene.input.height + 24
-    entries = [(("none", PALETTE["kernel"], 2.5), "the window")]
-    if scene.kind == MAXIMUM:
-        entries.append(
-            (lambda x, y: drawing.circle(x + 6, y + 6, 5, PALETTE["output"]), "a winner")
-        )
-    drawing.legend(left, top, entries, 24)
+
+    def dot(x, y):
+        drawing.circle(x + 6, y + 6, 5, PALETTE["output"])
+
+    entries = [(("none", PALETTE["kernel"], 2.5), "the window"), (dot, "a winner")]
+    drawing.legend(left, top, entries[: 2 if scene.kind == MAXIMUM else 1], 24)
     entries = [(("none", PALETTE["kernel"], 2, (3, 2)), "its neighbours")]
     hatched = partial(drawing.hatch, width=14, height=14, stroke=PALETTE["lost"], step=4)
     drawing.legend(left + 110, top, [*entries, (hatched, "read by no window")], 24)
@@ -289,11 +283,10 @@ def _draw_pooled(drawing, scene, kind, changed, row, column):
     height, width = scene.after.shape
     grid = scene.output
     cell = grid.cell[0]
-    drawing.text(RIGHT, 28, f"{kind}: {height}×{width}", 14, bold=True)
     words = "black and white: as on the left"
     if changed.any() and cell >= MARKED:
         words = "▲ larger, ▼ smaller than before the shift"
-    drawing.text(RIGHT, 46, words, 11, colour=PALETTE["neutral"])
+    drawing.heading(RIGHT, 28, f"{kind}: {height}×{width}", words, step=18)
     drawing.numbers(grid, scene.after, _limits(scene), "output")
     if cell >= MARKED:
         shades = as_bytes(scene.after, _limits(scene))
@@ -318,24 +311,19 @@ def _draw_window(drawing, scene, won, row, column):
     result = compact(scene.after[row, column])
     drawing.text(RIGHT, place, f"window at row {row}, column {column}", 12)
     terms = [compact(number) for number in numbers]
-    if scene.kind == MAXIMUM:
-        words = f"max({', '.join(terms)})"
-        short = f"largest of {numbers.size} numbers"
-    else:
-        terms = [f"({term})" if term.startswith("−") else term for term in terms]
-        words = f"({' + '.join(terms)}) / {numbers.size}"
-        short = f"mean of {numbers.size} numbers"
-    drawing.text(
-        RIGHT, place + 24, f"{words if len(words) <= 32 else short} = {result}", 15, bold=True
-    )
     sentence = f"The window at row {row}, column {column} gives {result}"
     if scene.kind == MAXIMUM:
+        words, short = f"max({', '.join(terms)})", "largest"
         equals = int((numbers == numbers.max()).sum())
         first = f", first of {equals} equals" if equals > 1 else " of the input"
         where = f"winner: row {won[0]}, column {won[1]}{first}"
         sentence += f", {where}"
     else:
+        terms = [f"({term})" if term.startswith("−") else term for term in terms]
+        words, short = f"({' + '.join(terms)}) / {numbers.size}", "mean"
         where = f"no winner: every pixel counts 1/{numbers.size}"
+    words = words if len(words) <= 32 else f"{short} of {numbers.size} numbers"
+    drawing.text(RIGHT, place + 24, f"{words} = {result}", 15, bold=True)
     drawing.text(RIGHT, place + 46, where, 12)
     place += 70
     for name, size, taps, outputs in zip(
@@ -349,11 +337,10 @@ def _draw_window(drawing, scene, won, row, column):
 
 def _draw_shift_test(drawing, scene, shift, changes, changed):
     """How much the shift changes: as two numbers with bars, and as pictures."""
-    grey = PALETTE["neutral"]
+    grey, words = PALETTE["neutral"], "not moved"
     drawing.line([(LEFT, BELOW - 22), (740, BELOW - 22)], "#bbbbbb", 1)
-    words = (
-        f"moved {shift} to the right, what leaves comes in at the left" if shift else "not moved"
-    )
+    if shift:
+        words = f"moved {shift} to the right, what leaves comes in at the left"
     drawing.text(LEFT, BELOW, "Shift test", 14, bold=True)
     drawing.text(BAR, BELOW, words, 12, colour=grey)
     bars = (("input", "input", changes[0]), ("pooled map", "output", changes[1]))
@@ -371,12 +358,12 @@ def _draw_shift_test(drawing, scene, shift, changes, changed):
     places = f"{changed.sum()} of {changed.size} place{'s' * (changed.size != 1)}"
     drawing.text(LEFT, top + 28, f"{places} of the pooled map changed", 14, bold=True)
 
-    reach = max(np.abs(scene.shifted - scene.image).max(), np.abs(scene.after - scene.before).max())
-    ends = (-reach, reach) if reach else (-1, 1)
+    of_input, of_pooled = scene.shifted - scene.image, scene.after - scene.before
+    reach = max(np.abs(of_input).max(), np.abs(of_pooled).max()) or 1
     panels = (
         ("pooled, unshifted", scene.before, _limits(scene), "output"),
-        ("change, input", scene.shifted - scene.image, ends, "input"),
-        ("change, pooled", scene.after - scene.before, ends, "output"),
+        ("change, input", of_input, (-reach, reach), "input"),
+        ("change, pooled", of_pooled, (-reach, reach), "output"),
     )
     for index, (name, numbers, limits, role) in enumerate(panels):
         left = RIGHT + (SMALL + 28) * index

@@ -8,12 +8,12 @@ from PIL import Image
 
 from ..arithmetic import Conv, Pool, span
 from ..graph import IMAGE
-from ..plots import PALETTE
+from ..plots import PALETTE, label
 from .controls import choice, slider
 from .drawing import Drawing, Grid, as_bytes, compact
 from .frame import Explorer
 from .images import as_image, middle
-from .networks import BUILDERS, Network, named, read, read_stack, shortened
+from .networks import BUILDERS, Fields, Network, named, read, read_stack
 
 FIRST = "LeNet"  # the stack of notebook 02, which needs no Keras
 LENET = (Conv(6, 5), Pool(2), Conv(16, 5), Pool(2), Conv(120, 5))
@@ -94,16 +94,15 @@ class ReceptiveField(Explorer):
     def react(self, name):
         """Keeps the layers to choose and the ranges in line with the network."""
         controls, network = self.controls, self.network(self.controls["network"].value)
-        axes = [controls["row"], controls["column"]]
-        shares = [(axis.value + 0.5) / (axis.max + 1) for axis in axes]
         if name == "network":
             layers = _layers_to_choose(network)
             controls["layer"].options = layers
             controls["layer"].value = layers[min(3, len(layers) - 1)][1]
         # One value for each unit of the layer's map, at about the same place of the image.
         extents = network.rows[controls["layer"].value].output_shape[:2]
-        for axis, extent, share in zip(axes, extents, shares, strict=True):
+        for axis, extent in zip((controls["row"], controls["column"]), extents, strict=True):
             if axis.max != extent - 1:
+                share = (axis.value + 0.5) / (axis.max + 1)
                 axis.max = extent - 1
                 axis.value = int(share * extent)
             axis.disabled = extent == 1
@@ -118,7 +117,7 @@ class ReceptiveField(Explorer):
         _draw_map(drawing, scene)
         _draw_legend(drawing, scene)
         _draw_table(drawing, scene)
-        drawing.note = " ".join(filter(None, [note, scene.network.note, *_notes(scene)]))
+        drawing.say(note, scene.network.note, *_notes(scene))
         drawing.alt = (
             f"{network}, {scene.row.name}: the unit in row {row}, column {column} of "
             f"{_extent(scene.row.output_shape)} sees {_sizes(scene)} pixels of an image of "
@@ -167,10 +166,8 @@ def _layers_to_choose(network):
         if row.changes and network.fields[number] and len(row.output_shape) == 3
     ]
     if not layers:
-        raise ValueError(
-            f"network: {network.name} has no layer with a window that moves over an image: "
-            "give it a convolution or a pooling"
-        )
+        words = "has no layer with a window that moves over an image, no convolution say"
+        raise ValueError(f"network: {network.name} {words}")
     return layers
 
 
@@ -192,9 +189,7 @@ class Scene:
         self.network, self.number, self.unit = network, layer, (row, column)
         self.row = network.rows[layer]
         self.fields = network.fields[layer]
-        self.regions = tuple(
-            axis.region(unit) for axis, unit in zip(self.fields, self.unit, strict=True)
-        )
+        self.regions = self.regions_before[layer]
         self.size = network.input_shape[:2]
         self.pixels = pixels_read(network, layer, self.unit)
 
@@ -206,34 +201,26 @@ class Scene:
         for number in way:
             row = self.network.rows[number]
             before = self.network.fields[self.network.widest_input(number)]
-            after = self.network.fields[number]
-            if lines and len(way) > MOST_LINES and _alike(lines[-1], row.windows, before):
+            step = Step(row.name, number, row.windows, 1, before, self.network.fields[number])
+            if lines and len(way) > MOST_LINES and _alike(lines[-1], step):
                 last = lines.pop()
-                lines.append(
-                    last._replace(name=row.name, number=number, count=last.count + 1, after=after)
-                )
-            else:
-                lines.append(Step(row.name, number, row.windows, 1, before, after))
+                step = step._replace(windows=last.windows, count=last.count + 1, before=last.before)
+            lines.append(step)
         return lines
 
     @property
     def alike(self):
         """Whether down and across are the same, so that one number says both."""
-        return all(
-            axes[0].size == axes[1].size and axes[0].jump == axes[1].jump
-            for step in self.steps
-            for axes in (step.before, step.after)
-        )
+        seen = [axes for step in self.steps for axes in (step.before, step.after)]
+        return all(down[1:] == across[1:] for down, across in seen)  # size and jump
 
     @cached_property
     def regions_before(self):
         """What the unit in the middle of the window sees, for each layer on the way."""
         number, unit, regions = self.number, self.unit, {}
         while number != IMAGE:
-            axes = zip(self.network.fields[number], unit, strict=True)
-            regions[number] = tuple(axis.region(place) for axis, place in axes)
-            windows = self.network.rows[number].windows
-            unit = tuple(map(_middle, windows, unit))
+            regions[number] = tuple(map(Fields.region, self.network.fields[number], unit))
+            unit = tuple(map(_middle, self.network.rows[number].windows, unit))
             number = self.network.widest_input(number)
         return regions
 
@@ -277,10 +264,11 @@ def _middle(window, unit):
     return window.first + window.stride * unit + window.dilation * ((window.kernel - 1) // 2)
 
 
-def _alike(step, windows, before):
+def _alike(*steps):
     """Whether a layer adds as much to the region as those of a line, and keeps the jump."""
-    same = all(one[:3] == other[:3] for one, other in zip(step.windows, windows, strict=True))
-    return same and [axis.jump for axis in step.before] == [axis.jump for axis in before]
+    windows = [[window[:3] for window in step.windows] for step in steps]
+    jumps = [[axis.jump for axis in step.before] for step in steps]
+    return windows[0] == windows[1] and jumps[0] == jumps[1]
 
 
 @cache
@@ -455,11 +443,10 @@ def _draw_map(drawing, scene):
     drawing.text(RIGHT, TOP - 28, name, 14, bold=True)
     drawing.text(RIGHT, TOP - 10, f"unit in row {row}, column {column}", 12)
     drawing.rect(*grid[:4], "#e6f5f0", "none")
-    if cell >= 4:
-        for line in range(1, grid.rows):
-            drawing.line([grid.corner(line, 0), grid.corner(line, grid.columns)], "#a0a0a0", 0.6)
-        for line in range(1, grid.columns):
-            drawing.line([grid.corner(0, line), grid.corner(grid.rows, line)], "#a0a0a0", 0.6)
+    ends = [((line, 0), (line, grid.columns)) for line in range(1, grid.rows)]
+    ends += [((0, line), (grid.rows, line)) for line in range(1, grid.columns)]
+    for start, end in ends if cell >= 4 else ():
+        drawing.line([grid.corner(*start), grid.corner(*end)], "#a0a0a0", 0.6)
     drawing.rect(*grid[:4], "none", PALETTE["output"], 2)
     x, y = grid.corner(row + 0.5, column + 0.5)
     if cell < 12:  # two lines lead to a small unit
@@ -528,7 +515,7 @@ def _draw_line(drawing, place, step, axis, name, bold):
     """A line of the table, along one axis."""
     window, before, after = step.windows[axis], step.before[axis], step.after[axis]
     reach = span(window.kernel, window.dilation)
-    drawing.text(COLUMNS[0], place, shortened(name, 28), 11 if len(name) < 21 else 9, bold=bold)
+    drawing.text(COLUMNS[0], place, label(name, 27), 11 if len(name) < 21 else 9, bold=bold)
     many, times = (f"{step.count} of ", f"{step.count}·") if step.count > 1 else ("", "")
     drawing.text(COLUMNS[1], place, many + _window_words(step.windows), 11)
     line = f"{before.size} + {times}({reach} − 1)·{before.jump} ="
@@ -539,11 +526,8 @@ def _draw_line(drawing, place, step, axis, name, bold):
 
 
 def _window_words(windows):
-    down, across = windows
-    words = f"{down.kernel}×{across.kernel}"
-    if down.stride != 1 or across.stride != 1:
-        both = f"{down.stride}×{across.stride}" if down.stride != across.stride else down.stride
-        words += f", stride {both}"
-    if down.dilation != 1 or across.dilation != 1:
-        words += f", dilation {max(down.dilation, across.dilation)}"
-    return words
+    (rows, down, *_), (columns, across, *_) = windows
+    words, dilation = f"{rows}×{columns}", max(window.dilation for window in windows)
+    if down != 1 or across != 1:
+        words += f", stride {down if down == across else f'{down}×{across}'}"
+    return words + (f", dilation {dilation}" if dilation != 1 else "")

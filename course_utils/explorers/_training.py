@@ -49,19 +49,14 @@ def _brought(network, train, test):
     if wanted is None:
         raise ValueError("network: it does not say what images it takes: begin it with keras.Input")
     for name, batches in (("train", train), ("test", test)):
-        if batches is None:
-            continue
         given = _shape(lambda batches=batches: batches.element_spec[0].shape[1:])
-        if given is None:
+        if given is None and batches is not None:
             words = "batches of (images, labels) are needed: data.pipeline(images, labels)"
             raise ValueError(f"{name}: {words}")
-        if len(wanted) != len(given) or any(
-            None not in sizes and sizes[0] != sizes[1] for sizes in zip(wanted, given, strict=True)
-        ):
+        if given and not course_training.same_shape(wanted, given):
             shapes = ["×".join(map(str, shape)) for shape in (wanted, given)]
-            raise ValueError(
-                f"{name}: the network takes images of {shapes[0]}, these are {shapes[1]}"
-            )
+            words = f"the network takes images of {shapes[0]}, these are {shapes[1]}"
+            raise ValueError(f"{name}: {words}")
     return network, train, test
 
 
@@ -196,11 +191,8 @@ class Watched(Explorer):
 
     def _filters(self):
         """The kernels of the first convolution, or None."""
-        for layer in self.network.layers:
-            kernel = getattr(layer, "kernel", None)
-            if kernel is not None and len(kernel.shape) == 4:
-                return np.array(kernel)
-        return None
+        kernels = (getattr(layer, "kernel", np.empty(0)) for layer in self.network.layers)
+        return next((np.array(kernel) for kernel in kernels if len(kernel.shape) == 4), None)
 
     def _work(self, epochs, rate):
         """The training, in a thread of its own."""
@@ -222,11 +214,10 @@ class Watched(Explorer):
         self.redraw()
 
     def _ended(self, watch):
-        kept = "the network keeps what it has learned"
         trained = f"{self._done} epoch{'s' if self._done != 1 else ''}"
-        if watch.inside:
-            return f"Trained {trained}, stopped in the next one; {kept}."
-        return f"Trained {trained}; {kept}. 'train' goes on from here."
+        stopped = ", stopped in the next one" if watch.inside else ""
+        again = "" if watch.inside else " 'train' goes on from here."
+        return f"Trained {trained}{stopped}; the network keeps what it has learned.{again}"
 
     def _changed(self, name):
         with self._drawing_now:  # the notebook and the training both draw
@@ -355,15 +346,10 @@ def _draw_plot(drawing, chart, label, numbers, ticks, tests=()):
 
 
 def _draw_legend(drawing, tested):
-    def line(x, y):
-        drawing.line([(x - 12, y + 6), (x + 14, y + 6)], PALETTE["input"], 2)
-
-    def diamond(x, y):
-        draw_marker(drawing, "diamond", x + 8, y + 6, PALETTE["output"])
-
-    words = "test, after each epoch" if tested else "test, after each epoch: none yet"
-    drawing.legend(32, 52, [(line, "training, a running mean over its steps")], size=10)
-    drawing.legend(312, 52, [(diamond, words)], size=10)
+    drawing.line([(20, 48), (46, 48)], PALETTE["input"], 2)
+    drawing.text(52, 52, "training, a running mean over its steps", 10)
+    draw_marker(drawing, "diamond", 320, 48, PALETTE["output"])
+    drawing.text(332, 52, f"test, after each epoch{'' if tested else ': none yet'}", 10)
 
 
 def _draw_filters(drawing, record):
@@ -373,16 +359,14 @@ def _draw_filters(drawing, record):
         drawing.text(20, top, "This network has no convolution whose filters could be shown.", 12)
         return
     count = min(FILTERS, record.before.shape[-1])
-    before, now = (
-        np.nan_to_num(kernels, posinf=0, neginf=0) for kernels in (record.before, record.now)
-    )
-    reach = max(np.abs(before).max(), np.abs(now).max(), 1e-9)
+    both = np.nan_to_num([record.before, record.now], posinf=0, neginf=0)
+    reach = max(np.abs(both).max(), 1e-9)
     drawing.text(20, top, f"the first {count} filters of the first convolution", 12, bold=True)
     ends = f"black −{reach:.2g}, grey 0, white {reach:.2g}"
     drawing.text(WIDTH - 20, top, ends, 10, "end", colour=PALETTE["neutral"])
-    for row, (name, kernels) in enumerate((("start", before), ("now", now))):
+    for row, kernels in enumerate(both):
         y = top + 12 + 52 * row
-        drawing.text(20, y + 26, name, 11)
+        drawing.text(20, y + 26, ("start", "now")[row], 11)
         for number in range(count):
             kernel = kernels[..., number]
             kernel = kernel if kernel.shape[-1] == 3 else kernel.mean(axis=-1)

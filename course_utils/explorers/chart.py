@@ -1,6 +1,7 @@
 """Lines over axes, for the explorers that draw curves."""
 
 import math
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -55,14 +56,10 @@ class Chart(NamedTuple):
 
 def draw_curve(drawing, places, colour, line=2, dash=None):
     """A line through places of the picture, interrupted where one is None."""
-    piece = []
-    for place in [*places, None]:
-        if place is not None:
-            piece.append(place)
-        else:
-            if len(piece) > 1:
-                drawing.line(piece, colour, line, dash)
-            piece = []
+    for there, piece in groupby(places, key=bool):
+        piece = list(piece)
+        if there and len(piece) > 1:
+            drawing.line(piece, colour, line, dash)
 
 
 def draw_marker(drawing, marker, x, y, colour):
@@ -85,9 +82,7 @@ def draw_marker(drawing, marker, x, y, colour):
 def log_ticks(low, high):
     """Three numbers at least between two powers of ten, for a logarithmic axis."""
     powers = [10.0**power for power in range(low, high + 1, math.ceil((high - low) / 8))]
-    if len(powers) > 2:
-        return powers
-    return [factor * powers[0] for factor in (1, 2, 5)] + powers[1:]
+    return powers if len(powers) > 2 else [*(n * powers[0] for n in (1, 2, 5)), *powers[1:]]
 
 
 def near(places, left, top, width, height):

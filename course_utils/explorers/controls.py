@@ -41,11 +41,9 @@ def number_box(label, value):
     return _made(widgets.IntText, "140px", label, value=value)
 
 
-def text_box(label, value, rows=1, width="240px"):
+def text_box(label, value, rows=1):
     """A text to be typed, in one line or several."""
-    if rows == 1:
-        return _made(widgets.Text, width, label, value=value)
-    return _made(widgets.Textarea, width, label, value=value, rows=rows)
+    return _made(widgets.Textarea, "230px", label, value=value, rows=rows)
 
 
 def checkbox(label, value=False):

@@ -78,6 +78,10 @@ class Drawing:
         self.width, self.height, self.alt, self.note = width, height, alt, note
         self._shapes, self._answers = [], []
 
+    def say(self, *sentences):
+        """Makes the note of those that are not empty."""
+        self.note = " ".join(filter(None, sentences))
+
     def on(self, grid, answer):
         """What a click does: `answer(row, column)` gives new values of controls, by name."""
         self._answers.append((grid, answer))
@@ -107,6 +111,11 @@ class Drawing:
     def text(self, x, y, words, size=12, anchor="start", bold=False, colour="black"):
         """A line of text; `y` is where the letters stand. `anchor` is start, middle or end."""
         self._shapes.append(("text", x, y, plain(words), size, anchor, bold, colour))
+
+    def heading(self, x, y, title, below, size=14, small=11, step=16):
+        """A title, and in grey a line of words `step` below it."""
+        self.text(x, y, title, size, bold=True)
+        self.text(x, y + step, below, small, colour=PALETTE["neutral"])
 
     def image(self, x, y, width, height, pixels, smooth=False):
         """An image, uint8 `(rows, columns)` or `(rows, columns, 3)`; its pixels stay squares.
@@ -153,17 +162,15 @@ class Drawing:
 
     def table(self, grid, numbers, role, shades=None):
         """Numbers in cells with thin lines, on their own greys if there are `shades`."""
-        width, height = grid.cell
         if shades is not None:
             self.image(*grid[:4], shades)
         for (row, column), number in np.ndenumerate(numbers):
-            left, top, *_ = grid.part(row, column)
+            left, top, width, height = grid.part(row, column)
             self.rect(left, top, width, height, "none", "#bbbbbb", 0.7)
             words = compact(number)
             size = min(11, int(1.5 * width / len(words)))
-            dark = shades is not None and shades[row, column] < 118
-            place = left + width / 2, top + height / 2 + 4
-            self.text(*place, words, size, "middle", colour="white" if dark else "black")
+            colour = "white" if shades is not None and shades[row, column] < 118 else "black"
+            self.text(left + width / 2, top + height / 2 + 4, words, size, "middle", colour=colour)
         self.rect(*grid[:4], "none", PALETTE[role], 2.5)
 
     def legend(self, x, y, entries, step=None, size=11):
@@ -204,7 +211,7 @@ class Drawing:
 
     def svg(self):
         """The picture as a string of SVG that carries its alt text."""
-        body = "".join(_SVG[shape[0]](*shape[1:]) for shape in self._shapes)
+        body = "".join(_KINDS[kind][0](*shape) for kind, *shape in self._shapes)
         alt = escape(plain(self.alt))
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{alt}" '
@@ -218,8 +225,8 @@ class Drawing:
         size = (round(self.width * SHARPER), round(self.height * SHARPER))
         canvas = Image.new("RGB", size, "white")
         pen = ImageDraw.Draw(canvas)
-        for shape in self._shapes:
-            _PNG[shape[0]](canvas, pen, *shape[1:])
+        for kind, *shape in self._shapes:
+            _KINDS[kind][1](canvas, pen, *shape)
         buffer = io.BytesIO()
         self._few_colours(canvas).save(buffer, "PNG", optimize=True)
         return buffer.getvalue()
@@ -317,14 +324,6 @@ def _svg_strokes(strokes, stroke, line):
     return f'<path d="{steps}" stroke="{stroke}" stroke-width="{line}" fill="none"/>'
 
 
-_SVG = {
-    "path": _svg_path,
-    "circle": _svg_circle,
-    "text": _svg_text,
-    "image": _svg_image,
-    "strokes": _svg_strokes,
-}
-
 # ---------------------------------------------------------------------------------------------
 # Each shape as pixels
 # ---------------------------------------------------------------------------------------------
@@ -346,16 +345,11 @@ def _png_path(canvas, pen, points, fill, stroke, line, dash, name):
 
 def _dashes(points, drawn, left_out):
     """The pieces of a line that are drawn when it is dashed."""
-    pieces = []
-    for start, end in zip(points[:-1], points[1:], strict=True):
-        start, end = np.array(start, float), np.array(end, float)
-        length = float(np.hypot(*(end - start))) or 1.0
+    for start, end in zip(np.array(points[:-1], float), np.array(points[1:], float), strict=True):
+        length = math.dist(start, end) or 1.0
         for begin in np.arange(0, length, drawn + left_out):
-            stop = min(begin + drawn, length)
-            pieces.append(
-                [tuple(start + (end - start) * share / length) for share in (begin, stop)]
-            )
-    return pieces
+            ends = begin, min(begin + drawn, length)
+            yield [tuple(start + (end - start) * place / length) for place in ends]
 
 
 def _png_circle(canvas, pen, x, y, radius, fill, stroke, line):
@@ -404,7 +398,7 @@ def _font_with(letter, bold):
 
 
 def _png_image(canvas, pen, x, y, width, height, pixels, smooth):
-    size = (max(1, round(width * SHARPER)), max(1, round(height * SHARPER)))
+    size = max(1, round(width * SHARPER)), max(1, round(height * SHARPER))
     way = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
     picture = Image.fromarray(pixels).convert("RGB").resize(size, way)
     canvas.paste(picture, (round(x * SHARPER), round(y * SHARPER)))
@@ -415,10 +409,10 @@ def _png_strokes(canvas, pen, strokes, stroke, line):
         pen.line(_scaled(piece), fill=stroke, width=max(1, round(line * SHARPER)))
 
 
-_PNG = {
-    "path": _png_path,
-    "circle": _png_circle,
-    "text": _png_text,
-    "image": _png_image,
-    "strokes": _png_strokes,
+_KINDS = {
+    "path": (_svg_path, _png_path),
+    "circle": (_svg_circle, _png_circle),
+    "text": (_svg_text, _png_text),
+    "image": (_svg_image, _png_image),
+    "strokes": (_svg_strokes, _png_strokes),
 }

@@ -96,10 +96,8 @@ class Subject:
         self.shapes = {name: maps.shape for name, maps in self.forward(first)[0].items()}
         with_maps = self.layers_for(GRAD_CAM)
         if not with_maps:
-            raise ValueError(
-                "network: none of its layers gives maps, (batch, height, width, maps), in a way "
-                "that can be looked at: build it with keras.Model(inputs, outputs)"
-            )
+            words = "gives maps in a way that can be looked at: use keras.Model(inputs, outputs)"
+            raise ValueError(f"network: none of its layers {words}")
         self.convolutions = [name for name in self.filters if name in with_maps] or with_maps
 
     def layers_for(self, view):
@@ -162,10 +160,8 @@ class Subject:
         scores = np.array(scores[0], float)
         for layer, numbers in {**maps, "the output": scores}.items():
             if not np.isfinite(numbers).all():
-                raise ValueError(
-                    f"network: {layer} gives numbers that are not finite. Has its training "
-                    "diverged? Train it anew with a lower learning rate"
-                )
+                hint = "Has its training diverged? Train it anew with a lower learning rate"
+                raise ValueError(f"network: {layer} gives numbers that are not finite. {hint}")
         return maps, scores
 
     def _grad_cams(self, name, label):
@@ -194,9 +190,7 @@ class Subject:
         section 4.2.
         """
         picture = self.pictures[name]
-        stride = math.ceil(max(self.size) / 16)
-        if self._cost * 200 > DEAR:
-            stride = math.ceil(max(self.size) / 8)
+        stride = math.ceil(max(self.size) / (8 if self._cost * 200 > DEAR else 16))
         starts = [range(0, length - size + 1, stride) for length in self.size]
         places = [(top, left) for top in starts[0] for left in starts[1]]
         scores = []

@@ -3,6 +3,8 @@
 import numpy as np
 from PIL import Image
 
+from ..arguments import numeric_array
+
 LARGEST_NUMBER = 1e9  # of an image; sums of squares of such numbers are still numbers
 COLOUR_CODES = ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV")  # Pillow's, whose numbers say no colours
 
@@ -28,17 +30,15 @@ def as_image(image, name="image", largest=64):
     image = real_numbers(image, name)
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
-    if image.ndim not in (2, 3) or image.ndim == 3 and image.shape[-1] != 3:
-        hint = f". Give {name}[..., :3], or of a Pillow image {name}.convert('RGB')"
-        raise ValueError(
-            f"{name}: the shape must be (height, width), (height, width, 1) or (height, width, 3), "
-            f"not {image.shape}{hint if image.ndim == 3 and image.shape[-1] == 4 else ''}"
-        )
-    if 0 in image.shape:
+    if image.ndim != 2 and image.shape[2:] != (3,):
+        hint = f": leave the opacity out, {name}[..., :3]" if image.shape[2:] == (4,) else ""
+        shapes = "(height, width), (height, width, 1) or (height, width, 3)"
+        raise ValueError(f"{name}: the shape must be {shapes}, not {image.shape}{hint}")
+    if not image.size:
         raise ValueError(f"{name}: it is empty, its shape is {image.shape}")
     if not np.isfinite(image).all():
         raise ValueError(f"{name}: it contains numbers that are not finite")
-    if max(abs(float(image.min())), abs(float(image.max()))) > LARGEST_NUMBER:
+    if max(-float(image.min()), float(image.max())) > LARGEST_NUMBER:
         raise ValueError(f"{name}: it contains numbers above a billion, divide them by something")
     if image.dtype != np.uint8:
         image = image.astype(float)
@@ -52,20 +52,12 @@ def as_image(image, name="image", largest=64):
 
 
 def real_numbers(array, name):
-    """An array of real numbers.
-
-    Raises:
-        ValueError: it is something else; the message calls it `name`.
-    """
+    """An array of real numbers, in an explorer's words: a ValueError calls it `name`."""
     try:
-        array = np.asarray(array)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name}: an array of numbers is needed, all rows of one length") from None
-    if array.dtype.name == "bfloat16":  # what a layer gives that computes in 16 bits
-        return array.astype(np.float32)
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name}: an array of numbers is needed, not of {array.dtype}")
-    return array
+        return numeric_array(array, name, finite=False)
+    except ValueError:
+        words = "an array of numbers is needed, with as many in each row"
+        raise ValueError(f"{name}: {words}") from None
 
 
 def resized(image, height, width, way):

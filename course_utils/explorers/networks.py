@@ -56,8 +56,7 @@ class Fields(NamedTuple):
 
     def after(self, window):
         """What the units of the next layer see, which look through this window."""
-        field = Field(self.size, self.jump)
-        field = grow(field, window.kernel, window.stride, window.dilation)
+        field = grow(Field(self.size, self.jump), *window[:3])
         return Fields(self.start + window.first * self.jump, *field)
 
 
@@ -83,10 +82,8 @@ class Network:
         known = {IMAGE: (Fields(), Fields())}
         for number, row in enumerate(self.rows):
             before = known[self.widest_input(number, known)]
-            if before is None or row.windows is None or not isinstance(row.receptive_field, tuple):
-                known[number] = None
-                continue
-            known[number] = tuple(map(Fields.after, before, row.windows))
+            seen = before and row.windows and isinstance(row.receptive_field, tuple)
+            known[number] = tuple(map(Fields.after, before, row.windows)) if seen else None
         return known
 
     def widest_input(self, number, known=None):
@@ -94,8 +91,7 @@ class Network:
         known = self.fields if known is None else known
 
         def width(source):
-            axes = known[source]
-            return float("inf") if axes is None else sum(axis.size for axis in axes)
+            return sum(axis.size for axis in known[source] or [Fields(size=math.inf)])
 
         return max(self.rows[number].inputs, key=width)
 
@@ -139,9 +135,8 @@ def read(network, argument="network"):
     """
     if isinstance(network, str):
         if network not in BUILDERS:
-            raise ValueError(
-                f"{argument}: there is no {network!r}, choose one of {', '.join(BUILDERS)}"
-            )
+            known = ", ".join(BUILDERS)
+            raise ValueError(f"{argument}: there is no {network!r}, choose one of {known}")
         return named(network)
     wanted = f"{argument}: a Keras model or a function without arguments that builds one is needed"
     if not callable(network):
@@ -191,9 +186,3 @@ def read_stack(name, input_shape, stack):
             )
         )
     return Network(name, input_shape, rows)
-
-
-def shortened(name, longest):
-    """A name of at most so many characters; what is left out is in the middle."""
-    half = (longest - 1) // 2
-    return name if len(name) <= longest else f"{name[:half]}…{name[-half:]}"

@@ -35,9 +35,8 @@ def read_subject(network, image, class_names, scale):
         notes += [words for words in done if words not in notes]
     if unsaid and not recipe and raw[first].dtype == np.uint8:
         ends = f"{compact(scale['low'])} and 255 became {compact(scale['high'])}"
-        notes.append(
-            f"In the images 0 became {ends}; scale={{'low': ..., 'high': ...}} sets others."
-        )
+        ways = "scale={'low': ..., 'high': ...} sets others."
+        notes.append(f"In the images 0 became {ends}; {ways}")
     classes = network.outputs[0].shape[-1]
     if class_names is None:
         known = data.DATASETS[source].class_names if recipe or first in _titles(source) else ()
@@ -58,39 +57,39 @@ def _network(network):
     if not isinstance(network, keras.Model):
         kind = type(network).__name__
         raise ValueError(f"network: a Keras model or the name of a recorded run, not a {kind}")
+    if problem := _problem(network):
+        raise ValueError(f"network: {problem}")
+    return network, {}
+
+
+def _problem(network):
+    """Why a Keras model cannot be looked into; nothing if it can."""
     if not has_graph(network):
-        raise ValueError(
-            "network: a functional or sequential model is needed that knows its input: begin it "
-            "with keras.Input((32, 32, 3)), say"
+        return (
+            "a functional or sequential model is needed that knows its input: begin it with "
+            "keras.Input((32, 32, 3)), say"
         )
     inputs, outputs = network.inputs, network.outputs
     if len(inputs) != 1 or len(outputs) != 1:
-        raise ValueError(
-            f"network: it has {len(inputs)} inputs and {len(outputs)} outputs, and one of each "
-            "is needed: images in, scores of the classes out. keras.Model(network.inputs, "
-            "network.outputs[0]) takes the first output"
+        return (
+            f"it has {len(inputs)} inputs and {len(outputs)} outputs, and one of each is needed: "
+            "keras.Model(network.inputs, network.outputs[0]) takes the first output"
         )
     image, scores = tuple(inputs[0].shape), tuple(outputs[0].shape)
     if len(image) != 4 or image[-1] not in (1, 3):
-        raise ValueError(
-            f"network: its input must be (batch, height, width, 1 or 3), channels last, not {image}"
-        )
-    calls, _ = calls_of(network)
-    first = next(
-        (c for c in calls if getattr(c.layer, "data_format", "") == "channels_first"), None
-    )
-    if first:
-        raise ValueError(f"network: {first.name} has its channels first, and must have them last")
-    if not any("Conv" in type(call.layer).__name__ or has_filters(call) for call in calls):
-        raise ValueError(
-            "network: it has no convolution that can be looked at, so there are no filters and no "
-            "maps; a class of your own hides those that it calls"
-        )
+        return f"its input must be (batch, height, width, 1 or 3), channels last, not {image}"
     if len(scores) != 2 or (scores[-1] or 0) < 2:
-        raise ValueError(
-            f"network: its output must be (batch, classes) with two classes or more, not {scores}"
+        return f"its output must be (batch, classes) with two classes or more, not {scores}"
+    calls, _ = calls_of(network)
+    for call in calls:
+        if getattr(call.layer, "data_format", "") == "channels_first":
+            return f"{call.name} has its channels first, and must have them last"
+    if not any("Conv" in type(call.layer).__name__ or has_filters(call) for call in calls):
+        return (
+            "it has no convolution that can be looked at, so there are no filters and no maps; a "
+            "class of your own hides those that it calls"
         )
-    return network, {}
+    return ""
 
 
 def _scale(scale, recipe, network):
@@ -163,11 +162,8 @@ def _prepared(image, shape, scale, limits):
     else:
         slack = (limits[1] - limits[0]) / 100
         if low < limits[0] - slack or high > limits[1] + slack:
-            raise ValueError(
-                f"image: its numbers go from {ends}, and this network was trained on "
-                f"{compact(limits[0])} to {compact(limits[1])}. Give bytes (uint8), or scale it "
-                "with data.scale"
-            )
+            wanted = f"{compact(limits[0])} to {compact(limits[1])}: give bytes, or use data.scale"
+            raise ValueError(f"image: it has {ends}, and this network was trained on {wanted}")
     notes.append(f"image: its numbers, {ends}, go into the network as they are.")
     return Picture(image.astype(np.float32), *limits), notes
 
