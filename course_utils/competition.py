@@ -23,7 +23,7 @@ from .data import DATASETS, load
 
 MOST_PARAMETERS = 500_000  # numbers in all weights
 MOST_MULTIPLY_ADDS = 50_000_000  # for one picture, all views together
-MOST_LAYERS = 300
+MOST_LAYERS, MOST_VIEWS = 300, 100
 MOST_ACTIVATIONS = 20_000_000  # bytes of all layers' outputs for one picture
 SHAPE, CLASSES = DATASETS["cifar10"].shape, len(DATASETS["cifar10"].class_names)
 FARTHEST, BRIGHTER = 3, 0.15  # how far pictures are shifted, in pixels, and how much brighter
@@ -112,7 +112,7 @@ def with_views(network, shifts=((0, 0),), mirrored=True):
         An `Entry`. Its multiply-adds are those of the network times the number of views.
 
     Raises:
-        ValueError: the shifts are not pairs of whole numbers from -8 to 8.
+        ValueError: the shifts are not pairs of whole numbers from -8 to 8, or are too many.
     """
     try:
         pairs = [(down, right) for down, right in shifts]
@@ -125,6 +125,8 @@ def with_views(network, shifts=((0, 0),), mirrored=True):
             whole_number(pixels, "each shift", -8, 8)
     sides = (False, True) if flag(mirrored, "mirrored") else (False,)
     views = tuple((int(down), int(right), side) for down, right in pairs for side in sides)
+    if len(views) > MOST_VIEWS:
+        raise ValueError(f"those are {len(views)} views: {MOST_VIEWS} are allowed")
     return Entry(_model_of(network), views)
 
 
@@ -197,6 +199,8 @@ def classify(network, images):
     """
     network, views = _entry(network)
     images, answered = _pictures(images), []
+    if images.shape[1:] != SHAPE:
+        raise ValueError(f"images must be of shape (n, 32, 32, 3), not {images.shape}")
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH].astype(np.float32)
         scores = 0
@@ -229,9 +233,7 @@ def _entry(network):
 
 
 def _model_of(network):
-    import keras
-
-    if not isinstance(network, keras.Model):
+    if not isinstance(network, _keras().Model):
         kind = "nothing (None)" if network is None else f"a {type(network).__name__}"
         raise ValueError(f"network must be a Keras model, not {kind}")
     return network
@@ -293,24 +295,35 @@ def _class_of(kind):
     Raises:
         ValueError: it may not stand in a network of the competition.
     """
-    import keras
-
-    if kind not in (*OPTIONS, *JOINING, *IDLE):
-        raise ValueError(
-            f"a layer is a {kind}, which may not stand in the network: take "
-            f"{', '.join(OPTIONS)}, {', '.join(JOINING)}"
-        )
+    if kind in IDLE:
+        return getattr(_keras().layers, kind)
+    _check_kind(kind)
     if kind == "PadShortcut":
         from .models import PadShortcut
 
         return PadShortcut
-    return getattr(keras.layers, kind)
+    return getattr(_keras().layers, kind)
+
+
+def _check_kind(kind):
+    if kind not in (*OPTIONS, *JOINING):
+        raise ValueError(
+            f"a layer is a {kind[:40]}, which may not stand in the network: take "
+            f"{', '.join(OPTIONS)}, {', '.join(JOINING)}"
+        )
+
+
+def _keras():
+    """Keras, imported when the first network is there: what is refused before needs none."""
+    import keras
+
+    return keras
 
 
 def _options_of(layer):
     kind = type(layer).__name__
     if not _is_known(layer):
-        _class_of(kind)  # says which may
+        _check_kind(kind)
         raise ValueError(f"{layer.name} is a {kind} of your own: take that of keras.layers")
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         raise ValueError(f"{layer.name} has its channels first: leave out data_format")
@@ -322,18 +335,23 @@ def _options_of(layer):
     for name in OPTIONS.get(kind, ()):
         value = getattr(layer, name)
         if name == "activation":
-            value = layer.get_config()["activation"]
-            value = choice(value, f"the activation of {layer.name}", ACTIVATIONS)
+            value = _activation_of(layer)
         elif kind == "Rescaling":
             value = np.asarray(value).tolist()
         options[name] = value
     return options
 
 
+def _activation_of(layer):
+    """The name of a layer's activation, if it is one of Keras'."""
+    name = getattr(layer.activation, "__name__", "")
+    known = name in ACTIVATIONS and _keras().activations.get(name) is layer.activation
+    return choice(name if known else None, f"the activation of {layer.name}", ACTIVATIONS)
+
+
 def _build(plan):
     """The network of a plan, with its first weights."""
-    import keras
-
+    keras = _keras()
     image = keras.Input(SHAPE)
     tensors, read = [], set()
     for number, (kind, options, sources) in enumerate(plan):
@@ -362,7 +380,7 @@ def _check_plan(plan):
         ]:
             raise ValueError(f"layer {number + 1} is none: a kind, its options, what it reads")
         kind, options, sources = entry
-        _class_of(kind)
+        _check_kind(kind)
         if set(options) - set(OPTIONS.get(kind, ())):
             raise ValueError(f"layer {number + 1}, {kind}: it has options that it may not have")
         for name, value in options.items():
@@ -394,7 +412,7 @@ def _check_option(place, name, value):
 
 def _check_views(views):
     kinds = [int, int, bool]
-    good = isinstance(views, list | tuple) and 0 < len(views) <= 100
+    good = isinstance(views, list | tuple) and 0 < len(views) <= MOST_VIEWS
     if not good or not all(
         isinstance(view, list | tuple)
         and [type(each) for each in view] == kinds
@@ -451,7 +469,7 @@ def _check_cost(spent, views):
             f"the network has {spent.parameters:,} parameters: {MOST_PARAMETERS:,} are allowed"
         )
     if spent.multiply_adds > MOST_MULTIPLY_ADDS:
-        by = f", {len(views)} views together," if len(views) > 1 else ""
+        by = f", {len(views)} views together" if len(views) > 1 else ""
         raise ValueError(
             f"a picture takes {spent.multiply_adds:,} multiply-adds{by}: "
             f"{MOST_MULTIPLY_ADDS:,} are allowed"

@@ -31,12 +31,11 @@ LONGEST = 400  # characters of a sentence from the box
 DEVIATIONS = 3  # by which the test pictures are known better than the training pictures
 MOST_NAMES = 25  # of students that a figure can hold
 ASKED = "measured"
-# All that runs in the box. A line of the course's own, and the course's own function.
+# All that runs in the box: the course's own function.
 CELL = {
     "cell_type": "code",
     "id": ASKED,
-    "source": "from course_utils.environment import quiet_tensorflow\n"
-    "from course_utils.competition import measured\n\nquiet_tensorflow()\n",
+    "source": "from course_utils.competition import measured",
 }
 MISSING = ("no picture of a network stands below the cell with its check: run it, and save the "
            "notebook with its outputs")  # fmt: skip
