@@ -21,6 +21,7 @@
 | `explorers` | pictures that answer when you drag: a package of its own |
 | `plots` | the figures of the course: one palette, always with alt text |
 | `predictions` | say what will come before a cell tells it, and look back |
+| `competition` | exercise 10: a network that is handed in, and what it may cost |
 | `checks` | `check`, which looks at the answers to an exercise while one works on it |
 | `answers` | answers as data, and how two of them are compared |
 | `arguments` | what an argument may be: the checks that all others share |

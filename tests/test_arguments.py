@@ -189,6 +189,15 @@ def small_network():
 
 
 @functools.cache
+def entrant():
+    """A network that may be handed in."""
+    import keras
+
+    pooled = keras.layers.GlobalAveragePooling2D()
+    return keras.Sequential([keras.Input((32, 32, 3)), pooled, keras.layers.Dense(10)])
+
+
+@functools.cache
 def batches():
     images, labels = np.zeros((6, 8, 8, 1), np.float32), np.arange(6) % 3
     return named("data.pipeline")(images, labels, batch_size=3, training=True)
@@ -255,6 +264,19 @@ CALLS = {
         {"layers": "several"},
     ),
     "checks.checks_of": ({"exercise": "ex02_output_size"}, {"exercise": "choice"}),
+    "competition.classify": (
+        {"network": fresh(entrant), "images": np.zeros((2, 32, 32, 3), np.uint8)},
+        {"network": "network", "images": "array"},
+    ),
+    "competition.cost": ({"network": fresh(entrant)}, {"network": "network"}),
+    "competition.vary": (
+        {"images": np.zeros((2, 4, 4, 1), np.uint8), "seed": 1},
+        {"images": "array", "seed": "count"},
+    ),
+    "competition.with_views": (
+        {"network": fresh(entrant)},
+        {"network": "network", "shifts": "list", "mirrored": "flag"},
+    ),
     "convolution.conv2d": (
         {"images": IMAGES, "kernels": KERNELS},
         {"images": "array", "kernels": "array", "bias": "array?", **CONVOLVED},
