@@ -175,5 +175,7 @@ def _output(kind, content):
         count = content.get("execution_count")
         return [kept | ({"execution_count": count} if kind == "execute_result" else {})]
     if kind == "error":
-        return [{"output_type": kind} | {name: content[name] for name in content if name != "status"}]
+        return [
+            {"output_type": kind} | {name: content[name] for name in content if name != "status"}
+        ]
     return []

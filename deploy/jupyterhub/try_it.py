@@ -37,6 +37,7 @@ sys.path[:0] = [str(HERE), str(ROOT / "tools"), str(ROOT)]
 import lab  # noqa: E402
 import psutil  # noqa: E402
 from student import Student  # noqa: E402
+from tornado.httpclient import AsyncHTTPClient  # noqa: E402
 
 HUB = ROOT / "build" / "hub"
 PYTHON = HUB / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
@@ -80,7 +81,16 @@ def free_ports(count):
 @contextmanager
 def hub(folder):
     """A hub on this machine; gives its process, its address and a token that may do everything."""
-    copy = ["git", "clone", "--quiet", "--bare", "--depth", "1", ROOT.as_uri(), folder / "course.git"]
+    copy = [
+        "git",
+        "clone",
+        "--quiet",
+        "--bare",
+        "--depth",
+        "1",
+        ROOT.as_uri(),
+        folder / "course.git",
+    ]
     subprocess.run(copy, check=True)
     name = ["git", "-C", folder / "course.git", "branch", "-m", "trial"]
     subprocess.run(name, check=True)
@@ -179,7 +189,8 @@ def proportional(pid):
 
 
 async def lesson(students):
-    """All students at once."""
+    """All students at once, each with as many connections as a browser would have."""
+    AsyncHTTPClient.configure(None, max_clients=8 * len(students))
     await asyncio.gather(*(student.work() for student in students))
 
 
