@@ -319,6 +319,11 @@ CALLS = {
     "devices.detect": ({}, {}),
     "devices.suited": ({"capabilities": [(7, 5)]}, {"capabilities": "list"}),
     "environment.begin": ({"version": "0.1"}, {"version": "choice"}),
+    "environment.begin_exercise": (
+        {"version": "0.1", "exercise": "ex02_output_size"},
+        {"version": "choice", "exercise": "choice"},
+    ),
+    "environment.begin_notebook": ({"version": "0.1"}, {"version": "choice"}),
     "environment.check": ({}, {}),
     "environment.free_memory": ({}, {}),
     "environment.quiet_tensorflow": ({}, {}),
