@@ -168,8 +168,9 @@ def fused_batch_norm(model):
             suits = len(inputs.shape) == 4 and inputs.dtype in ("float32", "bfloat16")
             if not (training and layer.trainable and suits) or mask is not None:
                 return type(layer).call(layer, inputs, training=training, mask=mask)
+            gamma = layer.gamma if layer.scale else tf.ones_like(layer.beta)
             outputs, mean, variance, *_ = tf.compat.v1.nn.fused_batch_norm(
-                inputs, layer.gamma, layer.beta, epsilon=layer.epsilon, is_training=True
+                inputs, gamma, layer.beta, epsilon=layer.epsilon, is_training=True
             )
             # The kernel estimates the variance of all images there are (n - 1), Keras that of
             # these (n).
@@ -186,7 +187,7 @@ def fused_batch_norm(model):
         layer
         for layer in all_layers(model)
         if type(layer) is keras.layers.BatchNormalization
-        and (layer.scale, layer.center) == (True, True)
+        and layer.center
         and layer.axis in (-1, 3)
         and not layer.synchronized
     ]
