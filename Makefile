@@ -63,7 +63,7 @@ NO_COLAB = Colab has Python 3.13 and none works here: install it, or name one: m
   PYTHON_COLAB=/path/to/python3.13
 
 # pictures/ is a folder, too.
-.PHONY: help lab test quick test-colab notebooks pictures record release grade review report give-back bench site zip links address format lock clean
+.PHONY: help lab test quick test-colab notebooks pictures record speedrun release grade review report give-back bench site zip links address format lock clean
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F '|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -101,6 +101,10 @@ pictures: ## draw the explorers' pictures for the README
 record: ## train a recipe with all its seeds and keep what came out: make record RUN=lenet5
 	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))
 	@$(VENV) tools/record.py $(RUN) $(ARGS)
+
+speedrun: ## train notebook 13's network once, timed, and print a line for the leaderboard
+	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))
+	@$(VENV) tools/speedrun.py $(ARGS)
 
 release: ## write the students' copies of the exercises (some: make release EXERCISE=ex02)
 	$(call set_up,$(PYTHONS),--extras lab$(comma)grading,$(NO_PYTHON))

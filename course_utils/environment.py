@@ -36,7 +36,7 @@ KERAS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_la
 
 
 def begin(version):
-    """What every notebook begins with: is the course as new as the notebook? `set_keras` too.
+    """What every notebook begins with: is the course as new as the notebook? Sets Keras, too.
 
     Raises:
         RuntimeError: the course is older, or Keras runs already on something other than TensorFlow.
@@ -53,6 +53,23 @@ def begin(version):
             "is fetched anew; then restart the kernel and run this cell again"
         )
     set_keras()
+
+
+def begin_notebook(version):
+    """What the set-up cell of a notebook ends with: `begin`, then `quiet_tensorflow`."""
+    begin(version)
+    quiet_tensorflow()
+
+
+def begin_exercise(version, exercise):
+    """What the set-up cell of an exercise ends with: `begin`; gives the exercise's `check`.
+
+    TensorFlow waits for a cell that wants it: most exercises need NumPy only.
+    """
+    from .checks import checks_of
+
+    begin(version)
+    return checks_of(exercise)
 
 
 def set_keras():

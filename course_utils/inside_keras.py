@@ -149,8 +149,9 @@ def fused_batch_norm(model):
             suits = len(inputs.shape) == 4 and inputs.dtype in ("float32", "bfloat16")
             if not (training and layer.trainable and suits) or mask is not None:
                 return type(layer).call(layer, inputs, training=training, mask=mask)
+            gamma = layer.gamma if layer.scale else tf.ones_like(layer.beta)
             outputs, mean, variance, *_ = tf.compat.v1.nn.fused_batch_norm(
-                inputs, layer.gamma, layer.beta, epsilon=layer.epsilon, is_training=True
+                inputs, gamma, layer.beta, epsilon=layer.epsilon, is_training=True
             )
             # The kernel's variance is that of all images there are (n - 1), Keras' of these (n).
             count = tf.cast(tf.math.reduce_prod(tf.shape(inputs)[:-1]), "float32")
@@ -166,7 +167,8 @@ def fused_batch_norm(model):
         layer
         for layer in all_layers(model)
         if type(layer) is keras.layers.BatchNormalization
-        and (layer.scale, layer.center, layer.synchronized) == (True, True, False)
+        and layer.center
+        and not layer.synchronized
         and layer.axis in (-1, 3)
         and not tf.config.list_physical_devices("GPU")
     ]

@@ -222,7 +222,7 @@ def lenet5():
     return keras.Model(inputs, outputs, name="lenet5")
 
 
-def lenet5_modern(activation="relu", pooling="max"):
+def lenet5_modern(activation="relu", pooling="max", input_shape=(28, 28, 1)):
     """LeNet-5 as it is usually built today: `(batch, 28, 28, 1)` to ten logits, 61,706 parameters.
 
     | differs from the paper | there | here |
@@ -236,13 +236,14 @@ def lenet5_modern(activation="relu", pooling="max"):
     Args:
         activation: any Keras activation; 'tanh' is nearer to the paper.
         pooling: 'max' or 'average'; 'average' is nearer to the paper.
+        input_shape: `(height, width, channels)`, at least 12 pixels each way.
 
     Raises:
-        ValueError: `pooling` is neither, or Keras has no such activation.
+        ValueError: `pooling` is neither, Keras has no such activation, or the image is too small.
     """
     pools = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
     pool, activation = pools[choice(pooling, "pooling", pools)], _activation(activation)
-    inputs = _image("lenet5_modern", (28, 28, 1))
+    inputs = _image("lenet5_modern", input_shape, smallest=12)
     outputs = layers.Conv2D(6, 5, padding="same", activation=activation, name="conv1")(inputs)
     outputs = pool(2, name="pool1")(outputs)
     outputs = layers.Conv2D(16, 5, activation=activation, name="conv2")(outputs)

@@ -638,6 +638,8 @@ def _log_with_zero(axes, lines):
     elif not values.size:
         axes.set_ylim(0.01, 1)
     axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, high / 2), high)  # magnified, a curve that is level seems to fall
     log_ticks(axes.yaxis, zero=zero)
 
 

@@ -17,6 +17,7 @@
 | `submission` | one submission, from its file to what it answered |
 | `results` | what travels between them: a job, what came of it, the result |
 | `judge` | compares answers with what is right, outside the box |
+| `competition` | exercise 10: networks that were handed in, measured, ranked and drawn |
 | `examiner` | what a student is asked; from answers to a result |
 | `batch` | all submissions: in parallel, safe to interrupt and to run again |
 | `schedule` | due dates, penalties, and changes for everybody: `course.toml` |

@@ -306,6 +306,7 @@ def _run_all(examiner: Examiner, todo: list[Submission]) -> Iterator[tuple[Submi
     if not todo:
         return
     examiner.paper(todo[0].graded_as)  # the right answers first: without them nothing is graded
+    _ = examiner.hidden  # the same for all
     if examiner.options.cluster:
         yield from _run_on_cluster(examiner, todo, examiner.options.cluster)
         return

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from course_utils import plots
-from grading import pages, similar
+from grading import competition, pages, similar
 from grading.feedback import UNANSWERED, title_of
 from grading.grades import names
 from grading.pages import clean, points
@@ -76,6 +76,9 @@ def page(
         drawn["totals"] = _draw_totals(readable, exercise.points)
         if hints:
             drawn["mistakes"] = _draw_mistakes(hints, order)
+    networks = competition.ranked(readable, _competition_of(exercise))
+    if networks:
+        drawn["competition"] = _drawn(*competition.draw(networks, competition.landmarks()))
     if len(likeness.nearest) > 1:
         drawn["nearest"] = _draw_nearest(likeness.nearest)
     who = {result.student: _who(result) for result in results}
@@ -85,6 +88,8 @@ def page(
         counts=_counts(results, missing),
         figures=drawn,
         numbers=_numbers(entries) if entries else None,
+        ranking=competition.table(networks),
+        networks_to_look_at=competition.to_look_at(networks) if networks else [],
         mistakes={
             "hints": [(*named, count) for named, count in _by_question(hints, order)],
             "parts": [(*named, count) for named, count in _by_question(parts, order)],
@@ -98,6 +103,10 @@ def page(
         repairs=_repairs(results),
         remarks=_remarks(results, missing, notes),
     )
+
+
+def _competition_of(exercise: Exercise) -> str:
+    return exercise.competition.name if exercise.competition else ""
 
 
 def _who(result: Result) -> str:

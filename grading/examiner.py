@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import nbformat
 
 from course_utils import answers, checks
-from grading import files, judge, papers, questions
+from grading import competition, files, judge, papers, questions
 from grading.collect import Submission
 from grading.results import Job, Outcome, QuestionResult, Result, WrittenResult
 
@@ -55,6 +56,7 @@ class Examiner:
         self._papers = papers.Papers(exercise, course.seed)
         self._material = digest(
             VERSION,
+            *competition.rules_of(exercise),
             self.limits,
             exercise.release.read_bytes(),
             exercise.source.read_bytes(),
@@ -64,6 +66,16 @@ class Examiner:
     def paper(self, student: str, variant: int = 0) -> papers.Paper:
         """What a student is asked, and what is right; the short answers are those of a variant."""
         return self._papers.of(student, variant)
+
+    @cached_property
+    def hidden(self) -> competition.Hidden | None:
+        """The pictures that all networks are shown, where the exercise asks for networks."""
+        asked = self.exercise.competition
+        return competition.hidden(self._papers.seed(asked, "all")) if asked else None
+
+    @cached_property
+    def _pictures(self) -> Any:
+        return answers.encode(self.hidden.images) if self.hidden else None
 
     def job(self, handed_in: Submission) -> Job:
         """What `submission.run` needs for one submission."""
@@ -80,6 +92,7 @@ class Examiner:
             exercise=self.exercise.name,
             places=paper.places,
             right={name: answers.encode(value) for name, value in paper.right.items()},
+            pictures=self._pictures,
         )
 
     def digest(self, handed_in: Submission) -> str:
@@ -104,7 +117,10 @@ class Examiner:
                 judged[question.name] = earlier
                 continue
             cell = question.cell
-            entry = judges.question(question, outcome.answer_to(question))
+            if question.is_open and self.hidden:
+                entry = competition.judged(question, outcome, self.hidden)
+            else:
+                entry = judges.question(question, outcome.answer_to(question))
             answer = digest(sources.get(cell, ""))
             changed = earlier is not None and earlier.answer not in ("", answer)
             judged[question.name] = replace(entry, answer=answer, changed=changed)

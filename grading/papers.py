@@ -52,6 +52,8 @@ class Papers:
         places: dict[str, Any] = {}
         right = self.exercise.short_answers(variant)
         for question in self.exercise.questions:
+            if question.is_open:  # the same pictures for all: `competition`
+                continue
             drawn: list[list[dict]]
             expected: list[list[Any]]
             if question.probe == "values":

@@ -45,12 +45,14 @@ class Part:
         cases: a function of a NumPy generator that gives a list of cases, each a dictionary of
             arguments. None for a short answer, which has no arguments.
         of: the entry of the answer that counts, where the answer is a dictionary.
+        least: the share of the hidden pictures that a network has to get right (`handed_in`).
     """
 
     name: str
     points: int
     cases: Callable[[np.random.Generator], list[dict]] | None = None
     of: str | None = None
+    least: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class Question:
         name: of the function (or the dictionary of short answers) in the notebook. The cell of the
             answer has the id `name` with dashes, the cell below it with the check `name-check`.
         parts: the points.
-        probe: how the answer becomes data: `call`, `values` or `network` (`course_utils.checks`).
+        probe: how the answer becomes data: `call`, `values` or `network` (`course_utils.checks`),
+            or `handed_in`: the answer is a network in a picture, `grading.competition` measures it.
         tolerance: see `course_utils.answers.difference`.
         mistakes: hints, each with the mistake that it is for: a patch of the solution. Once the
             exercise is loaded, a function like the learner's; for `values` see `in_variant`.
@@ -79,6 +82,11 @@ class Question:
     def points(self) -> int:
         """All points of the question."""
         return sum(part.points for part in self.parts)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is right or wrong about it: a network is measured."""
+        return self.probe == "handed_in"
 
     @property
     def cell(self) -> str:
@@ -181,6 +189,11 @@ class Exercise:
         return nbformat.read(self.release, as_version=4)
 
     @property
+    def competition(self) -> Question | None:
+        """The question that a network answers, or None."""
+        return next((question for question in self.questions if question.is_open), None)
+
+    @property
     def written(self) -> dict[str, int]:
         """From the id of each answer that somebody reads to its points."""
         marked = {cell.id: marks_of(cell) for cell in self.released.cells}
@@ -222,7 +235,7 @@ class Exercise:
 def _source(name: str, questions: list[Question]) -> Source:
     path = SOURCES / name / f"{name}.ipynb"
     keras = any(question.probe == "network" for question in questions)
-    return Source(path, [question.cell for question in questions], keras)
+    return Source(path, [question.cell for question in questions if not question.is_open], keras)
 
 
 def names() -> list[str]:

@@ -1,7 +1,8 @@
 """Tries an exercise on itself before a class does: `python -m grading rehearse ex02`.
 
-The answers of its own source, handed in by a student of every variant, have to score in full; and
-no known mistake may pass, whatever the secret seed gives a student to answer.
+The answers of its own source, handed in by a student of every variant, have to score in full (a
+network that is measured, some points); and no known mistake may pass, whatever the secret seed
+gives a student to answer.
 """
 
 import json
@@ -13,8 +14,9 @@ from typing import Any
 import nbformat
 
 from course_utils import answers, checks
-from grading import batch, judge, papers
+from grading import batch, judge, papers, repair
 from grading.questions import Exercise, Question, marks_of
+from grading.results import QuestionResult
 
 SEEDS = 60
 
@@ -34,17 +36,32 @@ def in_every_variant(exercise: Exercise, place: Path, tell: Callable[[str], Any]
         f"{student}: {name} has {entry.points:g} of {entry.max:g} points, {entry.status}"
         for student, result in found.items()
         for name, entry in result.questions.items()
-        if entry.points != entry.max or result.problem or result.repairs
+        if not _is_good(entry) or result.problem or result.repairs
     ]
+
+
+def _is_good(entry: QuestionResult) -> bool:
+    """Whether an answer has all points; of a network, whether it could be measured and has some."""
+    return entry.points == entry.max or bool(entry.measured and entry.points)
 
 
 def solved(exercise: Exercise, variant: int) -> dict[str, Any]:
     """The students' notebook with the source's answers, of a student who has a variant."""
     right = solutions(exercise)
     notebook: dict[str, Any] = json.loads(json.dumps(exercise.released))
+    saved = saved_outputs(exercise)
     for cell in notebook["cells"]:
         cell["source"] = right.get(cell["id"], cell["source"])
+        if cell["id"] in saved:
+            cell["outputs"] = saved[cell["id"]]
     return named(notebook, variant)
+
+
+def saved_outputs(exercise: Exercise) -> dict[str, Any]:
+    """What the source shows below the cells that the grader takes as they were saved."""
+    source = nbformat.read(exercise.source, as_version=4)
+    return {cell.id: json.loads(json.dumps(cell.outputs)) for cell in source.cells
+            if repair.is_saved(cell)}  # fmt: skip
 
 
 def solutions(exercise: Exercise) -> dict[str, str]:
@@ -67,6 +84,8 @@ def passing(exercise: Exercise, seeds: int = SEEDS) -> Iterator[tuple[str, int, 
     Networks take time to build, and their cases come in a few sets: all of these are tried.
     """
     for question in exercise.questions:
+        if question.is_open:
+            continue
         alone = papers.Papers(replace(exercise, questions=[question]), "rehearsal")
         count = papers.SETS if question.probe == "network" else seeds
         found: set[str] = set()

@@ -96,7 +96,9 @@ def public_checks(
     for question in exercise.questions:
         entries: list[dict[str, Any]] = [{"name": part.name, "points": part.points, "of": part.of}
                    for part in question.parts]  # fmt: skip
-        if question.probe == "values":
+        if question.is_open:
+            pass
+        elif question.probe == "values":
             for entry in entries:
                 entry["kind"] = _kind(exercise, question, entry["of"])
         else:

@@ -3,7 +3,8 @@
 The release is the frame: its cells in its order, its checks and texts as they were, with the
 student's answers in their places. Cells are found by their id, by nbgrader's marks, and when both
 are gone by what they hold. Cells of the student's own stay behind the cell that they stood behind.
-Nothing else of the file is used: no outputs, no metadata, no names of people.
+Nothing else of the file is used: no outputs but of the cells that the release marks as `not-run`,
+no metadata, no names of people.
 
 No code is parsed: Python's parser can be kept busy for minutes. A large file is read in a process
 of its own (`python -m grading.repair`), so that nobody else waits for it.
@@ -31,6 +32,7 @@ MOST_SECONDS = 60  # of that process
 SENTENCE = 5  # words that are an answer, where somebody wrote into a question's text
 NOTE = 15  # words that are an answer, wherever they stand
 PICTURES = ("image/png", "image/jpeg")
+NOT_RUN = "not-run"  # the tag of a cell that trains for minutes, or shows what came of it
 BASE64 = re.compile(r"[A-Za-z0-9+/=\n]*")
 
 
@@ -50,11 +52,14 @@ class Repaired(NamedTuple):
         notebook: a dictionary of the notebook format, without outputs.
         answered: from the id of each answer's cell to 'answered', 'untouched' or 'missing'.
         log: what was mended, a sentence each.
+        saved: from the id of each cell that the grader does not run to its outputs, whatever the
+            student's file has for them.
     """
 
     notebook: dict
     answered: dict
     log: list
+    saved: dict
 
 
 def repair_safely(content: bytes, file: str, release: nbformat.NotebookNode) -> Repaired:
@@ -127,7 +132,9 @@ def repair(content: bytes, file: str, release: nbformat.NotebookNode) -> Repaire
     log += [f"the answer's cell {cell_id} is missing" for cell_id, state in answered.items()
             if state == "missing"]  # fmt: skip
     whole = {"nbformat": 4, "nbformat_minor": 5, "metadata": dict(release.metadata), "cells": cells}
-    return Repaired(json.loads(json.dumps(whole)), answered, log)
+    saved = {cell_id: found["outputs"] for cell_id, found in chosen.items()
+             if found is not None and cell_id in _saved_in(release)}  # fmt: skip
+    return Repaired(json.loads(json.dumps(whole)), answered, log, saved)
 
 
 # --- Reading --------------------------------------------------------------------------------------
@@ -186,6 +193,7 @@ def _plain(cell: Any) -> Cell | None:
         "names": [name for name in names if isinstance(name, str)],
         "marked": bool(marks),
         "attachments": _pictures(cell.get("attachments")),
+        "outputs": cell.get("outputs"),
     }
 
 
@@ -292,6 +300,15 @@ def choose(
 
 def _is_answer(cell: nbformat.NotebookNode) -> bool:
     return marks_of(cell).get("solution", False)
+
+
+def is_saved(cell: Any) -> bool:
+    """Whether the grader takes a cell's outputs as the student saved them, and does not run it."""
+    return NOT_RUN in cell["metadata"].get("tags", ())
+
+
+def _saved_in(release: nbformat.NotebookNode) -> set[str]:
+    return {cell.id for cell in release.cells if is_saved(cell)}
 
 
 def _is_check(cell: nbformat.NotebookNode) -> bool:

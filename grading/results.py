@@ -25,6 +25,7 @@ class Job:
         exercise: its name, where questions may be asked again: `submission.run` then judges.
         places: from each question to the places of each part's cases.
         right: from each question to the right answers, encoded.
+        pictures: for a network that is handed in: the hidden ones, encoded.
     """
 
     student: str
@@ -38,6 +39,7 @@ class Job:
     exercise: str = ""
     places: dict[str, Any] = field(default_factory=dict)
     right: dict[str, Any] = field(default_factory=dict)
+    pictures: Any = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class Outcome:
         lost: the same from a question.
         raised: from the id of a cell to the name of the error that it ended in.
         mentions: from a question to what stands in its answer's cell although it was to be written.
+        measured: of the network that was handed in, where the exercise asks for one:
+            `competition.measure`.
         seconds: that all of it took.
     """
 
@@ -76,6 +80,7 @@ class Outcome:
     lost: dict[str, str] = field(default_factory=dict)
     raised: dict[str, str] = field(default_factory=dict)
     mentions: dict[str, list[str]] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
     def answer_to(self, question: Any) -> "Answer":
@@ -143,6 +148,8 @@ class QuestionResult:
         answer: a digest of the code.
         changed: whether an earlier submission had another code.
         flagged: whether it calls, or may call, what was to be written.
+        measured: of a network that was handed in: `accuracy`, `on_training`, `parameters`,
+            `multiply_adds`, `views`.
     """
 
     points: float
@@ -153,6 +160,7 @@ class QuestionResult:
     answer: str = ""
     changed: bool = False
     flagged: bool = False
+    measured: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 It takes data and gives data, so that a process, a thread or a machine of a cluster can do it.
 """
 
+import json
 import re
 import time
 from functools import cache
 from typing import Any
 
 from course_utils import answers
-from grading import judge, questions, repair, sandbox, supervisor
+from grading import competition, judge, questions, repair, sandbox, supervisor
 from grading.questions import marks_of
 from grading.results import Job, Outcome
 
@@ -19,6 +20,8 @@ TAKES_APART = re.compile(
     r"|run_module|spec_from_file_location|SourceFileLoader|os\.system)\b"
     r"|(?<![.\w])(exec|eval|compile)[ \t]*\("
 )
+AS_SAVED = "[as it was saved: the grader does not run this cell]\n"
+MOST_SAVED, LARGEST_SAVED = 20, 300_000  # outputs of such a cell, and the bytes of one
 BASE64_OF_PNG = re.compile(r"iVBOR[A-Za-z0-9+/=\n]*")
 
 
@@ -33,15 +36,23 @@ def run(job: Job) -> Outcome:
         return Outcome(problem=str(problem))
     exercise = _exercise(job.exercise) if job.exercise else None
     repeat = Repeat(job, exercise) if exercise else None
+    limits, box = supervisor.Limits(**job.limits), sandbox.find(**job.box)
+    skipped = not_run(mended.notebook)
     ran = supervisor.run(
-        mended.notebook,
+        {"cells": [cell for cell in mended.notebook["cells"] if cell["id"] not in skipped]},
         job.requests,
-        supervisor.Limits(**job.limits),
-        sandbox.find(**job.box),
+        limits,
+        box,
         forbidden=forbidden(exercise),
         again=repeat.sources if repeat else None,
     )
-    notebook = checked(ran, mended.notebook)
+    saved = dict.fromkeys(skipped) | mended.saved
+    notebook = checked(ran, mended.notebook, saved)
+    measured = {}
+    if exercise and exercise.competition and job.pictures is not None:
+        outputs = mended.saved.get(exercise.competition.check_cell)
+        picture = competition.picture_of(outputs)
+        measured = competition.measure(picture, job.pictures, limits, sandbox.find(**job.box))
     return Outcome(
         repairs=mended.log,
         answered=mended.answered,
@@ -56,6 +67,7 @@ def run(job: Job) -> Outcome:
         lost=ran.lost,
         raised=raised(notebook),
         mentions=mentions(exercise, notebook) if exercise else {},
+        measured=measured,
         seconds=time.monotonic() - began,
     )
 
@@ -133,8 +145,25 @@ def raised(notebook: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def checked(ran: supervisor.Ran, mended: dict[str, Any]) -> dict[str, Any]:
+def not_run(notebook: dict[str, Any]) -> list[str]:
+    """The ids of the cells that are not run: those with the tag, and a student's own behind them.
+
+    They train a network, which takes minutes, or are about what came of it.
+    """
+    found: list[str] = []
+    for cell in notebook["cells"]:
+        own = cell["id"].startswith("own-") and found
+        if cell["cell_type"] == "code" and (repair.is_saved(cell) or own):
+            found.append(cell["id"])
+    return found
+
+
+def checked(
+    ran: supervisor.Ran, mended: dict[str, Any], saved: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """The notebook that was sent into the box, with those outputs that came back for its cells.
+
+    Of the cells in `saved`, which were not run, those that the student's file has.
 
     The box may answer with anything: sources are not taken from there, and outputs only in the few
     forms that the runner makes. Somebody is going to open it in formgrader, where HTML in a text
@@ -144,7 +173,9 @@ def checked(ran: supervisor.Ran, mended: dict[str, Any]) -> dict[str, Any]:
     for cell in mended["cells"]:
         if cell["cell_type"] == "code":
             count += 1
-            cell = {**cell, "outputs": _outputs(ran, cell["id"]), "execution_count": count}
+            cell_id, known = cell["id"], saved or {}
+            shown = _saved(known[cell_id]) if cell_id in known else _outputs(ran, cell_id)
+            cell = {**cell, "outputs": shown, "execution_count": count}
         elif not marks_of(cell).get("locked") and cell["id"] != "badges":
             cell = {**cell, "source": harmless(cell["source"])}
         filled.append(cell)
@@ -159,6 +190,32 @@ def _outputs(ran: supervisor.Ran, cell_id: str) -> list[dict[str, Any]]:
         text = f"[this cell was left out: {ran.lost_cells[cell_id]}]\n"
         found.append({"output_type": "stream", "name": "stdout", "text": text})
     return [output for output in found if output is not None]
+
+
+def _saved(outputs: Any) -> list[dict[str, Any]]:
+    """The outputs that a student's file has for a cell, few and small, behind a line that says so.
+
+    A network in the form of a picture is large, and nothing to be seen: it is left out.
+    """
+    found = [{"output_type": "stream", "name": "stdout", "text": AS_SAVED}]
+    for output in _a(list, outputs)[:MOST_SAVED]:
+        plain = _output(_with_whole_texts(output))
+        if plain and len(json.dumps(plain)) <= LARGEST_SAVED:
+            found.append(plain)
+    return found
+
+
+def _with_whole_texts(output: Any) -> Any:
+    """An output of a file, where a text may stand as a list of lines."""
+    if not isinstance(output, dict):
+        return None
+    data = {form: _joined(content) for form, content in _a(dict, output.get("data")).items()}
+    return {**output, "text": _joined(output.get("text")), "data": data}
+
+
+def _joined(lines: Any) -> Any:
+    return "".join(filter(lambda line: isinstance(line, str), lines)) \
+        if isinstance(lines, list) else lines  # fmt: skip
 
 
 def harmless(text: str) -> str:

@@ -134,6 +134,7 @@ REFUSED = {
 }
 # What an argument is given of which everything may be taken (a title, say).
 A_FEW = {"nothing", "a fraction", "no list", "three numbers", "an object", "an array of words"}
+REFUSED["matrix"] = set(ANYTHING)
 REFUSED["shape"] = set(ANYTHING) - {"three numbers", "an array of three"}
 REFUSED["list"] = {
     *("nothing", "yes", "zero", "a negative number", "a fraction", "a huge number", "NaN"),
@@ -147,6 +148,7 @@ REFUSED["names"] = REFUSED["several"] - {"an array of three"}
 
 IMAGES = np.arange(2 * 6 * 6 * 2, dtype=np.float32).reshape(2, 6, 6, 2)
 KERNELS = np.ones((3, 3, 2, 4), np.float32)
+PHOTOGRAPHS = np.arange(4 * 32 * 32 * 3, dtype=np.uint8).reshape(4, 32, 32, 3)
 PLANE = np.arange(36, dtype=np.uint8).reshape(6, 6)
 CONVOLVED = {"strides": "size", "padding": "padding", "dilation_rate": "size", "groups": "size"}
 POOLED = {"pool_size": "size", "strides": "size?", "padding": "padding"}
@@ -189,9 +191,22 @@ def small_network():
 
 
 @functools.cache
+def entrant():
+    """A network that may be handed in."""
+    import keras
+
+    pooled = keras.layers.GlobalAveragePooling2D()
+    return keras.Sequential([keras.Input((32, 32, 3)), pooled, keras.layers.Dense(10)])
+
+
+@functools.cache
 def batches():
     images, labels = np.zeros((6, 8, 8, 1), np.float32), np.arange(6) % 3
     return named("data.pipeline")(images, labels, batch_size=3, training=True)
+
+
+def speednet_network():
+    return named("speednet.network")((4, 4, 4))
 
 
 def rows():
@@ -255,6 +270,19 @@ CALLS = {
         {"layers": "several"},
     ),
     "checks.checks_of": ({"exercise": "ex02_output_size"}, {"exercise": "choice"}),
+    "competition.classify": (
+        {"network": fresh(entrant), "images": np.zeros((2, 32, 32, 3), np.uint8)},
+        {"network": "network", "images": "array"},
+    ),
+    "competition.cost": ({"network": fresh(entrant)}, {"network": "network"}),
+    "competition.vary": (
+        {"images": np.zeros((2, 4, 4, 1), np.uint8), "seed": 1},
+        {"images": "array", "seed": "count"},
+    ),
+    "competition.with_views": (
+        {"network": fresh(entrant)},
+        {"network": "network", "shifts": "list", "mirrored": "flag"},
+    ),
     "convolution.conv2d": (
         {"images": IMAGES, "kernels": KERNELS},
         {"images": "array", "kernels": "array", "bias": "array?", **CONVOLVED},
@@ -297,6 +325,11 @@ CALLS = {
     "devices.detect": ({}, {}),
     "devices.suited": ({"capabilities": [(7, 5)]}, {"capabilities": "list"}),
     "environment.begin": ({"version": "0.1"}, {"version": "choice"}),
+    "environment.begin_exercise": (
+        {"version": "0.1", "exercise": "ex02_output_size"},
+        {"version": "choice", "exercise": "choice"},
+    ),
+    "environment.begin_notebook": ({"version": "0.1"}, {"version": "choice"}),
     "environment.check": ({}, {}),
     "environment.free_memory": ({}, {}),
     "environment.quiet_tensorflow": ({}, {}),
@@ -357,7 +390,10 @@ CALLS = {
         {"labels": np.array([1, 2]), "logits": fresh(logits)},
         {"labels": "array", "logits": "array", "rubbish_penalty": "number"},
     ),
-    "models.lenet5_modern": ({}, {"activation": "choice", "pooling": "choice"}),
+    "models.lenet5_modern": (
+        {},
+        {"activation": "choice", "pooling": "choice", "input_shape": "shape"},
+    ),
     "models.resnet": (
         {"depth": 18, "input_shape": (32, 32, 3), "classes": 3},
         {"depth": "size", "version": "choice", "input_shape": "shape", "classes": "size"},
@@ -420,6 +456,32 @@ CALLS = {
     "plots.windows": (
         {"size": 6, "kernel": 3, "alt": "six pixels"},
         {**WINDOWS, "alt": "alt", "title": "anything"},
+    ),
+    "speednet.Muon": (
+        {"steps": 4, "first": 2},
+        {"steps": "size", "first": "size", "batch_size": "size"},
+    ),
+    "speednet.Straight": ({}, {}),
+    "speednet.batches": (
+        {"images": PHOTOGRAPHS, "labels": np.arange(4), "batch_size": 2},
+        {
+            **{"images": "array", "labels": "array", "batch_size": "size", "seed": "count"},
+            "alternate": "flag",
+        },
+    ),
+    "speednet.gelu": ({"values": np.ones(3, np.float32)}, {}),
+    "speednet.network": ({"filters": (4, 4, 4)}, {"filters": "shape", "straight": "flag"}),
+    "speednet.orthogonal": (
+        {"matrix": np.ones((4, 3), np.float32)},
+        {"matrix": "matrix", "rounds": "count"},
+    ),
+    "speednet.smoothed_loss": (
+        {"labels": np.array([1, 2]), "logits": fresh(logits)},
+        {"logits": "matrix", "smoothing": "positive"},
+    ),
+    "speednet.whiten": (
+        {"model": fresh(speednet_network), "images": PHOTOGRAPHS},
+        {"model": "network", "images": "array"},
     ),
     "training.cosine_sgd": (
         {"learning_rate": 0.1, "steps": 10},

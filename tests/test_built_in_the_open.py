@@ -1,4 +1,4 @@
-"""What a notebook builds layer by layer is what `course_utils.models` has.
+"""What a notebook builds layer by layer is what `course_utils` has.
 
 The code cells that build the network `name` carry the tag `network:name`; together they define a
 function `build_name()`.
@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from course_utils import models
+from course_utils import models, speednet
 
 ROOT = Path(__file__).parents[1]
 TAG = "network:"
@@ -41,27 +41,30 @@ NOT_NETWORKS = {
     *("detector_loss", "digits_weigh_more", "cell_accuracy"),
 }
 NETWORKS = {
-    name
+    name: value
     for name, value in vars(models).items()
     if inspect.isfunction(value) and value.__module__ == models.__name__ and name[0] != "_"
-} - NOT_NETWORKS
+    if name not in NOT_NETWORKS
+} | {"speednet": speednet.network}
 
 
 def test_every_network_of_the_package_is_built_in_a_notebook():
-    assert NETWORKS >= {"lenet5", "lenet5_modern"}
-    assert {network for _, network in CELLS} == NETWORKS
+    assert set(NETWORKS) >= {"lenet5", "lenet5_modern"}
+    assert {network for _, network in CELLS} == set(NETWORKS)
 
 
 def built_in_the_open(notebook, network):
     """Run the tagged cells as the notebook does, and call the function that they define."""
     # What cells before them have imported.
     namespace = {"keras": keras, "layers": layers, "np": np, "models": models, "ops": ops}
+    namespace["speednet"] = speednet
     for source in CELLS[notebook, network]:
         exec(compile(source, f"{notebook}, {TAG}{network}", "exec"), namespace)
     build = namespace.get(f"build_{network}")
     assert build, f"the cells of {notebook} tagged {TAG}{network} define no build_{network}()"
     # A cell that called the package for its network would always agree with it.
-    assert f"models.{network}(" not in "".join(CELLS[notebook, network])
+    package = f"{NETWORKS[network].__module__.rpartition('.')[2]}.{NETWORKS[network].__name__}("
+    assert package not in "".join(CELLS[notebook, network])
     return build
 
 
@@ -77,6 +80,7 @@ ARGUMENTS = {
         {"depth": 50, "version": "v1", **SMALL},
         {"depth": 50, "version": "v1.5", **SMALL},
     ],
+    "speednet": [{}, {"filters": (8, 4, 6)}],
     "unet": [{}, {"shortcuts": False}, {"depth": 1}],
     "resnet_cifar": [{}, {"depth": 14, "shortcut": "B"}, {"depth": 14, "residual": False}],
 }
@@ -96,13 +100,13 @@ def two(request):
     keras.utils.set_random_seed(0)
     ours = built_in_the_open(notebook, network)(**arguments)
     keras.utils.set_random_seed(0)
-    return ours, getattr(models, network)(**arguments)
+    return ours, NETWORKS[network](**arguments)
 
 
 def test_what_is_not_given_is_the_same_too(two, request):
     notebook, network, _ = request.node.callspec.params["two"]
     ours = inspect.signature(built_in_the_open(notebook, network)).parameters
-    theirs = inspect.signature(getattr(models, network)).parameters
+    theirs = inspect.signature(NETWORKS[network]).parameters
     for name, parameter in ours.items():
         assert parameter.default == theirs[name].default, name
 

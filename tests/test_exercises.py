@@ -49,10 +49,11 @@ def points_of(notebook):
     return sum(marks_of(cell).get("points", 0) for cell in notebook.cells)
 
 
-def test_there_is_one_for_each_of_nine_notebooks():
+def test_there_is_one_for_each_of_nine_notebooks_and_a_competition_behind_all():
     numbers = [name[2:4] for name in NAMES]
-    assert numbers == [f"{number:02}" for number in range(1, 10)]
-    for name in NAMES:  # the ninth goes with notebook 12
+    assert numbers == [f"{number:02}" for number in range(1, 11)]
+    assert NAMES[-1] == "ex10_competition" == questions.load("ex10").name
+    for name in NAMES[:-1]:  # the ninth goes with notebook 12
         notebook = name[2:].replace("09_", "12_")
         assert (ROOT / "notebooks" / f"{notebook}.ipynb").exists(), name
 
@@ -298,7 +299,10 @@ def graded(exercise, bubblewrap, tmp_path_factory):
         "source": answered(exercise.name, written=True),
         **{library: in_other_words(exercise, library) for library in others(exercise)},
     }
+    saved = rehearsal.saved_outputs(exercise)
     for number, (name, notebook) in enumerate(notebooks.items(), start=-1):
+        for cell in notebook["cells"] if name != "untouched" else ():
+            cell.update({"outputs": saved[cell["id"]]} if cell["id"] in saved else {})
         if name != "untouched" and exercise.own_numbers:
             variant = (2 * NAMES.index(exercise.name) + number) % checks.VARIANTS
             rehearsal.named(notebook, variant)
@@ -331,6 +335,9 @@ def test_correct_submissions_score_in_full(exercise, graded):
     for who in ("source", *libraries):
         result = graded[1][who]
         for name, entry in result.questions.items():
+            if entry.measured:  # a network, which nothing obliges to be right everywhere
+                assert 2 <= entry.points < entry.max, (who, name, entry)
+                continue
             assert (entry.points, entry.status) == (entry.max, "correct"), (who, name, entry)
         assert result.repairs == [], who
 
@@ -367,7 +374,7 @@ def test_two_students_have_different_cases_and_one_has_the_same_each_time(exerci
     )
     assert first == again
     for question in exercise.questions:
-        if question.probe != "values":
+        if question.probe not in ("values", "handed_in"):
             assert first[question.name] != other[question.name], question.name
             assert first[question.name] != elsewhere[question.name], question.name
 

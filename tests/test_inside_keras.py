@@ -35,12 +35,14 @@ def one_step(model, images):
         outputs = model(images, training=True)
         loss = tf.reduce_sum(outputs * np.random.default_rng(3).normal(size=outputs.shape))
     gradients = tape.gradient(loss, [weight.value for weight in model.trainable_weights])
-    moving = [keras.ops.convert_to_numpy(each) for each in model.get_layer("norm").weights[2:]]
+    moving = [keras.ops.convert_to_numpy(each) for each in model.get_layer("norm").weights[-2:]]
     return [outputs, *gradients], moving
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 1), (6, 5, 3), (17, 9, 8)])
-@pytest.mark.parametrize("options", [{}, {"momentum": 0.9, "epsilon": 1e-5}])
+@pytest.mark.parametrize(
+    "options", [{}, {"momentum": 0.9, "epsilon": 2e-5}, {"scale": False, "momentum": 0.6}]
+)
 def test_fused_normalisation_is_keras_own(shape, options):
     plain, fused = with_batch_norm(shape, **options), with_batch_norm(shape, **options)
     images = np.random.default_rng(0).normal(1, 2, (16, *shape)).astype("float32")
@@ -58,7 +60,7 @@ def test_fused_normalisation_is_keras_own(shape, options):
         np.testing.assert_allclose(fused(images), plain(images), atol=1e-4)
 
 
-@pytest.mark.parametrize("options", [{"axis": 1}, {"scale": False}, {"center": False}])
+@pytest.mark.parametrize("options", [{"axis": 1}, {"center": False}])
 def test_a_normalisation_that_the_kernel_does_not_know_stays_as_it_is(options):
     model = with_batch_norm(**options)
     with inside_keras.fused_batch_norm(model):

@@ -298,6 +298,13 @@ def test_ticks_of_ones_own_choice_stay():
     assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "10", "300"]
 
 
+def test_a_curve_that_is_level_is_not_magnified_into_one_that_falls():
+    level = {"loss": [2.31, 2.29], "accuracy": [0.1, 0.12], "val_loss": [2.3]}
+    for axes in plots.draw_curves({"ours": level}).axes:
+        low, high = axes.get_ylim()
+        assert high >= 1.99 * low
+
+
 def test_an_error_of_zero_stays_on_the_axis():
     perfect = {**HISTORY, "accuracy": [0.9, 1.0, 1.0], "val_accuracy": [0.8, 0.9, 1.0]}
     figure = plots.draw_curves({"ours": perfect})

@@ -30,7 +30,7 @@ def load_record():
 
 
 RECORD = load_record()
-RECIPES = {**RECORD.RECIPES, **RECORD.PLANNED}
+RECIPES = {**RECORD.RECIPES, **RECORD.PLANNED, **RECORD.speedrun.RECIPES}
 # Those on scenes have measures of their own: `test_scene_runs.py`.
 RUNS = {name: path for name, path in ALL_RUNS.items() if name not in RECORD.SCENE_RECIPES}
 # A network's weights are kept from the run that has its name.
@@ -39,7 +39,8 @@ WITH_WEIGHTS = ["lenet5_modern", "lenet5", "alexnet_small", "vgg_small", "resnet
 
 def recipe_of(run):
     """The recipe that a run was made by: the planned one, or the one that it will replace."""
-    recipes = [where.get(run["name"]) for where in (RECORD.PLANNED, RECORD.RECIPES)]
+    homes = RECORD.PLANNED, RECORD.RECIPES, RECORD.speedrun.RECIPES
+    recipes = [where.get(run["name"]) for where in homes]
     place = RUNS[run["name"]]
     return next(one for one in recipes if one and RECORD.is_recorded(place, one))
 
@@ -97,7 +98,7 @@ def test_a_run_has_one_whole_history_for_each_seed(run):
 def test_the_test_error_is_that_of_the_last_epoch(run):
     for error, history in zip(run["test_error"], run["history"], strict=True):
         assert error == pytest.approx(100 * (1 - history["val_accuracy"][-1]), abs=1e-3)
-        images = run["recipe"].get("part", {}).get("test", 10_000)
+        images = run["recipe"].get("hold_out", run["recipe"].get("part", {}).get("test", 10_000))
         wrong = error / 100 * images
         assert wrong == pytest.approx(round(wrong), abs=1e-2)
 

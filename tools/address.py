@@ -25,16 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 NOT_SET = "https://address-not-set.invalid"
 # What the set-up cell says in a notebook, and what in an exercise.
 IN_NOTEBOOKS_AND_EXERCISES = (
-    (
-        "# starts TensorFlow without its log lines. It installs nothing.",
-        "# brings `check`. It installs nothing.",
-    ),
-    (
-        "    from course_utils.environment import begin, quiet_tensorflow\n",
-        "    from course_utils.checks import checks_of\n"
-        "    from course_utils.environment import begin\n",
-    ),
-    ("begin(VERSION)\nquiet_tensorflow()", 'begin(VERSION)\ncheck = checks_of("<exercise>")'),
+    ("starts TensorFlow without its log lines. Installs", "brings `check`. It installs"),
+    ("import begin_notebook", "import begin_exercise"),
+    ("begin_notebook(VERSION)", 'check = begin_exercise(VERSION, "<exercise>")'),
 )
 # JupyterLab and VS Code, then Colab: the cell is folded until somebody wants to see it.
 FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}

@@ -207,6 +207,36 @@ def bench_train(rounds=3):
                 yield Row(f"{where}.vs_float32", rate["ours"] / in_float32)
 
 
+def bench_speednet(rounds=2):
+    """SpeedNet with its whole recipe, against the same in PyTorch, in the device's precision.
+
+    The share of the peak is told twice: of a matrix product in float32, as everywhere in this
+    file, and of one in the precision that the training computes in.
+    """
+    from course_utils.environment import quiet_tensorflow
+
+    quiet_tensorflow()
+    from course_utils import devices, speednet
+    from course_utils.anatomy import anatomy
+
+    precision = devices.suited([], devices.processor_flags()).precision
+    short = precision.removeprefix("mixed_")
+    frameworks = ("pytorch", "ours") if installed("torch") else ("ours",)
+    rates = {framework: [] for framework in frameworks}
+    for _ in range(rounds):
+        for framework in frameworks:
+            rates[framework] += images_per_second("speednet", framework, precision)
+    rate = {framework: statistics.median(each) for framework, each in rates.items()}
+    yield Row(f"speednet.{short}.images_per_second", rate["ours"])
+    if "pytorch" in rate:
+        yield Row(f"speednet.{short}.vs_pytorch", rate["ours"] / rate["pytorch"], "at least 1")
+    work = 3 * 2 * anatomy(speednet.network).multiply_adds * rate["ours"]
+    yield Row(f"speednet.{short}.fraction_of_peak", work / matrix_peak(), "at least 0.6")
+    if short != "float32":
+        own = matrix_peak(dtype=short)
+        yield Row(f"speednet.{short}.fraction_of_{short}_peak", work / own)
+
+
 def installed(package):
     """Whether a package is there to be compared with."""
     return importlib.util.find_spec(package) is not None
@@ -223,14 +253,14 @@ def images_per_second(name, framework, precision):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def matrix_peak(size=2048):
-    """Floating-point operations a second of the fastest float32 matrix product we can get."""
+def matrix_peak(size=2048, dtype="float32"):
+    """Floating-point operations a second of the fastest matrix product we can get."""
     import numpy as np
     import tensorflow as tf
 
     factor = np.random.default_rng(0).standard_normal((size, size), dtype="float32")
     with tf.device("CPU"):
-        tensor = tf.constant(factor)
+        tensor = tf.cast(tf.constant(factor), dtype)
         (seconds,) = times_of(lambda: tf.linalg.matmul(tensor, tensor).numpy(), rounds=5, calls=5)
     return 2 * size**3 / min(seconds)
 
@@ -405,6 +435,7 @@ def hand_in(place, submissions):
 PARTS = {
     "conv2d": bench_conv2d,  # first: it decides how many threads NumPy starts with
     "train": bench_train,
+    "speednet": bench_speednet,
     "import": bench_import,
     "explorer": bench_explorer,
     "grading": bench_grading,

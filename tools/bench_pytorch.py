@@ -108,3 +108,89 @@ def train(name, precision, images, labels, batch_size, epochs):
         float(loss_sum), float(right)
         rates.append(len(images) / (time.perf_counter() - began))
     return rates
+
+
+# SpeedNet and its recipe, as `course_utils/speednet.py` has them.
+
+
+class SpeedGroup(nn.Sequential):
+    """Two convolutions of a group, the pooling after the first."""
+
+    def __init__(self, channels, filters):
+        def norm():
+            # PyTorch's momentum is the share that is new; without a scale of its own it is 1.
+            layer = nn.BatchNorm2d(filters, eps=2e-5, momentum=0.4)
+            layer.weight.requires_grad = False
+            return layer, nn.GELU(approximate="tanh")
+
+        def conv(channels):
+            return nn.Conv2d(channels, filters, 3, padding=1, bias=False)
+
+        super().__init__(
+            *(conv(channels), nn.MaxPool2d(2), *norm()),
+            *(conv(filters), *norm()),
+        )
+
+
+def speednet():
+    """The network; its first filters are frozen at their start, which costs the same."""
+    first = nn.Conv2d(3, 24, 2)
+    first.weight.requires_grad = False
+    return nn.Sequential(
+        *(first, nn.GELU(approximate="tanh")),
+        *(SpeedGroup(24, 64), SpeedGroup(64, 256), SpeedGroup(256, 256)),
+        *(nn.MaxPool2d(3), nn.Flatten(), nn.Linear(256, 10, bias=False)),
+    )
+
+
+def orthogonal(matrix):
+    matrix = matrix / (matrix.norm() + 1e-7)
+    for _ in range(3):
+        square = matrix @ matrix.T
+        matrix = 3.4445 * matrix + (-4.775 * square + 2.0315 * square @ square) @ matrix
+    return matrix
+
+
+@torch.no_grad()
+def turn(filters, velocities, rate):
+    for kernel, velocity in zip(filters, velocities, strict=True):
+        velocity.mul_(0.6).add_(kernel.grad)
+        step = kernel.grad.add(velocity, alpha=0.6).reshape(len(kernel), -1)
+        kernel.mul_(len(kernel) ** 0.5 / kernel.norm())
+        kernel.add_(orthogonal(step).view_as(kernel), alpha=-rate)
+
+
+def train_speednet(precision, images, labels, batch_size, epochs):
+    """Images a second of each epoch, with moves, mirror images, Muon and label smoothing."""
+    network = speednet().to(memory_format=torch.channels_last)
+    images = torch.from_numpy(images).permute(0, 3, 1, 2)
+    padded = functional.pad(images, (2, 2, 2, 2), mode="reflect")
+    labels = torch.from_numpy(labels).long()
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    filters = [weight for weight in trained if weight.ndim == 4]
+    others = [weight for weight in trained if weight.ndim != 4]
+    velocities = [torch.zeros_like(weight) for weight in filters]
+    optimizer = torch.optim.SGD(others, 0.1, momentum=0.85, nesterov=True, weight_decay=1e-4)
+    narrow = torch.autocast("cpu", torch.bfloat16, enabled=precision == "mixed_bfloat16")
+    rates = []
+    for epoch in range(epochs):
+        began = time.perf_counter()
+        for chosen in torch.randperm(len(images)).split(batch_size):
+            shown = moved(padded[chosen], torch.randint(5, (2, len(chosen))))
+            shown = shown.flip(3) if epoch % 2 else shown
+            with narrow:
+                logits = network(shown.contiguous(memory_format=torch.channels_last)) / 256
+            loss = functional.cross_entropy(logits.float(), labels[chosen], label_smoothing=0.2)
+            network.zero_grad()
+            loss.backward()
+            optimizer.step()
+            turn(filters, velocities, 0.24)
+        loss.item()
+        rates.append(len(images) / (time.perf_counter() - began))
+    return rates
+
+
+def moved(padded, moves):
+    """Each image's own window of the padded one."""
+    windows = padded.unfold(2, 32, 1).unfold(3, 32, 1)
+    return windows[torch.arange(len(padded)), :, moves[0], moves[1]]

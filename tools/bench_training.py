@@ -24,6 +24,7 @@ NETWORKS = {
 }
 FRAMEWORKS = ("pytorch", "keras", "ours")
 BATCH, EPOCHS = 128, 4
+SPEEDNET = (2000, 8_000, 3)  # images in a batch and in an epoch, epochs
 
 
 def examples(name):
@@ -70,6 +71,35 @@ def by_ours(name, precision, images, labels):
     return [len(images) / seconds for seconds in watch.seconds]
 
 
+def speednet_by_pytorch(precision):
+    import bench_pytorch
+    import numpy as np
+
+    images, labels = bytes_of(SPEEDNET[1])
+    scaled = images.astype(np.float32) / 63.75 - 2
+    return bench_pytorch.train_speednet(precision, scaled, labels, SPEEDNET[0], SPEEDNET[2])
+
+
+def speednet_by_ours(precision):
+    keras, _ = start_keras()
+    from course_utils import speednet
+
+    batch_size, count, epochs = SPEEDNET
+    watch = watch_of(keras)
+    options = {"precision": precision, "callbacks": [watch], "live": "silent"}
+    speednet.train(*bytes_of(count), 0, epochs, batch_size, **options)
+    return [count / seconds for seconds in watch.seconds]
+
+
+def bytes_of(count):
+    """Random photographs as bytes, and labels."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    images = random.integers(256, size=(count, 32, 32, 3), dtype=np.uint8)
+    return images, random.integers(0, 10, count).astype("int32")
+
+
 def start_keras():
     from course_utils.environment import quiet_tensorflow
 
@@ -87,6 +117,16 @@ def prepared(name):
 
     from course_utils import models
 
+    optimizer = keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True)
+    if name == "lenet5_modern":
+        optimizer = keras.optimizers.Adam(1e-3)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return getattr(models, NETWORKS[name][0])(), optimizer, loss, watch_of(keras)
+
+
+def watch_of(keras):
+    """A callback that keeps the seconds of each epoch."""
+
     class Watch(keras.callbacks.Callback):
         seconds = []
 
@@ -96,11 +136,7 @@ def prepared(name):
         def on_epoch_end(self, epoch, logs=None):
             self.seconds.append(time.perf_counter() - self.began)
 
-    optimizer = keras.optimizers.SGD(0.01, momentum=0.9, nesterov=True)
-    if name == "lenet5_modern":
-        optimizer = keras.optimizers.Adam(1e-3)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    return getattr(models, NETWORKS[name][0])(), optimizer, loss, Watch()
+    return Watch()
 
 
 def check_parameters(name):
@@ -117,6 +153,10 @@ def check_parameters(name):
 
 
 def main(name, framework, precision):
+    if name == "speednet":
+        run = {"pytorch": speednet_by_pytorch, "ours": speednet_by_ours}[framework]
+        print(json.dumps(run(precision)[1:]))
+        return
     images, labels = examples(name)
     run = {"pytorch": by_pytorch, "keras": by_keras, "ours": by_ours}[framework]
     print(json.dumps(run(name, precision, images, labels)[1:]))

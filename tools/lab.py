@@ -66,7 +66,7 @@ def serving(command, folder, settings, env=None):
         _wait_for(server, f"{address}/api", log)
         yield address
     finally:
-        _end(server)
+        end(server)
 
 
 def _wait_for(server, address, log):
@@ -81,8 +81,8 @@ def _wait_for(server, address, log):
     raise RuntimeError(f"JupyterLab does not serve {address}:\n{log.read_text()}")
 
 
-def _end(server):
-    """Ends the server and its kernels, and waits until they are gone."""
+def end(server):
+    """Ends a server that leads a group of its own, with all its children, and waits until all are gone."""
     import psutil
 
     try:

@@ -470,9 +470,9 @@ def _draw_legend(drawing, scene):
 
     entries = (
         (region, "its region: the receptive field"),
-        (("none", PALETTE["kernel"], 1.2), "thin: regions of the layers before"),
+        (("none", PALETTE["kernel"], 1.2), "thin: region of one unit in each layer before"),
         (outside, "the region outside the image: padding"),
-        (("#b8d5e8", PALETTE["input"], 1.5), "pale: pixels that it does not see"),
+        (("#c0c0c0", PALETTE["input"], 1.5), "pale: pixels that it does not see"),
     )
     drawing.legend(RIGHT, top + 44, entries, 19)
 
@@ -481,9 +481,9 @@ def _draw_table(drawing, scene):
     """One line for each layer that changes something: the sum, the jump and the extent."""
     top, grey = scene.below, PALETTE["neutral"]
     drawing.text(COLUMNS[0], top - 52, "Layer by layer", 14, bold=True)
-    words = "from r = 1 and jump = 1; k: pixels that the window reaches over"
+    words = "from r = 1 and jump = 1; a: the span of the window, in pixels of its input"
     drawing.text(COLUMNS[0] + 130, top - 52, words, 11, colour=grey)
-    heads = "layer", "window", "r + (k − 1)·jump = r", "jump·stride", "columns of the image"
+    heads = "layer", "window", "r + (a − 1)·jump = r", "jump·stride", "columns of the image"
     for x, head in zip(COLUMNS, heads, strict=True):
         drawing.text(x, top - 26, head, 11, colour=grey)
     drawing.line([(LEFT, top - 17), (740, top - 17)], "#bbbbbb", 1)
