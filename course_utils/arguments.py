@@ -72,6 +72,12 @@ def listed(values, name, example="[...]"):
         raise ValueError(f"{name} must be a list, {example} say, not {values!r}") from None
 
 
+def same_shape(wanted, given):
+    """Whether two shapes are the same, as far as both are known."""
+    pairs = zip(wanted, given, strict=False)
+    return len(wanted) == len(given) and all(None in pair or pair[0] == pair[1] for pair in pairs)
+
+
 def numeric_array(values, name, finite=True):
     """Real numbers as an array of one axis or more, also those of a tensor, a bfloat16 one say."""
     import numpy as np

@@ -30,6 +30,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from course_utils import answers
+from course_utils.arguments import same_shape
 
 ROOT = Path(__file__).resolve().parents[1]
 RELEASES = ROOT / "exercises" / "release"
@@ -423,11 +424,7 @@ def _image_shape(model, arguments):
     if "input_shape" not in arguments:
         return taken
     asked = tuple(arguments["input_shape"])
-    fits = taken is None or (
-        len(taken) == len(asked)
-        and all(size in (None, other) for size, other in zip(taken, asked, strict=True))
-    )
-    if not fits:
+    if taken is not None and not same_shape(taken, asked):
         raise ValueError(f"the network takes images of shape {taken}, not of {asked}: its input "
                          "should have the shape `input_shape`")  # fmt: skip
     return asked

@@ -32,7 +32,7 @@ import keras
 
 from . import checkpoints as kept
 from . import devices
-from .arguments import choice, finite_number, flag, text_of, whole_number
+from .arguments import choice, finite_number, flag, same_shape, text_of, whole_number
 from .inside_keras import all_layers, check_settings, computing_in, fused_batch_norm
 from .watching import HISTORY_KEYS, Keeper, Notebook, Terminal, Watcher, in_notebook
 
@@ -334,12 +334,6 @@ def _check_images(model, images):
         if other.shape.rank is not None and not same_shape(one.shape[1:], other.shape[1:]):
             shapes = ["×".join(map(str, images.shape[1:])) for images in (one, other)]
             raise ValueError(f"{model.name} takes images of {shapes[0]}, train gives {shapes[1]}")
-
-
-def same_shape(wanted, given):
-    """Whether two shapes are the same, as far as both are known."""
-    pairs = zip(wanted, given, strict=False)
-    return len(wanted) == len(given) and all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def _check_outputs(model, outputs, labels, loss):

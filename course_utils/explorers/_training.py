@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import data
-from ..arguments import flag
+from ..arguments import flag, same_shape
 from ..plots import PALETTE
 from .chart import Chart, draw_curve, draw_marker
 from .controls import button, choice, slider
@@ -53,7 +53,7 @@ def _brought(network, train, test):
         if given is None and batches is not None:
             words = "batches of (images, labels) are needed: data.pipeline(images, labels)"
             raise ValueError(f"{name}: {words}")
-        if given and not course_training.same_shape(wanted, given):
+        if given and not same_shape(wanted, given):
             shapes = ["×".join(map(str, shape)) for shape in (wanted, given)]
             words = f"the network takes images of {shapes[0]}, these are {shapes[1]}"
             raise ValueError(f"{name}: {words}")
