@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT / "site"))
 
 import minutes  # noqa: E402
 import pages  # noqa: E402
+import strips  # noqa: E402
 
 # Offline, so that a build that wants the network fails; a proxy at which nobody listens.
 NOWHERE = dict.fromkeys(
@@ -167,6 +168,28 @@ def test_what_is_for_teachers_stands_in_their_plan_and_on_no_page(tmp_path):
     assert pages.notes([path]) == "There are none yet."
 
 
+def test_an_explorer_in_frames_is_linked_where_it_stands():
+    cells = [
+        cell("code", "explorers.receptive_field()  # or your own", "see"),
+        cell("code", "explorers.pooling(mine)"),
+    ]
+    said = ["".join(each["source"]) for each in pages.readable(cells, "02_x")]
+    assert said[1] == "[Move it here, without a kernel](../explorers.md#receptive-field)"
+    assert len(said) == 3, "with a picture of its own it would be another one"
+
+
+@pytest.mark.parametrize("name", strips.STRIPS)
+def test_a_strip_has_a_frame_for_every_state(name):
+    label, frames = strips.frames(name)
+    made = strips.html(name)
+    assert 4 <= len(frames) <= 20 and len(made) < 400_000
+    assert len({frame.svg for frame in frames}) == len(frames), "two frames are alike"
+    assert len({frame.words for frame in frames}) == len(frames)
+    # All but the first are hidden, and the slider where no script runs.
+    assert made.count('<div class="frame"') == len(frames) == made.count(" hidden>")
+    assert f"<span>{label}</span>" in made and f'max="{len(frames) - 1}"' in made
+
+
 def test_minutes_are_counted(tmp_path):
     cells = [
         cell("markdown", "one two three **Predict first:** four"),
@@ -196,6 +219,10 @@ def test_links_for_a_hub():
         "branch": "autumn",
         "urlpath": "lab/tree/convnets/notebooks/04_lenet.ipynb",
     }
+    copy = links.link("https://hub.uni.example", course, "notebooks/x.ipynb", copies=True)
+    assert dict(parse_qsl(urlsplit(copy).query))["urlpath"] == (
+        "lab/tree/convnets/work/notebooks/x.ipynb"
+    )
     # nbgitpuller cannot follow a tag: without a branch it takes the default one.
     assert "branch" not in links.link("https://hub.uni.example", course, "x.ipynb")
     with pytest.raises(ValueError, match="'hub' is not the address of a hub"):
@@ -414,6 +441,23 @@ def test_some_pages_with_all_that_is_on_them(visit, axe, scheme):
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
         page.evaluate(OPEN)
         assert not findings(page, axe), name
+    assert not visit.complaints
+
+
+@pytest.mark.parametrize("name", strips.STRIPS)
+def test_an_explorer_is_moved_by_keyboard_without_a_kernel(visit, name):
+    strip = visit("explorers.html").locator(f"#strip-{name}")
+    slider, frames = strip.get_by_role("slider"), strips.frames(name)[1]
+    assert strip.locator("svg:visible").get_attribute("aria-label") == frames[0].words
+    slider.focus()
+    slider.press("ArrowRight")
+    assert strip.locator("svg:visible").get_attribute("aria-label") == frames[1].words
+    assert strip.locator("output").inner_text() == frames[1].value
+    assert frames[1].words in slider.get_attribute("aria-valuetext")
+    slider.press("End")
+    assert strip.locator("svg:visible").get_attribute("aria-label") == frames[-1].words
+    slider.press("Home")
+    assert strip.locator("svg:visible").count() == 1
     assert not visit.complaints
 
 
