@@ -1,8 +1,8 @@
-"""What people do in their first hour that goes wrong, and that each time a sentence says what to do.
+"""What goes wrong in somebody's first hour, and that each time a sentence says what to do.
 
 The set-up, the copies and the set-up cell have files of their own (`test_set_up`, `test_work`,
-`test_address`): no network, a full disk, a folder that cannot be written, a notebook that was copied
-to Downloads. Here: cells in the wrong order, a restart in the middle, a renamed notebook, two
+`test_address`): no network, a full disk, a folder that cannot be written, a notebook copied to
+Downloads. Here: cells in the wrong order, a restart in the middle, a renamed notebook, two
 JupyterLabs, a path with spaces.
 """
 

@@ -6,7 +6,6 @@ pages made here.
 
 import functools
 import http.server
-import importlib.resources
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
+from accessible import findings
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "site"))
@@ -30,7 +30,6 @@ import strips  # noqa: E402
 NOWHERE = dict.fromkeys(
     ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"
 )
-BAD = ("serious", "critical")
 PHONE, SCREEN = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
@@ -389,18 +388,6 @@ def visit(browser, served):
     return open_page
 
 
-@pytest.fixture(scope="module")
-def axe():
-    return (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text()
-
-
-FINDINGS = """() => axe.run(
-        {resultTypes: ['violations'], elementRef: false, preload: false})
-    .then(found => found.violations.map(each => ({
-        id: each.id,
-        impact: each.impact,
-        where: each.nodes.slice(0, 3).map(node => node.html.slice(0, 300)),
-    })))"""
 # Code and formulas look alike on all pages; to look at each of their pieces would take minutes.
 WITHOUT_CODE = "() => document.querySelectorAll('.highlight, .math').forEach(each => each.remove())"
 # All that is folded, and faded in.
@@ -411,13 +398,7 @@ OPEN = """() => {
 TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-def findings(page, axe):
-    """What is seriously wrong with a page for those who do not see it, or use no mouse."""
-    page.evaluate(axe)
-    return [found for found in page.evaluate(FINDINGS) if found["impact"] in BAD]
-
-
-def test_every_page_on_a_phone(site, served, visit, axe):
+def test_every_page_on_a_phone(site, served, visit):
     """Each page, with all that is folded open: it fits, and what axe finds is not serious."""
     problems = {}
     for path in html_pages(site):
@@ -426,7 +407,7 @@ def test_every_page_on_a_phone(site, served, visit, axe):
         page.evaluate(OPEN)
         too_wide = page.evaluate(TOO_WIDE)
         page.evaluate(WITHOUT_CODE)
-        found = findings(page, axe)
+        found = findings(page)
         if found or too_wide > 0:
             problems[name] = (found, too_wide)
     assert not problems, json.dumps(problems, indent=1)
@@ -435,12 +416,12 @@ def test_every_page_on_a_phone(site, served, visit, axe):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_some_pages_with_all_that_is_on_them(visit, axe, scheme):
+def test_some_pages_with_all_that_is_on_them(visit, scheme):
     for name in ("notebooks/00_start_here.html", "results.html", "api/data.html"):
         page = visit(name, scheme=scheme)
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
         page.evaluate(OPEN)
-        assert not findings(page, axe), name
+        assert not findings(page), name
     assert not visit.complaints
 
 
