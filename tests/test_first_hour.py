@@ -32,7 +32,8 @@ def ran(*cells, folder):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in cells])
     nbclient.NotebookClient(
         notebook,
-        timeout=120,
+        timeout=600,
+        startup_timeout=600,
         allow_errors=True,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
