@@ -75,6 +75,7 @@ LAB = -m jupyterlab --ServerApp.root_dir=. --LabApp.news_url=None \
 lab: ## set up what is missing, lay copies to work in, open JupyterLab on the first
 	$(call set_up,$(PYTHONS),--extras lab,$(NO_PYTHON))
 	@$(VENV) tools/work.py
+	@$(VENV) tools/reminder.py
 	@$(VENV) $(LAB) $(AS_ROOT) $(LAB_ARGS)
 
 test: ## set up what is missing, then run every test (some: make test ARGS="-k pooling")

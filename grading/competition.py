@@ -222,15 +222,15 @@ def landmarks() -> list[Landmark]:
     for name in runs.recorded_names():
         run = runs.recorded_run(name)
         recipe = run["recipe"]
-        if recipe["data"] != "cifar10" or {"part", "hold_out"} & set(recipe):
-            continue
-        if name.endswith("_short"):
+        other = recipe["data"] != "cifar10" or {"part", "hold_out"} & set(recipe)
+        if other or name.endswith("_short"):
             continue
         try:
             cost = runs.anatomy(lambda recipe=recipe: runs.network_of(recipe))
         except ValueError:  # a recipe of another kind
             continue
-        found = Landmark(name, cost.multiply_adds, statistics.mean(run["test_error"]))
+        work = recipe.get("views", 1) * cost.multiply_adds
+        found = Landmark(name, work, statistics.mean(run["test_error"]))
         before = best.setdefault(recipe["network"], found)
         best[recipe["network"]] = min(before, found, key=lambda each: each.error)
     return sorted(best.values(), key=lambda each: each.multiply_adds)

@@ -18,10 +18,14 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import address as addresses  # noqa: E402
 import minutes  # noqa: E402
+import strips  # noqa: E402
 
 NOTEBOOKS = [*sorted((ROOT / "notebooks").glob("*.ipynb"))]
 EXERCISES = [*sorted((ROOT / "exercises" / "release").glob("*/*.ipynb"))]
-WHOLE = ("notebooks/glossary.md", "grading/README.md", "data/README.md", "CHANGELOG.md")
+WHOLE = (
+    *("notebooks/glossary.md", "grading/README.md", "data/README.md", "CHANGELOG.md"),
+    "deploy/jupyterhub/README.md",
+)
 # A line of a page that stands for a part of another file.
 SECTION = re.compile(r"^<!-- ([\w./]+\.md): (.*?) -->$", re.MULTILINE)
 CELLS = re.compile(r"^<!-- ([\w./]+\.ipynb): (.*?) -->$", re.MULTILINE)
@@ -38,6 +42,9 @@ YEAR = re.compile(r"\(\d{4}\)")
 NEXT_AUTHORS = re.compile(r"[.;] [A-Z]\. [^.]*(?:\.[^.]*)*$")
 BIB = re.compile(r"^@\w+\{(\w+),.* title = \{(.+?)\}, ", re.MULTILINE)
 PREDICT_FIRST = "**Predict first:**"
+EXPLORER = re.compile(
+    r"^explorers\.(\w+)\(\)", re.MULTILINE
+)  # without arguments: as the site has it
 ADDRESS = addresses.present_address()
 
 
@@ -124,6 +131,12 @@ def readable(cells, notebook):
         if cell.get("id") in aims:
             result.append(markdown_cell(f'<span id="{cell["id"]}"></span>', "place"))
         result.append(cell)
+        shown = EXPLORER.search(cell["source"]) if cell["cell_type"] == "code" else None
+        if shown and shown[1] in strips.STRIPS:
+            words = (
+                f"[Move it here, without a kernel](../explorers.md#{shown[1].replace('_', '-')})"
+            )
+            result.append(markdown_cell(words, "strip"))
     for number, cell in enumerate(result):
         cell["id"] = f"{cell.get('id', 'cell')[:50]}-{number}"
     return result
@@ -338,4 +351,5 @@ MADE = {
     "measured": minutes.measured_on,
     "minutes": minutes.table,
     "notes": notes,
+    "strips": strips.page,
 }

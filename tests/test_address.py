@@ -96,7 +96,9 @@ def test_a_new_version_goes_everywhere(course, course_copy):
     project.write_text(re.sub(r'(?m)^version = ".*"$', 'version = "1.4.0"', project.read_text()))
     (course / "course_utils").mkdir()
     (course / "course_utils" / "__init__.py").write_text('__version__ = "0.2.0"\n')
+    (course / "CITATION.cff").write_text("cff-version: 1.2.0\nversion: 0.2.0\n")
     tool().write(tool().present_address(course), course)
+    assert (course / "CITATION.cff").read_text() == "cff-version: 1.2.0\nversion: 1.4.0\n"
     assert 'v1.4.0.zip", "1.4.0"' in _try(course).read_text().replace('\\"', '"')
     assert (course / "course_utils" / "__init__.py").read_text() == '__version__ = "1.4.0"\n'
 

@@ -12,7 +12,7 @@ import pytest
 from handed_in import answered, cell_of, in_bytes, own_cell, place_of, released
 from packed import fitted, linear, pixels, png, recorded, table_of_tests
 
-from course_utils import anatomy, answers, competition, models, runs
+from course_utils import anatomy, answers, competition, runs
 from grading import batch, class_page, files, papers, questions, rehearsal, submission, supervisor
 from grading import competition as measuring
 from grading.results import Outcome, Result
@@ -305,6 +305,8 @@ def test_a_result_keeps_what_was_measured():
 
 
 def test_landmarks_are_recorded_runs_and_counted_networks():
+    from course_utils import models
+
     found = {each.name: each for each in measuring.landmarks()}
     for name, build in (("vgg_small", models.vgg_small), ("alexnet_small", models.alexnet_small)):
         errors = runs.recorded_run(name)["test_error"]

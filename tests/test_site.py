@@ -6,7 +6,6 @@ pages made here.
 
 import functools
 import http.server
-import importlib.resources
 import json
 import os
 import re
@@ -18,18 +17,19 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
+from accessible import findings
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "site"))
 
 import minutes  # noqa: E402
 import pages  # noqa: E402
+import strips  # noqa: E402
 
 # Offline, so that a build that wants the network fails; a proxy at which nobody listens.
 NOWHERE = dict.fromkeys(
     ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"
 )
-BAD = ("serious", "critical")
 PHONE, SCREEN = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
@@ -167,6 +167,28 @@ def test_what_is_for_teachers_stands_in_their_plan_and_on_no_page(tmp_path):
     assert pages.notes([path]) == "There are none yet."
 
 
+def test_an_explorer_in_frames_is_linked_where_it_stands():
+    cells = [
+        cell("code", "explorers.receptive_field()  # or your own", "see"),
+        cell("code", "explorers.pooling(mine)"),
+    ]
+    said = ["".join(each["source"]) for each in pages.readable(cells, "02_x")]
+    assert said[1] == "[Move it here, without a kernel](../explorers.md#receptive-field)"
+    assert len(said) == 3, "with a picture of its own it would be another one"
+
+
+@pytest.mark.parametrize("name", strips.STRIPS)
+def test_a_strip_has_a_frame_for_every_state(name):
+    label, frames = strips.frames(name)
+    made = strips.html(name)
+    assert 4 <= len(frames) <= 20 and len(made) < 400_000
+    assert len({frame.svg for frame in frames}) == len(frames), "two frames are alike"
+    assert len({frame.words for frame in frames}) == len(frames)
+    # All but the first are hidden, and the slider where no script runs.
+    assert made.count('<div class="frame"') == len(frames) == made.count(" hidden>")
+    assert f"<span>{label}</span>" in made and f'max="{len(frames) - 1}"' in made
+
+
 def test_minutes_are_counted(tmp_path):
     cells = [
         cell("markdown", "one two three **Predict first:** four"),
@@ -196,6 +218,10 @@ def test_links_for_a_hub():
         "branch": "autumn",
         "urlpath": "lab/tree/convnets/notebooks/04_lenet.ipynb",
     }
+    copy = links.link("https://hub.uni.example", course, "notebooks/x.ipynb", copies=True)
+    assert dict(parse_qsl(urlsplit(copy).query))["urlpath"] == (
+        "lab/tree/convnets/work/notebooks/x.ipynb"
+    )
     # nbgitpuller cannot follow a tag: without a branch it takes the default one.
     assert "branch" not in links.link("https://hub.uni.example", course, "x.ipynb")
     with pytest.raises(ValueError, match="'hub' is not the address of a hub"):
@@ -362,18 +388,6 @@ def visit(browser, served):
     return open_page
 
 
-@pytest.fixture(scope="module")
-def axe():
-    return (importlib.resources.files("axe_playwright_python") / "axe.min.js").read_text()
-
-
-FINDINGS = """() => axe.run(
-        {resultTypes: ['violations'], elementRef: false, preload: false})
-    .then(found => found.violations.map(each => ({
-        id: each.id,
-        impact: each.impact,
-        where: each.nodes.slice(0, 3).map(node => node.html.slice(0, 300)),
-    })))"""
 # Code and formulas look alike on all pages; to look at each of their pieces would take minutes.
 WITHOUT_CODE = "() => document.querySelectorAll('.highlight, .math').forEach(each => each.remove())"
 # All that is folded, and faded in.
@@ -384,13 +398,7 @@ OPEN = """() => {
 TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
-def findings(page, axe):
-    """What is seriously wrong with a page for those who do not see it, or use no mouse."""
-    page.evaluate(axe)
-    return [found for found in page.evaluate(FINDINGS) if found["impact"] in BAD]
-
-
-def test_every_page_on_a_phone(site, served, visit, axe):
+def test_every_page_on_a_phone(site, served, visit):
     """Each page, with all that is folded open: it fits, and what axe finds is not serious."""
     problems = {}
     for path in html_pages(site):
@@ -399,7 +407,7 @@ def test_every_page_on_a_phone(site, served, visit, axe):
         page.evaluate(OPEN)
         too_wide = page.evaluate(TOO_WIDE)
         page.evaluate(WITHOUT_CODE)
-        found = findings(page, axe)
+        found = findings(page)
         if found or too_wide > 0:
             problems[name] = (found, too_wide)
     assert not problems, json.dumps(problems, indent=1)
@@ -408,12 +416,29 @@ def test_every_page_on_a_phone(site, served, visit, axe):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_some_pages_with_all_that_is_on_them(visit, axe, scheme):
+def test_some_pages_with_all_that_is_on_them(visit, scheme):
     for name in ("notebooks/00_start_here.html", "results.html", "api/data.html"):
         page = visit(name, scheme=scheme)
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
         page.evaluate(OPEN)
-        assert not findings(page, axe), name
+        assert not findings(page), name
+    assert not visit.complaints
+
+
+@pytest.mark.parametrize("name", strips.STRIPS)
+def test_an_explorer_is_moved_by_keyboard_without_a_kernel(visit, name):
+    strip = visit("explorers.html").locator(f"#strip-{name}")
+    slider, frames = strip.get_by_role("slider"), strips.frames(name)[1]
+    assert strip.locator("svg:visible").get_attribute("aria-label") == frames[0].words
+    slider.focus()
+    slider.press("ArrowRight")
+    assert strip.locator("svg:visible").get_attribute("aria-label") == frames[1].words
+    assert strip.locator("output").inner_text() == frames[1].value
+    assert frames[1].words in slider.get_attribute("aria-valuetext")
+    slider.press("End")
+    assert strip.locator("svg:visible").get_attribute("aria-label") == frames[-1].words
+    slider.press("Home")
+    assert strip.locator("svg:visible").count() == 1
     assert not visit.complaints
 
 

@@ -162,7 +162,7 @@ def test_git_takes_no_notice_of_it():
 
 def test_binder_lays_them_too(course_copy):
     """repo2docker runs `postBuild` in the repository, with the environment's python first."""
-    course = course_copy("tools/work.py", NAME, "postBuild")
+    course = course_copy("tools/work.py", "tools/reminder.py", NAME, "postBuild")
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     done = subprocess.run(["./postBuild"], cwd=course, env={"PATH": path}, capture_output=True)
     assert done.returncode == 0, done.stderr

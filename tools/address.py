@@ -8,8 +8,9 @@
 
 The address stands in `pyproject.toml` ([project.urls]), and so does the version. From there they
 go into the set-up cell (`tools/set_up_cell.py` is its source, and it stands in every notebook's
-cell with the id `set-up`), into every notebook's cell with the id `badges`, and between two markers
-in `README.md`. It runs on any Python 3.11 or newer: nothing has to be installed.
+cell with the id `set-up`), into every notebook's cell with the id `badges`, between two markers in
+`README.md`, and the version into the package and `CITATION.cff`. It runs on any Python 3.11 or
+newer: nothing has to be installed.
 """
 
 import argparse
@@ -169,6 +170,12 @@ def texts(address, root=ROOT):
         text = package.read_text(encoding="utf-8")
         line = f'__version__ = "{address.version}"'
         wanted[package] = re.sub(r"^__version__ = .*$", line, text, count=1, flags=re.MULTILINE)
+
+    citation = root / "CITATION.cff"
+    if citation.is_file():
+        text = citation.read_text(encoding="utf-8")
+        line = f"version: {address.version}"
+        wanted[citation] = re.sub(r"^version: .*$", line, text, count=1, flags=re.MULTILINE)
 
     readme = root / "README.md"
     if readme.is_file():

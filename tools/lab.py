@@ -82,7 +82,7 @@ def _wait_for(server, address, log):
 
 
 def end(server):
-    """Ends a server that leads a group of its own, with all its children, and waits until all are gone."""
+    """Ends a server that leads a process group, with all its children, and waits for it."""
     import psutil
 
     try:

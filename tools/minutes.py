@@ -7,9 +7,9 @@
 
 Words and cells are counted in the notebooks. The seconds of a whole run, the kernel's start
 included, are measured on a machine with nothing else to do, and lie in `site/seconds.json` with the
-machine that they belong to. How fast somebody reads is no measurement: the three rates are
-assumptions, and one of them, the words, can be given. Exercises are not in it; they are made for an
-hour each.
+machine that they belong to, and with the most memory that the run's processes took together. How
+fast somebody reads is no measurement: the three rates are assumptions, and one of them, the words,
+can be given. Exercises are not in it; they are made for an hour each.
 """
 
 import argparse
@@ -104,8 +104,9 @@ def measure(names=()):
     kept = json.loads(SECONDS.read_text(encoding="utf-8"))
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         if not names or path.stem[:2] in names:
-            kept["seconds"][path.stem] = round(bench.run_notebook(path)[0])
-            print(f"{path.stem}: {kept['seconds'][path.stem]} s", flush=True)
+            seconds, megabytes = map(round, bench.run_notebook(path))
+            kept["seconds"][path.stem], kept["megabytes"][path.stem] = seconds, megabytes
+            print(f"{path.stem}: {seconds} s, {megabytes} MB", flush=True)
     here = bench.machine()
     kept["machines"] = [*(each for each in kept["machines"] if names and each != here), here]
     SECONDS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")

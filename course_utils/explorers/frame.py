@@ -35,12 +35,23 @@ POINTER = (
     " hidden.dispatchEvent(new Event('change', {bubbles: true}));"
 )
 # JupyterLab takes the arrows and letters that reach it for its own shortcuts: nobody could make a
-# choice by keyboard. So they end at the explorer.
-KEYS = (
+# choice by keyboard. So they end at the explorer. And ipywidgets gives its sliders and its buttons
+# for playing no names that a screen reader could say: a slider gets its label's.
+BEGIN = (
+    "const explorer = this.closest('.course-explorer'); if (explorer) {"
+    " explorer.onkeydown = event => event.stopPropagation();"
+    " const named = () => explorer.querySelectorAll('[role=slider], .widget-play button').forEach("
+    " part => { const sign = part.firstElementChild?.className ?? '',"
+    " label = part.closest('.widget-slider, .widget-hslider')?.querySelector('.widget-label');"
+    " part.setAttribute('aria-label', label ? label.textContent : /play|pause/.test(sign) ?"
+    " 'play or pause' : /stop/.test(sign) ? 'back to the start' : 'again and again'); });"
+    " new MutationObserver(named).observe(explorer.firstElementChild,"
+    " {childList: true, subtree: true}); named(); }"
+    " else setTimeout(ask, 100);"
+)
+FIRST_SCRIPT = (
     '<img alt="" src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=" onload="'
-    "const ask = () =&gt; { const explorer = this.closest('.course-explorer');"
-    " if (explorer) explorer.onkeydown = event =&gt; event.stopPropagation();"
-    ' else setTimeout(ask, 100); }; ask();">'
+    f'{escape(f"const ask = () => {{ {BEGIN} }}; ask();", quote=False)}">'
 )
 
 
@@ -62,11 +73,11 @@ class Explorer:
         self._message, self._picture = widgets.HTML(), widgets.HTML()
         self._pointer = widgets.Text(layout=widgets.Layout(display="none"))
         self._pointer.add_class("course-pointer")
-        keys = widgets.HTML(KEYS, layout=widgets.Layout(display="none"))
+        script = widgets.HTML(FIRST_SCRIPT, layout=widgets.Layout(display="none"))
         row = widgets.HBox(
             list(controls.values()), layout=widgets.Layout(flex_flow="row wrap", width="100%")
         )
-        children = [row, self._message, self._picture, self._pointer, keys]
+        children = [row, self._message, self._picture, self._pointer, script]
         self.view = widgets.VBox(children, layout=widgets.Layout(width="100%", max_width="800px"))
         self.view.add_class("course-explorer")
         for name, control in controls.items():

@@ -9,7 +9,8 @@ server, open their own copy of a notebook, write a line of their own into it, ru
 through the hub, save, and come back after their server was stopped. What each took is printed;
 `--record` keeps it in `trial.json`, with the machine, for the sum in `sizing.py`.
 
-A student takes about 1 GB while 04 runs. The exit status is 1 where one of them failed or lost work.
+A student takes about 1 GB while 04 runs. The exit status is 1 where one of them failed or lost
+work.
 """
 
 import argparse

@@ -12,6 +12,7 @@ document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".citation-list > .citation").forEach((paper) => {
     paper.setAttribute("role", "listitem");
   });
+  document.querySelectorAll("figure.strip").forEach(movable);
   openTarget();
 });
 window.addEventListener("hashchange", openTarget);
@@ -49,4 +50,21 @@ function sortable(table) {
       body.append(...[...body.rows].sort((one, other) => sign * compare(one, other)));
     });
   });
+}
+
+// A slider that chooses one of a strip's frames. Arrow keys, Home and End come with the browser.
+function movable(strip) {
+  const [slider, said] = [strip.querySelector("input"), strip.querySelector("output")];
+  const frames = [...strip.querySelectorAll(".frame")];
+  const show = () => {
+    frames.forEach((frame, number) => { frame.hidden = number !== slider.valueAsNumber; });
+    const frame = frames[slider.valueAsNumber];
+    said.textContent = frame.dataset.value;
+    const words = frame.querySelector("svg").getAttribute("aria-label");
+    slider.setAttribute("aria-valuetext", `${frame.dataset.value}. ${words}`);
+  };
+  slider.addEventListener("input", show);
+  strip.querySelector("label").hidden = false;
+  slider.value = 0;  // some browsers keep what it was before the page was loaded anew
+  show();
 }
