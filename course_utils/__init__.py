@@ -6,7 +6,7 @@
 | `convolution` | convolution and pooling with their gradients: NumPy only |
 | `data` | the images of the course, and the pipelines that feed them to a network |
 | `models` | the networks, each as its paper has it and as we train it |
-| `speednet` | CIFAR-10 in the time of a coffee: network, optimizer and recipe, to be read in one go |
+| `speednet` | CIFAR-10 in the time of a coffee: network, optimizer and recipe in one essay |
 | `scenes` | digits painted on photographs, with a mask and boxes: labels for every pixel |
 | `metrics` | how good masks and boxes are: overlap, suppression, average precision: NumPy only |
 | `training` | compile and fit in one call, seeds, learning rates, the error of a network |
