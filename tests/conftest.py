@@ -22,6 +22,7 @@ NEEDED = ("Makefile", "pyproject.toml", "requirements.lock", "tools", "course_ut
 FIRST = (
     *(f"notebooks/{number}" for number in ("08", "07", "05", "09", "10", "06", "04", "00")),
     *("tests/test_exercises", "tests/test_grading_interrupted", "exercises/source/ex04"),
+    *("tests/test_grading_competition", "exercises/source/ex10"),
     *(
         "tests/test_browser",
         "tests/test_explorers_in_browser",
