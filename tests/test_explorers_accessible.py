@@ -45,7 +45,8 @@ PLAY = "".join(
     f'<button><i class="fa fa-{sign}"></i></button>' for sign in ("play", "stop", "retweet")
 )
 PAGE = f"""<!doctype html><html lang="en"><title>x</title><main><div class="course-explorer"><div>
-{SLIDER.format(label="stride")}<div class="widget-play">{PLAY}</div></div>{FIRST_SCRIPT}</div></main>"""
+{SLIDER.format(label="stride")}<div class="widget-play">{PLAY}</div></div>{FIRST_SCRIPT}</div>
+</main>"""
 NAMES = "all => all.map(each => each.getAttribute('aria-label'))"
 
 

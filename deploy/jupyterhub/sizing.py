@@ -23,7 +23,7 @@ sys.path.append(str(HERE.parents[1] / "tools"))
 import minutes  # noqa: E402
 
 NOTEBOOK = "04"
-MEMORY = 1.0  # GB guaranteed to each, as in values.yaml
+MEMORY = 1.25  # GB guaranteed to each, as in values.yaml
 CORES = 0.25  # guaranteed to each, as in values.yaml
 HOME = 2  # GB of disk for each, as in values.yaml
 KEPT = 0.1  # of a node, for Kubernetes itself
