@@ -1,6 +1,7 @@
 """SpeedNet: CIFAR-10 in the time of a coffee, on two processor cores. Read it from top to bottom.
 
-RESULT
+94.08 % right on the test set after 12 epochs, in 27 minutes with everything in the clock, on two
+cores of an AMD EPYC with bfloat16 instructions and no GPU (seed 0; `data/runs/speednet.json`).
 
 In order: what the network is, what its first layer knows before it has learned anything, how the
 filters learn, what they are shown, and how the network is asked at the end. Notebook 13 measures

@@ -55,6 +55,16 @@ def test_the_essay_is_short_enough_to_be_read():
     assert len(lines) < 300
 
 
+def test_its_first_lines_are_the_result():
+    run = runs.recorded_run("speednet")
+    right = 100 - np.mean(run["test_error"])
+    minutes = np.mean([sum(history["seconds"]) for history in run["history"]]) / 60
+    first = " ".join(speednet.__doc__.split("\n\n")[1].split())
+    assert first.startswith(f"{right:.2f} % right on the test set after {speednet.EPOCHS} epochs")
+    assert f"in {minutes:.0f} minutes" in first
+    assert f"(seed {', '.join(map(str, run['seeds']))};" in first
+
+
 def test_whitened_windows_are_uncorrelated_and_of_deviation_1(model, photographs):
     first = model.get_layer("whitening")
     assert not first.kernel.trainable and first.bias.trainable

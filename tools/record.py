@@ -438,9 +438,10 @@ class Work:
         versions = {package: version(package) for package in ("tensorflow", "keras", "numpy")}
         self.versions = {"python": platform.python_version(), **versions}
         # What an interrupted run has left is of use only if it was made in the same way.
-        self.settled = json.loads(
-            json.dumps({**self.recipe, "hold_out": hold_out, "versions": self.versions})
-        )
+        # (How many seeds there are to be makes no difference to one of them.)
+        recipe = {key: value for key, value in self.recipe.items() if key != "seeds"}
+        told = {**recipe, "hold_out": hold_out, "versions": self.versions}
+        self.settled = json.loads(json.dumps(told))
         begun = self.state / "recipe.json"
         if self.state.exists() and not (begun.exists() and read(begun) == self.settled):
             place = self.state.relative_to(ROOT)
