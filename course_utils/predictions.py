@@ -322,7 +322,7 @@ def _controls(prediction):
     """The question, its choices or a field, 'I am sure', and a line that says what was noted."""
     import ipywidgets as widgets
 
-    from .explorers.frame import KEYS
+    from .explorers.frame import FIRST_SCRIPT
 
     words = [_shown(choice) for choice in prediction.choices]
     if words:
@@ -347,7 +347,7 @@ def _controls(prediction):
     sure.observe(note, "value")
     question = widgets.HTML(f"<b>{escape(prediction.question)}</b>")
     row = widgets.HBox([answer, sure, line], layout=widgets.Layout(flex_flow="row wrap"))
-    keys = widgets.HTML(KEYS, layout=widgets.Layout(display="none"))
+    keys = widgets.HTML(FIRST_SCRIPT, layout=widgets.Layout(display="none"))
     view = widgets.VBox([question, row, keys])
     view.add_class("course-explorer")  # whose keys stay its own
     return view
