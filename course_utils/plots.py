@@ -246,12 +246,15 @@ def log_ticks(axis, places=True, zero=None):
     axis.set_major_formatter(ticker.FuncFormatter(written))
 
 
-def _check(title, role=None, axes=None):
-    """A ValueError for a title, a role or axes that are none."""
+def _check(title, role=None):
+    """A ValueError for a title or a role that is none."""
     text_of(title, "title")
     if role is not None:
         choice(role, "role", PALETTE)
-    if not isinstance(axes, Axes | None):
+
+
+def _check_axes(axes):
+    if not isinstance(axes, Axes):
         raise ValueError(f"axes must be some that subplots gives, not {type(axes).__name__}")
 
 
@@ -280,7 +283,8 @@ def picture(axes, image, title="", role=None, limits=None):
     Raises:
         ValueError: the image has another shape or no numbers, or an argument is none of these.
     """
-    _check(title, role, axes)
+    _check_axes(axes)
+    _check(title, role)
     if isinstance(image, Image) and image.mode in ("P", "PA", "CMYK"):
         image = image.convert("RGB")  # of a palette the colours, not their numbers
     image = _array(image, "image")
@@ -363,7 +367,8 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
     Raises:
         ValueError: the numbers are no matrix of at most 10,000, or an argument is none of these.
     """
-    _check(title, choice(role, "role", PALETTE), axes)
+    _check_axes(axes)
+    _check(title, choice(role, "role", PALETTE))
     numbers = _array(numbers, "numbers").astype(float)
     if numbers.ndim != 2 or numbers.size > 10_000:
         raise ValueError(f"a grid is (rows, columns), 10,000 cells at most, not {numbers.shape}")
