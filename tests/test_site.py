@@ -417,7 +417,7 @@ def test_every_page_on_a_phone(site, served, visit):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_some_pages_with_all_that_is_on_them(visit, scheme):
-    for name in ("notebooks/00_start_here.html", "results.html", "api/data.html"):
+    for name in ("notebooks/00_start_here.html", "explorers.html", "results.html", "api/data.html"):
         page = visit(name, scheme=scheme)
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
         page.evaluate(OPEN)

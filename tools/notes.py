@@ -1,4 +1,4 @@
-"""Lay the notes of `site/notes.md` for whoever teaches into the notebooks, below the set-up cell.
+"""Lay the notes of `tools/notes.md` for whoever teaches into the notebooks, below the set-up cell.
 
     python tools/notes.py             lay them, or bring them up to date
     python tools/notes.py --check     exit with 1 when a notebook has another note, or none
@@ -22,7 +22,7 @@ TITLE = "**For whoever teaches.** "
 
 def notes(root=ROOT):
     """The notes by notebook: `{"04_lenet": "..."}`."""
-    text = (root / "site" / "notes.md").read_text(encoding="utf-8")
+    text = (root / "tools" / "notes.md").read_text(encoding="utf-8")
     parts = re.split(r"^## (\w+)\n", text, flags=re.MULTILINE)[1:]
     return {name: words.strip() for name, words in zip(parts[::2], parts[1::2], strict=True)}
 
@@ -51,12 +51,12 @@ def wanted(root=ROOT):
     """Every notebook that has a note, with the text that it should have.
 
     Raises:
-        ValueError: there is a note for no notebook, or a notebook without a note.
+        ValueError: there is a note for no notebook.
     """
     paths = {path.stem: path for path in (root / "notebooks").glob("*.ipynb")}
     found = notes(root)
-    if odd := sorted(paths.keys() ^ found.keys()):
-        raise ValueError(f"site/notes.md and notebooks/ do not agree about {', '.join(odd)}")
+    if odd := sorted(found.keys() - paths.keys()):
+        raise ValueError(f"tools/notes.md has a note for {', '.join(odd)}, which is no notebook")
     texts = {}
     for name, words in found.items():
         try:
