@@ -277,6 +277,8 @@ def results():
         recipe, errors = run["recipe"], run["test_error"]
         part = recipe.get("part")
         data = f"{recipe['data']} ({part['train']:,})" if part else recipe["data"]
+        if "hold_out" in recipe:  # not a test error, but one on training images set aside
+            data += f", {recipe['hold_out']:,} of them held out and measured"
         scores = run.get("score", [{}])
         score = ", ".join(
             f"{statistics.mean(each[kind] for each in scores):.3f} {kind.replace('_', ' ')}"
@@ -293,7 +295,7 @@ def results():
 def references():
     """What the notebooks take from each paper: their sources, as a table."""
     bib = (HERE / "references.bib").read_text(encoding="utf-8")
-    keys = {title.lower(): key for key, title in BIB.findall(bib)}
+    keys = {title.lower().replace("\\%", "%"): key for key, title in BIB.findall(bib)}
     lines = ["| paper | notebook | what of it |", "| --- | --- | --- |"]
     for path in NOTEBOOKS:
         for line in cells_of(path, ["sources"]).splitlines():
