@@ -469,7 +469,7 @@ CALLS = {
             "alternate": "flag",
         },
     ),
-    "speednet.gelu": ({"values": np.ones(3, np.float32)}, {}),
+    "speednet.soft_relu": ({"values": np.ones(3, np.float32)}, {}),
     "speednet.network": ({"filters": (4, 4, 4)}, {"filters": "shape", "straight": "flag"}),
     "speednet.orthogonal": (
         {"matrix": np.ones((4, 3), np.float32)},

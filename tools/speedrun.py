@@ -5,7 +5,8 @@ loading, tracing, whitening and evaluation lie inside. What it prints last is a 
 `data/runs/leaderboard.csv`; send it as a pull request if you like.
 
 The recorded runs of notebook 13 are made from here as well, by `make record RUN=speednet` and the
-runs whose names begin with `climb_`: each of them changes one thing in the one before.
+runs whose names begin with `climb_`: each of them changes one thing in the one before, but for
+`climb_shape`, a bundle.
 """
 
 import time
