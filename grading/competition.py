@@ -294,9 +294,12 @@ def draw(
     names = [(each.name, each.multiply_adds, each.error) for each in known]
     names += [(result.student, cost, error) for (result, _), cost, error in
               zip(found[:MOST_NAMES], costs, errors, strict=False)]  # fmt: skip
-    for name, cost, error in names:
-        axes.annotate(plots.label(name), (cost, error), xytext=(5, 3), fontsize=7,
-                      textcoords="offset points")  # fmt: skip
+    for place, (name, cost, error) in enumerate(names):
+        # Neighbours among the landmarks have their names above and below.
+        side = (-5, 4 - 12 * (place % 2)) if place < len(known) else (5, 3)
+        axes.annotate(plots.label(name), (cost, error), xytext=side, fontsize=7,
+                      textcoords="offset points", ha="right" if side[0] < 0 else "left",
+                      )  # fmt: skip
     axes.axvline(rules.MOST_MULTIPLY_ADDS, color="black", linestyle="--", linewidth=0.8,
                  label="as many as are allowed")  # fmt: skip
     axes.set(xscale="log", xlabel="multiply-adds for one picture", ylabel="error, %")
