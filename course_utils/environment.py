@@ -56,7 +56,11 @@ def begin(version):
 
 
 def begin_notebook(version):
-    """What the set-up cell of a notebook ends with: `begin`, then `quiet_tensorflow`."""
+    """What the set-up cell of a notebook ends with: `begin`, then `quiet_tensorflow`.
+
+    Raises:
+        RuntimeError: as `begin` does.
+    """
     begin(version)
     quiet_tensorflow()
 
@@ -65,6 +69,10 @@ def begin_exercise(version, exercise):
     """What the set-up cell of an exercise ends with: `begin`; gives the exercise's `check`.
 
     TensorFlow waits for a cell that wants it: most exercises need NumPy only.
+
+    Raises:
+        RuntimeError: as `begin` does.
+        FileNotFoundError: there is no such exercise.
     """
     from .checks import checks_of
 
