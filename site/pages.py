@@ -128,7 +128,9 @@ def readable(cells, notebook):
             alt = output.get("metadata", {}).get("image/png", {}).get("alt")
             if alt:
                 cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
-        if cell.get("id") in aims:
+        titles = re.findall(r"^#{1,6} (.+)$", cell["source"], re.MULTILINE)
+        places = {re.sub(r"\W+", "-", title.lower()).strip("-") for title in titles}
+        if cell.get("id") in aims - places:  # a heading is a place already
             result.append(markdown_cell(f'<span id="{cell["id"]}"></span>', "place"))
         result.append(cell)
         shown = EXPLORER.search(cell["source"]) if cell["cell_type"] == "code" else None
@@ -319,7 +321,10 @@ def notes(paths=NOTEBOOKS):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         said = ["".join(cell["source"]) for cell in cells if "instructor" in tags_of(cell)]
         if said:
-            lines += [f"### {path.stem}", *(HEADING.sub("", text) for text in said)]
+            lines += [
+                f"### {path.stem.replace('_', ' ')}",
+                *(HEADING.sub("", text) for text in said),
+            ]
     return "\n\n".join(lines or ["There are none yet."])
 
 

@@ -161,7 +161,7 @@ def test_what_is_for_teachers_stands_in_their_plan_and_on_no_page(tmp_path):
     cells = [cell("markdown", "# 00 Title"), cell("markdown", note, "note", tags=["instructor"])]
     path = tmp_path / "00_x.ipynb"
     path.write_text(json.dumps({"cells": cells}))
-    assert pages.notes([path]) == "### 00_x\n\nFor the room\n\nAsk for hands before this cell."
+    assert pages.notes([path]) == "### 00 x\n\nFor the room\n\nAsk for hands before this cell."
     assert "Ask for hands" not in str(pages.readable(cells, "00_x"))
     path.write_text(json.dumps({"cells": cells[:1]}))
     assert pages.notes([path]) == "There are none yet."
