@@ -188,11 +188,8 @@ def bench_train(rounds=3):
                 bench_training.check_parameters(name)
             # Plain Keras computes in float32 unless it is told otherwise.
             taking_part = [each for each in frameworks if each != "keras" or short == "float32"]
-            rates = {framework: [] for framework in taking_part}
-            for _ in range(rounds if short == "float32" else 1):
-                for framework in taking_part:
-                    rates[framework] += images_per_second(name, framework, precision)
-            rate = {framework: statistics.median(each) for framework, each in rates.items()}
+            turns = rounds if short == "float32" else 1
+            rate = median_rates(name, taking_part, precision, turns)
             where = f"train.{name}" if short == "float32" else f"train.{name}.{short}"
             yield Row(f"{where}.images_per_second", rate["ours"])
             if "pytorch" in rate:
@@ -222,11 +219,7 @@ def bench_speednet(rounds=2):
     precision = devices.suited([], devices.processor_flags()).precision
     short = precision.removeprefix("mixed_")
     frameworks = ("pytorch", "ours") if installed("torch") else ("ours",)
-    rates = {framework: [] for framework in frameworks}
-    for _ in range(rounds):
-        for framework in frameworks:
-            rates[framework] += images_per_second("speednet", framework, precision)
-    rate = {framework: statistics.median(each) for framework, each in rates.items()}
+    rate = median_rates("speednet", frameworks, precision, rounds)
     yield Row(f"speednet.{short}.images_per_second", rate["ours"])
     if "pytorch" in rate:
         yield Row(f"speednet.{short}.vs_pytorch", rate["ours"] / rate["pytorch"], "at least 1")
@@ -240,6 +233,15 @@ def bench_speednet(rounds=2):
 def installed(package):
     """Whether a package is there to be compared with."""
     return importlib.util.find_spec(package) is not None
+
+
+def median_rates(name, frameworks, precision, rounds):
+    """Images a second of each framework, which take turns: the median over all epochs."""
+    rates = {framework: [] for framework in frameworks}
+    for _ in range(rounds):
+        for framework in frameworks:
+            rates[framework] += images_per_second(name, framework, precision)
+    return {framework: statistics.median(each) for framework, each in rates.items()}
 
 
 def images_per_second(name, framework, precision):

@@ -63,13 +63,18 @@ def serving(command, folder, settings, env=None):
         )
     try:
         address = f"http://127.0.0.1:{port}"
-        _wait_for(server, f"{address}/api", log)
+        wait_for(server, f"{address}/api", log)
         yield address
     finally:
         end(server)
 
 
-def _wait_for(server, address, log):
+def wait_for(server, address, log, name="JupyterLab"):
+    """Waits until the address of a server that was just started answers.
+
+    Raises:
+        RuntimeError: it does not, with the server's log.
+    """
     for _ in range(240):
         if server.poll() is not None:
             break
@@ -78,7 +83,7 @@ def _wait_for(server, address, log):
             return
         except OSError:
             time.sleep(0.5)
-    raise RuntimeError(f"JupyterLab does not serve {address}:\n{log.read_text()}")
+    raise RuntimeError(f"{name} does not serve {address}:\n{log.read_text()}")
 
 
 def end(server):

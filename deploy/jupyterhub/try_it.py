@@ -27,7 +27,6 @@ import sysconfig
 import tempfile
 import threading
 import time
-import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -114,27 +113,10 @@ def hub(folder):
         )
     try:
         address = f"http://127.0.0.1:{ports[0]}"
-        wait_for(process, f"{address}/hub/api/", folder / "hub.log")
+        lab.wait_for(process, f"{address}/hub/api/", folder / "hub.log", "the hub")
         yield process, address, token
     finally:
         lab.end(process)
-
-
-def wait_for(process, address, log):
-    """Wait until an address answers.
-
-    Raises:
-        RuntimeError: it does not, with the log.
-    """
-    for _ in range(240):
-        if process.poll() is not None:
-            break
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.5)
-    raise RuntimeError(f"the hub does not answer at {address}:\n{log.read_text()[-3000:]}")
 
 
 class Watch(threading.Thread):
