@@ -47,9 +47,9 @@ def results_table():
     """
     columns = (
         *("run", "data", "parameters", "multiply-adds", "epochs", "test error, %"),
-        *("the paper's, %", "minutes a seed", "hardware"),
+        *("the paper's, %", "bits", "minutes a seed", "hardware"),
     )
-    rows = [columns, ("---", "---", *["---:"] * 4, "---", "---:", "---")]
+    rows = [columns, ("---", "---", *["---:"] * 4, "---", "---:", "---:", "---")]
     for name in recorded_names():
         run = recorded_run(name)
         recipe, errors = run["recipe"], run["test_error"]
@@ -66,6 +66,7 @@ def results_table():
             (
                 *(name, recipe["data"], f"{cost.parameters:,}", f"{cost.multiply_adds:,}"),
                 *(recipe["epochs"], error, PAPER_ERROR.get(name, "–")),
+                16 if recipe.get("precision", "float32").endswith("16") else 32,
                 *(round(run["wall_seconds"] / len(errors) / 60), run["hardware"]),
             )
         )

@@ -415,6 +415,26 @@ def test_what_another_recipe_has_finished_is_left_alone(searching, capsys):
     assert "is of another recipe or version: left alone" in capsys.readouterr().out
 
 
+def test_a_level_schedule_ends_on_a_hundredth_of_its_rate():
+    curve = RECORD.level_sgd(0.2, steps=120, level=20)._learning_rate
+    rates = [float(curve(step)) for step in range(120)]
+    assert rates[0] == 0 and max(rates) == pytest.approx(0.2) == rates[20]
+    assert rates[100:] == pytest.approx([0.002] * 20) and min(rates[20:100]) > 0.002
+
+
+def test_a_search_for_a_rate_falls_to_its_end(searching):
+    """The level epochs belong to the recorded training; a search has none to spare for them."""
+    recipe = searching.module.PLANNED["lenet5_modern"]
+    recipe |= {"level": 1}
+    levels = []
+    train_one = searching.module.train_one
+    searching.module.train_one = lambda recipe, *rest: (
+        levels.append(recipe["level"]) or train_one(recipe, *rest)
+    )
+    searching.record()
+    assert levels == [0, 0, 1, 1]
+
+
 def test_images_are_reduced_to_the_means_of_their_windows(recorder):
     whole = recorder.load("mnist", "train", full=True).images
     reduced = recorder.module.part_of({"data": "mnist", "mean_over": 2}, "train").images
