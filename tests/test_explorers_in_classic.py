@@ -117,26 +117,43 @@ def test_convolution(live):
 
 
 def test_pooling(live):
-    assert "max: 3×3" in live.texts()
+    grid = np.array([[0, 1, 0, 0, 2, 1], [1, 8, 3, 0, 1, 2], [0, 2, 0, 0, 6, 0]], float)
+    grid = np.vstack([grid, [[1, 0, 0, 1, 2, 0], [5, 0, 4, 0, 0, 3], [0, 1, 7, 2, 0, 1]]])
+
+    def agrees(reduce, position):
+        """The chosen window of 2×2 gives what NumPy gives for it."""
+        shift = int(live.control("shift, pixels", ".widget-readout").inner_text())
+        row, column = divmod(position, 3)
+        moved = np.roll(grid, shift, axis=1)[2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        number = f"{reduce(moved):.2f}".removesuffix(".00")
+        return any(text.endswith(f" = {number}") for text in live.texts())
+
+    assert "max: 3×3" in live.texts() and agrees(np.max, 1)
     with live.changes():
         live.press("shift, pixels", "Home")
-    assert "0 of 9 places of the pooled map changed" in live.texts()
+    assert "0 of 9 places of the pooled map changed" in live.texts() and agrees(np.max, 1)
     with live.changes():
         live.slide("shift, pixels", 0.5)
-    assert "not moved" not in live.texts()
+    assert "not moved" not in live.texts() and agrees(np.max, 1)
+    with live.changes():
+        live.point(400 + 60 * 1.5, 62 + 60 * 2.5)  # row 2, column 1 of the pooled map
+    assert agrees(np.max, 7)
+    with live.changes():
+        live.press("window number", "ArrowLeft")
     with live.changes():
         live.press("pooling", "ArrowDown")
-    assert "average: 3×3" in live.texts()
+    assert "average: 3×3" in live.texts() and agrees(np.mean, 6)
     with live.changes():
         live.press("window size", "ArrowRight")
     assert "No window reads 1 of the 6 rows" in live.message()
     with live.changes():
-        live.point(400 + 60 * 1.5, 62 + 60 * 0.5)  # row 0, column 1 of the pooled map
-    with live.changes():
         live.control("pooling").select_option("global average")
     assert "global average: 1×1" in live.texts()
-    with live.changes():  # the button that goes by itself: nothing to choose from, so back first
+    with live.changes():
         live.control("pooling").select_option("max")
+    live.press("window number", "Home")
+    live.rest()
+    with live.changes():  # the button that goes by itself
         live.explorer.locator(".widget-play button").first.click()
 
 
