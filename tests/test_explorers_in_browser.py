@@ -1,14 +1,13 @@
 """Every explorer in JupyterLab in a browser, moved by keyboard and mouse as learners move it."""
 
 import re
-import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from drawn import pixels_at
 from lab import SHUT_DOWN, notebook_of
+from live import Live
 
 from course_utils import data
 from course_utils.convolution import conv2d, conv2d_gradients, conv2d_transpose
@@ -32,86 +31,6 @@ ONE_CELL = """import sys
 sys.path.insert(0, "..")
 from course_utils import explorers
 explorers.{name}()"""
-
-
-class Live:
-    """An explorer on a page: what it shows, and hands to move its controls."""
-
-    def __init__(self, page):
-        self.page = page
-        self.explorer = page.locator(".course-explorer").first
-        self.svg = self.explorer.locator("svg[role=img]")
-
-    def picture(self):
-        """The picture as it stands in the page."""
-        return self.svg.evaluate("picture => picture.outerHTML")
-
-    def alt(self):
-        """The words for those who cannot see it."""
-        return self.svg.get_attribute("aria-label")
-
-    def texts(self):
-        """Every text in the picture."""
-        return self.svg.locator("text").all_text_contents()
-
-    def message(self):
-        """What stands above the picture, in the place of a traceback."""
-        return " ".join(self.explorer.locator("[role=alert], [role=status]").all_inner_texts())
-
-    def control(self, label, kind="input, select, textarea, [role=slider], button"):
-        """What takes the focus in the control with this label."""
-        label = re.compile(f"^{re.escape(label)}$")
-        found = self.explorer.locator(".jupyter-widgets, .jupyter-button").filter(
-            has=self.page.locator(".widget-label, .jupyter-button", has_text=label)
-        )
-        return found.last.locator(kind).first
-
-    def press(self, label, *keys):
-        """Moves a control by keyboard."""
-        self.control(label).focus()
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    def type(self, label, text):
-        """Types a text in the place of the present one."""
-        self.control(label).focus()
-        self.page.keyboard.press("Control+A")
-        self.page.keyboard.type(text)
-        self.page.keyboard.press("Tab")
-
-    def slide(self, label, share):
-        """Clicks on a slider, at this share of its length."""
-        self.control(label, ".noUi-base").scroll_into_view_if_needed()
-        box = self.control(label, ".noUi-base").bounding_box()
-        self.page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
-
-    def point(self, x, y):
-        """Clicks on the picture, at a place in its own pixels."""
-        self.svg.scroll_into_view_if_needed()
-        box, width = self.svg.bounding_box(), float(self.svg.get_attribute("viewBox").split()[2])
-        scale = box["width"] / width
-        self.page.mouse.click(box["x"] + x * scale, box["y"] + y * scale)
-
-    def wait_until(self, condition, what, seconds=20):
-        """Waits for the page to be so."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"{what}\nmessage: {self.message()}\n{self.alt()}"
-            self.page.wait_for_timeout(30)
-
-    @contextmanager
-    def changes(self):
-        """What is done inside must change the picture, which then comes to rest."""
-        before = self.picture()
-        yield
-        self.wait_until(lambda: self.picture() != before, "the picture did not change")
-        self.rest()
-
-    def rest(self):
-        """Waits until nothing has changed for a moment."""
-        last = None
-        while last != (last := (self.picture(), self.message())):
-            self.page.wait_for_timeout(150)
 
 
 @pytest.fixture(scope="module")

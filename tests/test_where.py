@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "site" / "where.md").read_text(encoding="utf-8")
@@ -44,6 +45,21 @@ def test_test_colab_runs_notebooks_exercises_and_explorers():
     recipe = (ROOT / "Makefile").read_text(encoding="utf-8").split("\ntest-colab:")[1]
     recipe = recipe.split("\n\n")[0]
     assert "notebooks" in recipe and "exercises/source" in recipe and "test_explorer_" in recipe
+    assert "--colab" in recipe and "tests/test_explorers_in_classic.py" in recipe
+
+
+def test_the_jobs_that_run_test_colab_have_a_browser():
+    """In CI a browser that is missing is a failure, elsewhere a line that says so."""
+    jobs = [
+        job
+        for path in (ROOT / ".github" / "workflows").glob("*.yml")
+        for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()
+        if any("make test-colab" in step.get("run", "") for step in job["steps"])
+    ]
+    assert len(jobs) == 2
+    for job in jobs:
+        runs = [step.get("run", "") for step in job["steps"]]
+        assert any("apt-get install" in run and "chromium" in run for run in runs)
 
 
 def test_no_notebook_takes_more_than_binder_has():
@@ -55,11 +71,3 @@ def test_no_notebook_takes_more_than_binder_has():
     assert {name: size for name, size in kept["megabytes"].items() if size > BINDER} == {}
     missing = {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")} - set(kept["seconds"])
     assert not missing, f"no run was recorded of {sorted(missing)}"
-
-
-def test_repo2docker_finds_what_it_takes():
-    """A folder of its own for Binder, or a Dockerfile, would hide `environment.yml`."""
-    assert not any((ROOT / name).exists() for name in ("binder", ".binder", "Dockerfile"))
-    assert (ROOT / "environment.yml").is_file()
-    assert (ROOT / "postBuild").read_text().startswith("#!/bin/sh\n")
-    assert (ROOT / "postBuild").stat().st_mode & 0o111, "it must be allowed to run"

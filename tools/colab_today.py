@@ -6,9 +6,9 @@
     python tools/colab_today.py --ranges           exit with 1 where pyproject.toml refuses the lock
 
 Google publishes what Colab's default runtime has installed. Of it the lock keeps the packages that
-it names already; those below its empty line are not Colab's (they run the notebooks as tests) and
-stay. `make test-colab` then runs the course with them. It needs nothing installed, but for
-`--ranges` the package `packaging`.
+it names already; those below its empty line are not Colab's (they run the tests) and stay. `make
+test-colab` then runs the course with them. It needs nothing installed, but for `--ranges` the
+package `packaging`.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""JupyterLab and a browser without a window: for the tests, and for `tools/bench.py`."""
+"""Jupyter and a browser without a window: for the tests, and for `tools/bench.py`."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 # Whether a page shows a notebook whose kernel answers and has nothing to do.
 IDLE = """() => {
@@ -17,6 +18,21 @@ IDLE = """() => {
         && session.kernelDisplayStatus === 'idle';
 }"""
 SHUT_DOWN = "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"
+# The same in classic Notebook, where the widgets' part of the page comes after the kernel.
+IDLE_IN_CLASSIC = """() => {
+    const kernel = window.Jupyter?.notebook?.kernel;
+    return kernel?.is_connected() && kernel.info_reply.protocol_version && kernel.widget_manager
+        && document.querySelector('#kernel_indicator_icon.kernel_idle_icon') !== null;
+}"""
+# The options that a server takes: its port, and nobody is asked who they are.
+LAB = (
+    *("--no-browser", "--expose-app-in-browser", "--ServerApp.port_retries=0"),
+    *("--ServerApp.ip=127.0.0.1", "--ServerApp.port={port}", "--IdentityProvider.token="),
+)
+CLASSIC = (
+    *("--no-browser", "--allow-root", "--NotebookApp.port_retries=0", "--NotebookApp.token="),
+    *("--NotebookApp.ip=127.0.0.1", "--NotebookApp.port={port}"),
+)
 # A learner's own settings of Jupyter are none of our business.
 PRIVATE = (
     *("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"),
@@ -24,23 +40,25 @@ PRIVATE = (
 )
 
 
-def notebook_of(source):
-    """A notebook with one cell."""
+def notebook_of(*sources):
+    """A notebook with a cell for each source."""
     import nbformat
 
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
-    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)], metadata=kernel)
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    return nbformat.v4.new_notebook(cells=cells, metadata=kernel)
 
 
 @contextmanager
-def serving(command, folder, settings, env=None):
-    """Starts JupyterLab; gives its address, and ends it with all its kernels.
+def serving(command, folder, settings, env=None, options=LAB):
+    """Starts JupyterLab, or classic Notebook; gives its address, and ends it with all its kernels.
 
     Args:
-        command: a function that makes the command from JupyterLab's own options.
+        command: a function that makes the command from the server's own options.
         folder: where it is started.
         settings: a folder for its settings and its log.
         env: environment variables, if not ours.
+        options: `LAB` or `CLASSIC`.
 
     Raises:
         RuntimeError: it does not answer; with its log.
@@ -48,13 +66,11 @@ def serving(command, folder, settings, env=None):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    options = ["--no-browser", "--expose-app-in-browser", "--ServerApp.port_retries=0"]
-    options += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--IdentityProvider.token="]
     env = (os.environ if env is None else env) | {name: f"{settings}/{name}" for name in PRIVATE}
     log = Path(settings) / "lab.log"
     with open(log, "w") as stream:
         server = subprocess.Popen(
-            command(options),
+            command([option.format(port=port) for option in options]),
             cwd=folder,
             env=env,
             stdout=stream,
@@ -117,3 +133,29 @@ def browsing(chromium):
         browser = playwright.chromium.launch(executable_path=chromium, args=options)
         yield browser
         browser.close()
+
+
+@contextmanager
+def opening(browser):
+    """A function that opens a notebook and waits for its kernel; nothing may complain about it."""
+    pages, complaints = [], []
+
+    def note(message, server):
+        """Keep what our own server's pages complain about; no outside address is the course's."""
+        if message.type == "error" and message.location.get("url", "").startswith(server):
+            complaints.append(f"{message.text} ({message.location['url']})")
+
+    def open_page(address, height, idle=IDLE):
+        server = "{0.scheme}://{0.netloc}".format(urlsplit(address))
+        page = browser.new_page(viewport={"width": 1280, "height": height})
+        pages.append(page)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: note(message, server))
+        page.goto(address)
+        page.wait_for_function(idle, timeout=90_000)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert complaints == []
