@@ -16,9 +16,7 @@ from .arguments import flag, listed, whole_number
 
 MOST_PLACES = 10**7  # that are listed one by one
 
-# ---------------------------------------------------------------------------------------------
-# One axis
-# ---------------------------------------------------------------------------------------------
+# --- One axis -------------------------------------------------------------------------------------
 
 
 def span(kernel, dilation=1):
@@ -217,9 +215,7 @@ def transposed_output_size(size, kernel, stride=1, padding=0, output_padding=Non
     return outputs
 
 
-# ---------------------------------------------------------------------------------------------
-# Layers: what one costs
-# ---------------------------------------------------------------------------------------------
+# --- Layers: what one costs -----------------------------------------------------------------------
 
 
 def pair(value, name="value", smallest=1):
@@ -310,9 +306,7 @@ def dense_parameters(inputs, units, use_bias=True):
     return (inputs + flag(use_bias, "use_bias")) * whole_number(units, "units", 1)
 
 
-# ---------------------------------------------------------------------------------------------
-# Stacks: a network read as a column of shapes
-# ---------------------------------------------------------------------------------------------
+# --- Stacks: a network read as a column of shapes -------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,7 @@ from .arithmetic import (
 
 MOST_NUMBERS = 2**32  # of padded or stamped images: 16 GB
 
-# ---------------------------------------------------------------------------------------------
-# The definition
-# ---------------------------------------------------------------------------------------------
+# --- The definition -------------------------------------------------------------------------------
 
 
 def conv2d_loops(images, kernels, bias=None, strides=1, padding="valid", dilation_rate=1, groups=1):
@@ -56,9 +54,7 @@ def conv2d_loops(images, kernels, bias=None, strides=1, padding="valid", dilatio
     return outputs if bias is None else outputs + _checked_bias(bias, filters, outputs.dtype)
 
 
-# ---------------------------------------------------------------------------------------------
-# The same sum, vectorised
-# ---------------------------------------------------------------------------------------------
+# --- The same sum, vectorised ---------------------------------------------------------------------
 
 
 def conv2d(images, kernels, bias=None, strides=1, padding="valid", dilation_rate=1, groups=1):
@@ -206,9 +202,7 @@ def conv2d_transpose(maps, kernels, bias=None, strides=1, padding="valid", outpu
     return stamped + _checked_bias(bias, kernels.shape[2], stamped.dtype)
 
 
-# ---------------------------------------------------------------------------------------------
-# Pooling
-# ---------------------------------------------------------------------------------------------
+# --- Pooling --------------------------------------------------------------------------------------
 
 
 def max_pool2d(images, pool_size=2, strides=None, padding="valid"):
@@ -289,9 +283,7 @@ def _added_to_pixels(images, plan, parts):
     return _without_padding(gradient, plan)
 
 
-# ---------------------------------------------------------------------------------------------
-# How a window slides: shared by all of the above
-# ---------------------------------------------------------------------------------------------
+# --- How a window slides: shared by all of the above ----------------------------------------------
 
 
 class _Plan(NamedTuple):
@@ -370,9 +362,7 @@ def _pixels_in_window(images, plan):
     return _window_columns(_pad_with(ones, plan, 0), plan).sum(axis=(3, 4))
 
 
-# ---------------------------------------------------------------------------------------------
-# Checks
-# ---------------------------------------------------------------------------------------------
+# --- Checks ---------------------------------------------------------------------------------------
 
 
 def _checked_images(images, name="images"):

@@ -13,9 +13,7 @@ from .inside_keras import check_settings
 
 register = keras.saving.register_keras_serializable(package="course_utils")
 
-# ---------------------------------------------------------------------------------------------
-# LeNet-5, 1998
-# ---------------------------------------------------------------------------------------------
+# --- LeNet-5, 1998 --------------------------------------------------------------------------------
 
 # Which of the 6 maps of S2 each of the 16 maps of C3 sees (LeCun et al. 1998, table I): six see
 # three neighbours, six see four, three see two pairs that lie apart, and the last sees all.
@@ -255,9 +253,7 @@ def lenet5_modern(activation="relu", pooling="max", input_shape=(28, 28, 1)):
     return keras.Model(inputs, outputs, name="lenet5_modern")
 
 
-# ---------------------------------------------------------------------------------------------
-# AlexNet, 2012
-# ---------------------------------------------------------------------------------------------
+# --- AlexNet, 2012 --------------------------------------------------------------------------------
 
 
 @register
@@ -394,9 +390,7 @@ def alexnet_small(
     return keras.Model(inputs, outputs, name="alexnet_small")
 
 
-# ---------------------------------------------------------------------------------------------
-# VGG, 2014
-# ---------------------------------------------------------------------------------------------
+# --- VGG, 2014 ------------------------------------------------------------------------------------
 
 # Simonyan and Zisserman 2015, table 1: for each stage its convolutions, as (filters, kernel_size).
 VGG_STAGES = {
@@ -484,9 +478,7 @@ def vgg_small(batch_norm=True, weight_decay=0.0, input_shape=(32, 32, 3), classe
     return keras.Model(inputs, outputs, name="vgg_small")
 
 
-# ---------------------------------------------------------------------------------------------
-# ResNet, 2015
-# ---------------------------------------------------------------------------------------------
+# --- ResNet, 2015 ---------------------------------------------------------------------------------
 
 # He et al. 2016, table 1: the blocks of each stage.
 RESNET_BLOCKS = {
@@ -655,9 +647,7 @@ def _conv(inputs, filters, kernel_size, strides=1, name=None, weight_decay=0.0):
     return layers.Conv2D(filters, kernel_size, strides, use_bias=False, **options)(inputs)
 
 
-# ---------------------------------------------------------------------------------------------
-# U-Net, 2015, and a one-stage detector on the same trunk
-# ---------------------------------------------------------------------------------------------
+# --- U-Net, 2015, and a one-stage detector on the same trunk --------------------------------------
 
 
 def unet(filters=16, depth=2, shortcuts=True, input_shape=(64, 64, 3), classes=11):
@@ -811,9 +801,7 @@ def _image_halved(name, input_shape, classes, depth):
     return inputs
 
 
-# ---------------------------------------------------------------------------------------------
-# What the networks share
-# ---------------------------------------------------------------------------------------------
+# --- What the networks share ----------------------------------------------------------------------
 
 
 def l2(weight_decay):

@@ -78,9 +78,7 @@ def material(split, full=False):
     return Material(digits.images, digits.labels, photographs.images)
 
 
-# ---------------------------------------------------------------------------------------------
-# Painting
-# ---------------------------------------------------------------------------------------------
+# --- Painting -------------------------------------------------------------------------------------
 
 
 def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overlap=0.2):
@@ -254,9 +252,7 @@ def _boxes(inks, places, size):
     return boxes
 
 
-# ---------------------------------------------------------------------------------------------
-# A detector's cells
-# ---------------------------------------------------------------------------------------------
+# --- A detector's cells ---------------------------------------------------------------------------
 
 
 def cells_from_boxes(boxes, labels, size=64, cell=CELL):
@@ -371,9 +367,7 @@ def score(outputs, scenes):
     return {"average_precision": metrics.mean_average_precision(found, truths, range(10))}
 
 
-# ---------------------------------------------------------------------------------------------
-# On the way to a network
-# ---------------------------------------------------------------------------------------------
+# --- On the way to a network ----------------------------------------------------------------------
 
 
 def pipeline(material, steps, batch_size=8, targets="masks", seed=0, cell=CELL, **options):
