@@ -2,7 +2,8 @@
 
 Arrays are laid out as in Keras: images are NHWC `(batch, height, width, channels)`, kernels are
 HWIO `(height, width, input channels, filters)`. Like every deep-learning library we slide the
-kernel without flipping it: in a mathematician's words this is cross-correlation.
+kernel without flipping it: in a mathematician's words this is cross-correlation. Shapes that do not
+fit together, and arrays that do not hold real numbers, are refused with a ValueError.
 
 Each function exists to be read. `conv2d_loops` is the definition; `conv2d` is the same sum, with
 the loops handed to NumPy; the gradients follow from the definition by the chain rule.
@@ -73,10 +74,6 @@ def conv2d(images, kernels, bias=None, strides=1, padding="valid", dilation_rate
     Returns:
         `(batch, output height, output width, filters)`, float32 or what the arguments need.
 
-    Raises:
-        ValueError: the shapes do not fit together, no window fits the image, or an array does not
-            hold real numbers.
-
     >>> conv2d(np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 2)), strides=2, padding="same").shape
     (1, 2, 2, 2)
     """
@@ -112,9 +109,6 @@ def conv2d_gradients(
 
     Returns:
         `Gradients(images, kernels, bias)`, each in the shape of what it is the gradient of.
-
-    Raises:
-        ValueError: a shape does not fit.
 
     Each output is a sum of products, so a kernel weight collects (pixel × output gradient) over
     all windows, and a pixel collects (weight × output gradient) over all windows that read it.
@@ -166,9 +160,6 @@ def conv2d_transpose(maps, kernels, bias=None, strides=1, padding="valid", outpu
     Returns:
         `(batch, output height, output width, filters)`.
 
-    Raises:
-        ValueError: the shapes do not fit together, or nothing is left.
-
     Source: Dumoulin and Visin, "A guide to convolution arithmetic" (2016), chapter 4.
 
     >>> conv2d_transpose(np.ones((1, 2, 2, 1)), np.ones((3, 3, 1, 1)), strides=2)[0, 2, :, 0]
@@ -218,7 +209,7 @@ def max_pool2d(images, pool_size=2, strides=None, padding="valid"):
         `(batch, output height, output width, channels)`.
 
     Raises:
-        ValueError: the shapes do not fit, or a window would hold nothing but padding.
+        ValueError: a window would hold nothing but padding.
 
     >>> max_pool2d(np.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0]
     array([[ 5.,  7.],

@@ -4,7 +4,8 @@ Two sets of real pictures lie in the folder `data`, small enough to come with th
 as *contact sheets*, which open in any browser. `load` cuts a sheet into its pictures; with
 `full=True` it gives the complete set. `scale` turns bytes into the numbers that a network
 expects, `pipeline` deals them out in shuffled batches, and `photo` gives a photograph to try a
-filter on. `data/README.md` says where every picture comes from.
+filter on. `data/README.md` says where every picture comes from. An argument that is of no use is
+refused with a ValueError that says what would be.
 
 Importing this module imports neither TensorFlow nor Keras.
 """
@@ -264,7 +265,7 @@ def photo(name):
         uint8, `(height, width)` if grey, `(height, width, 3)` if in colour.
 
     Raises:
-        ValueError: an unknown name, or a file that is truncated or altered.
+        ValueError: the file is truncated or altered.
         FileNotFoundError: the file is missing.
 
     >>> photo("cat").shape
@@ -287,10 +288,6 @@ def scale(images, low=0.0, high=1.0, border=0):
 
     Returns:
         float32 `(n, height + 2 * border, width + 2 * border, channels)`.
-
-    Raises:
-        ValueError: the images are not uint8 (they may have been scaled before), `low` and `high`
-            are not two numbers, or `border` is no whole number from 0 to 1000.
 
     Source of LeNet-5's values, -0.1 for the background and 1.175 for the ink: LeCun et al. 1998,
     section II.B.
@@ -451,10 +448,6 @@ def shift_and_flip(pixels=4, flip=True, fill=0.0):
         A function `(images, seed) -> images` for `pipeline(..., augment=...)`: images float32
         `(n, height, width, channels)`, seed an integer tensor of shape (2,). The same seed gives
         the same moves.
-
-    Raises:
-        ValueError: `pixels` is no whole number from 0 to 1000, `flip` neither True nor False, or
-            `fill` no number.
 
     Source: He et al., "Deep residual learning for image recognition" (2016), section 4.2.
     """

@@ -2,6 +2,10 @@
 
 Each is built in the open in its notebook first; a test holds the two equal. Logits are scores
 before any softmax: the class with the largest one is the answer.
+
+Most networks take an `input_shape`, `(height, width, channels)` of one image, and `classes`, the
+number of logits. An argument that makes no network is refused with a ValueError that says what
+would: the nearest depths that there are, say, or the smallest image.
 """
 
 import keras
@@ -164,9 +168,6 @@ def lenet5_loss(labels, logits, rubbish_penalty=10.0):
         labels: `(batch,)` or `(batch, 1)` whole numbers.
         logits: `(batch, classes)`, the negative penalties.
 
-    Raises:
-        ValueError: an argument is none of these.
-
     Source: LeCun et al. 1998, section II.C, eq. 9. The paper calls j 'positive' and gives no
     value; ours is 10.
     """
@@ -234,10 +235,7 @@ def lenet5_modern(activation="relu", pooling="max", input_shape=(28, 28, 1)):
     Args:
         activation: any Keras activation; 'tanh' is nearer to the paper.
         pooling: 'max' or 'average'; 'average' is nearer to the paper.
-        input_shape: `(height, width, channels)`, at least 12 pixels each way.
-
-    Raises:
-        ValueError: `pooling` is neither, Keras has no such activation, or the image is too small.
+        input_shape: at least 12 pixels each way.
     """
     pools = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
     pool, activation = pools[choice(pooling, "pooling", pools)], _activation(activation)
@@ -292,11 +290,7 @@ def alexnet(groups=2, input_shape=(227, 227, 3), classes=1000):
 
     Args:
         groups: 1 or 2.
-        input_shape: `(height, width, channels)`, at least 67 pixels each way.
-        classes: logits that come out.
-
-    Raises:
-        ValueError: `groups` is neither 1 nor 2, or the image is too small.
+        input_shape: at least 67 pixels each way.
 
     Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
     networks", NIPS 25 (2012), section 3 for the layers, section 5 for the first weights.
@@ -355,11 +349,7 @@ def alexnet_small(
         activation: of every layer but the last; 'tanh' for comparison.
         dropout: share of the dense layers' units that sit out a step.
         weight_decay: of the kernels, as `l2` takes it.
-        input_shape: `(height, width, channels)`, at least 15 pixels each way.
-        classes: logits that come out.
-
-    Raises:
-        ValueError: the image is too small.
+        input_shape: at least 15 pixels each way.
     """
     filters, activation = whole_number(filters, "filters", 1), _activation(activation)
     dropout = finite_number(dropout, "dropout", 0, 1)
@@ -414,11 +404,7 @@ def vgg(configuration="D", input_shape=(224, 224, 3), classes=1000):
 
     Args:
         configuration: 'A' to 'E', the columns of the paper's table 1.
-        input_shape: `(height, width, channels)`, at least 32 pixels each way.
-        classes: logits that come out.
-
-    Raises:
-        ValueError: there is no such configuration, or the image is too small.
+        input_shape: at least 32 pixels each way.
 
     Source: Simonyan and Zisserman, "Very deep convolutional networks for large-scale image
     recognition", ICLR (2015), section 2 and table 1.
@@ -451,11 +437,7 @@ def vgg_small(batch_norm=True, weight_decay=0.0, input_shape=(32, 32, 3), classe
     Args:
         batch_norm: whether to normalise; without it the convolutions have biases instead.
         weight_decay: of the kernels, as `l2` takes it.
-        input_shape: `(height, width, channels)`, at least 8 pixels each way.
-        classes: logits that come out.
-
-    Raises:
-        ValueError: the image is too small.
+        input_shape: at least 8 pixels each way.
     """
     flag(batch_norm, "batch_norm")
     inputs = _image("vgg_small", input_shape, classes, smallest=8)
@@ -501,11 +483,6 @@ def resnet(depth=50, version="v1", input_shape=(224, 224, 3), classes=1000):
         depth: 18, 34, 50, 101 or 152.
         version: 'v1' halves the map in a bottleneck's first 1×1 convolution, as the paper does;
             'v1.5' in its 3×3 one, as most libraries do. For 18 and 34 the two are the same.
-        input_shape: `(height, width, channels)`.
-        classes: logits that come out.
-
-    Raises:
-        ValueError: there is no such depth (the nearest ones are named) or version.
 
     Source: He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR (2016),
     section 3 and table 1.
@@ -549,12 +526,6 @@ def resnet_cifar(
         shortcut: where a block changes the shape, 'A' takes every second pixel and fills up with
             zero maps, which costs no parameter; 'B' uses a 1×1 convolution.
         weight_decay: of the kernels, as `l2` takes it.
-        input_shape: `(height, width, channels)`.
-        classes: logits that come out.
-
-    Raises:
-        ValueError: `depth` is not 6n + 2 (the nearest depths are named), `shortcut` is neither, or
-            `residual` no flag.
 
     Source: He et al. 2016, section 4.2.
     """
@@ -808,9 +779,6 @@ def l2(weight_decay):
     """A regulariser that adds `weight_decay / 2 * sum of w²` to the loss, or None for 0.
 
     Papers mean this by a weight decay. Keras' `L2(x)` adds `x * sum of w²`, without the half.
-
-    Raises:
-        ValueError: `weight_decay` is not a number from 0 up.
     """
     weight_decay = finite_number(weight_decay, "weight_decay", 0)
     return keras.regularizers.L2(weight_decay / 2) if weight_decay else None

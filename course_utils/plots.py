@@ -9,7 +9,8 @@ no installed font has are spelled: a cat's face becomes ‹cat face›, 三 beco
 
 Importing this module sets matplotlib's style for the session. `subplots` gives a figure, `show`
 displays it with its alt text. The other functions draw what the notebooks draw again and again,
-and show it themselves. What they cannot draw they refuse with a ValueError.
+and show it themselves: `alt` is what is to be seen, `title` the finding. What they cannot draw they
+refuse with a ValueError.
 """
 
 import base64
@@ -89,9 +90,6 @@ def subplots(rows=1, columns=1, height=3.0, width=WIDTH, **options):
 
     Returns:
         `(figure, axes)`, as `matplotlib.pyplot.subplots` gives them, but without a global state.
-
-    Raises:
-        ValueError: a grid of no or more than 400 axes, or a size that is no sensible length.
     """
     rows, columns = whole_number(rows, "rows", 1, 100), whole_number(columns, "columns", 1, 100)
     whole_number(rows * columns, "the number of axes", 1, 400)
@@ -143,9 +141,6 @@ def show(figure, alt):
 
 def label(text, most=24):
     """Anybody's text as one line of at most `most` letters; of a longer one the middle goes.
-
-    Raises:
-        ValueError: `most` is not a whole number from 3 up.
 
     >>> label("holiday\\n2024_in_the_mountains_001.jpg", 20)
     'holiday 20…s_001.jpg'
@@ -269,13 +264,9 @@ def picture(axes, image, title="", role=None, limits=None):
     """Draws one image without ticks, framed in the colour of its role.
 
     Args:
-        axes: where to draw.
         image: `(height, width)`, `(height, width, 1)` or `(height, width, 3)`; or Pillow's.
         role: a name in `PALETTE`, or None for no frame.
         limits: `(darkest, brightest)`; when None, 0 to 255 for uint8 and else the image's own.
-
-    Raises:
-        ValueError: the image has another shape or no numbers, or an argument is none of these.
     """
     _check_axes(axes)
     _check(title, role)
@@ -304,14 +295,10 @@ def images(pictures, alt, titles=None, columns=10, title="", role=None, limits=N
 
     Args:
         pictures: images as `picture` takes them, at least one and at most 400.
-        alt: what is to be seen.
         titles: one for each image, or None. A line that is too long loses its middle.
         columns: images in a row.
         size: inches for one image; when None, the row fills the text's width.
         limits: as for `picture`.
-
-    Raises:
-        ValueError: there is no image, or not as many titles, or as `picture` says.
     """
     _check(title, role)
     pictures = _several(pictures, "pictures")
@@ -351,15 +338,11 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
     """Draws a small matrix as a picture with its numbers written in.
 
     Args:
-        axes: where to draw.
-        numbers: `(rows, columns)`; NaN leaves a cell empty.
+        numbers: `(rows, columns)`, 10,000 at most; NaN leaves a cell empty.
         role: whose colour the frame has.
         shade: paint each cell by its number, dark to bright.
         digits: decimals to write; when None, none for whole numbers and two for others.
         marked: cells `(row, column)` to frame.
-
-    Raises:
-        ValueError: the numbers are no matrix of at most 10,000, or an argument is none of these.
     """
     _check_axes(axes)
     _check(title, choice(role, "role", PALETTE))
@@ -406,11 +389,7 @@ def confusion(counts, class_names, alt, title=None):
     Args:
         counts: `(classes, classes)`, whole numbers from 0 up.
         class_names: one for each class.
-        alt: what is to be seen.
         title: the finding; when None, how many are right.
-
-    Raises:
-        ValueError: the counts are no square of whole numbers, or the names are not as many.
     """
     counts, names = _array(counts, "counts"), _several(class_names, "class_names", len(counts))
     if counts.shape != (len(counts),) * 2 or not (counts >= 0).all() or (counts % 1).any():
@@ -449,7 +428,7 @@ PIXELS = {
 
 
 def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
-    """Shows which pixels of a row each window reads, and which none does.
+    """Shows which pixels of a row, 200 at most, each window reads, and which none does.
 
     Pixels are plain squares with their numbers, those that no window reads hatched; padding, which
     has none, is dotted.
@@ -457,11 +436,7 @@ def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
 
     Args:
         size, kernel, stride, padding, dilation: as for `arithmetic.output_size`.
-        alt: what is to be seen.
         title: the finding; when None, how many windows fit.
-
-    Raises:
-        ValueError: as `arithmetic.output_size`, and for more than 200 pixels.
     """
     _check("" if title is None else title)
     whole_number(size, "size", 1, 200)
@@ -507,11 +482,6 @@ def architecture(rows, input_shape, alt, title=""):
     Args:
         rows: of an `anatomy.Anatomy`, those that are to be drawn.
         input_shape: `(height, width, channels)`.
-        alt: what is to be seen.
-        title: the finding.
-
-    Raises:
-        ValueError: a layer's output is neither maps nor a row of numbers, or there is none.
     """
     _check(title)
     steps = [("input", "image", listed(input_shape, "input_shape", "(height, width, channels)"))]
@@ -563,7 +533,6 @@ def draw_curves(histories, title="", epochs=None):
         histories: a name for each history, as `training.fit` gives it. The training curve is
             thin, the test curve thick with dots; each history has its own line style. An error of
             0 has no place on a log axis: it is drawn at its foot, where the axis says 0.
-        title: the finding.
         epochs: right end of the axis, while a training is under way.
 
     Raises:
@@ -639,8 +608,5 @@ def _log_with_zero(axes, lines):
 
 
 def curves(histories, alt, title=""):
-    """Shows the learning curves of one or more trainings, as `draw_curves` draws them.
-
-    Errors are those of `draw_curves` and `show`.
-    """
+    """Shows the learning curves of one or more trainings, as `draw_curves` draws them."""
     show(draw_curves(histories, title), alt)

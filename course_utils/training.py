@@ -23,7 +23,8 @@ back to the system (1.0), and XLA, which makes ResNet-20 three times slower on a
 A history is the same thing everywhere in the course, in a notebook as in `data/runs/`: a dict of
 lists, one number for each epoch, under the keys in `watching.HISTORY_KEYS`. Losses and accuracies
 called `val_...` are measured on the test set after the epoch; the others are means over the epoch,
-while the weights were still changing.
+while the weights were still changing. What cannot be trained, or so trained, is refused with a
+ValueError that says what to do.
 """
 
 import re
@@ -40,11 +41,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def set_seed(seed):
-    """Seeds Python, NumPy and TensorFlow. Call it before the network is built.
-
-    Raises:
-        ValueError: `seed` is not a whole number from 0 to 2³² - 1.
-    """
+    """Seeds Python, NumPy and TensorFlow. Call it before the network is built."""
     keras.utils.set_random_seed(whole_number(seed, "seed", 0, 2**32 - 1))
 
 
@@ -56,9 +53,6 @@ def cosine_adam(learning_rate, steps):
     Args:
         learning_rate: of the first step.
         steps: in the whole training: batches in an epoch times epochs.
-
-    Raises:
-        ValueError: one of them is not a number above 0.
 
     Source: Loshchilov and Hutter, "SGDR" (2017), eq. 5, without restarts.
     """
@@ -77,9 +71,6 @@ def cosine_sgd(learning_rate, steps, warm_up=0.2):
         learning_rate: at the peak.
         steps: in the whole training: batches in an epoch times epochs.
         warm_up: the share of the steps until the peak.
-
-    Raises:
-        ValueError: one of them is not a number above 0, or the share is not from 0 to 1.
 
     Source: Smith and Topin, "Super-convergence" (2018), for the rise and fall; momentum 0.9 as in
     He et al. 2016, section 3.4.
