@@ -84,9 +84,6 @@ class Checks:
             student: a student number or user name, as a text; capitals and spaces do not matter.
                 Without one, a name is made up and, where the notebook can be written, put into
                 the cell.
-
-        Raises:
-            ValueError: when it is neither a text nor a whole number.
         """
         if isinstance(student, bool) or not isinstance(student, str | int):
             raise ValueError("STUDENT is your student number or user name between quotes, "
@@ -347,11 +344,9 @@ def same_short(came, wanted):
 
 
 def ask(probe, answer, arguments):
-    """The data that a learner's answer gives for one case.
+    """The data that a learner's answer gives for one case, by one of `PROBES`.
 
-    Args:
-        probe: one of PROBES.
-        arguments: of the case, encoded: each call gets its own copy, which it may spoil.
+    The case's arguments come encoded: each call gets its own copy, which it may spoil.
     """
     return PROBES[probe](answer, **decoded(arguments))
 

@@ -246,10 +246,7 @@ def average_pool2d(images, pool_size=2, strides=None, padding="valid"):
 def average_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, padding="valid"):
     """The backward pass of `average_pool2d`: a window's gradient is shared equally.
 
-    Arguments and errors are those of `max_pool2d_gradient`.
-
-    Returns:
-        The gradient with respect to `images`, in their shape.
+    Arguments, result and errors are those of `max_pool2d_gradient`.
     """
     images, plan = _checked_pool(images, pool_size, strides, padding)
     shape = (len(images), *plan.output_size, images.shape[-1])

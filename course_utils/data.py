@@ -334,10 +334,6 @@ def pipeline(images, labels, batch_size=None, training=False, augment=None, seed
         number of the epoch that comes next: seed and epoch decide the order and the augmentation,
         so a training that goes on from its third epoch sees what it would have seen. Give
         `model.fit` its `shuffle=False`: it cannot shuffle batches, and warns that it will not.
-
-    Raises:
-        ValueError: there are no images or not as many labels, they have not been scaled, the
-            labels are text, one-hot or negative, or, in training, they do not fill one batch.
     """
     import tensorflow as tf
 

@@ -125,11 +125,7 @@ def mime_bundle(figure, alt):
 
 
 def show(figure, alt):
-    """Displays a figure in the notebook, with a sentence for those who cannot see it.
-
-    Raises:
-        ValueError: it is no figure, or `alt` is empty.
-    """
+    """Displays a figure in the notebook, with a sentence for those who cannot see it."""
     from IPython.display import display
 
     data, metadata = mime_bundle(figure, alt)
@@ -535,9 +531,7 @@ def draw_curves(histories, title="", epochs=None):
             0 has no place on a log axis: it is drawn at its foot, where the axis says 0.
         epochs: right end of the axis, while a training is under way.
 
-    Raises:
-        ValueError: there is no history, or it lacks 'loss', or holds no numbers. Without
-            'accuracy' there is no panel of errors.
+    Without 'accuracy' in a history there is no panel of errors.
     """
     _check(title)
     figure, panels = subplots(1, 2, height=2.9)

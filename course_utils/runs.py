@@ -1,6 +1,7 @@
 """What was recorded: trainings on complete data sets, their weights, and what the papers report.
 
-`make record RUN=lenet5` (`tools/record.py`) makes them. Importing this module imports no Keras.
+`make record RUN=lenet5` (`tools/record.py`) makes them. What was not recorded, or not kept, is
+refused with a ValueError that lists what there is. Importing this module imports no Keras.
 """
 
 import json
@@ -27,9 +28,6 @@ def recorded_run(name):
     Returns:
         A dict with `name`, `recipe`, `seeds`, `test_error` (per cent after the last epoch, one
         for each seed), `history` (one for each seed), `wall_seconds`, `hardware`, `versions`.
-
-    Raises:
-        ValueError: there is no such run; the message lists those there are.
     """
     choice(name, "the name of a recorded run", recorded_names())
     return json.loads((DATA / "runs" / f"{name}.json").read_text(encoding="utf-8"))
@@ -104,11 +102,7 @@ def _markdown(rows):
 
 
 def network_of(recipe):
-    """The network that a recorded run's `recipe` trains, with its first weights.
-
-    Raises:
-        ValueError: it is no recipe.
-    """
+    """The network that a recorded run's `recipe` trains, with its first weights."""
     from . import models, speednet
 
     networks = {**models.NETWORKS, "speednet": speednet.network}
@@ -122,9 +116,6 @@ def recorded_network(name):
     """The trained network of a recorded run: `recorded_network("vgg_small")`.
 
     Feed it images that were scaled as in the run: `data.scale(images, **run["recipe"]["scale"])`.
-
-    Raises:
-        ValueError: there is no such run, or its weights were not kept.
     """
     weights = DATA / "weights" / f"{name}.weights.h5"
     network = network_of(recorded_run(name)["recipe"])

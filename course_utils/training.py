@@ -23,8 +23,9 @@ back to the system (1.0), and XLA, which makes ResNet-20 three times slower on a
 A history is the same thing everywhere in the course, in a notebook as in `data/runs/`: a dict of
 lists, one number for each epoch, under the keys in `watching.HISTORY_KEYS`. Losses and accuracies
 called `val_...` are measured on the test set after the epoch; the others are means over the epoch,
-while the weights were still changing. What cannot be trained, or so trained, is refused with a
-ValueError that says what to do.
+while the weights were still changing. What cannot be trained or measured, a label
+that has no score, a checkpoint of another training: each is refused with a ValueError that says
+what to do.
 """
 
 import re
@@ -135,10 +136,6 @@ def fit(
 
     Returns:
         The history, up to where you stopped it.
-
-    Raises:
-        ValueError: an argument is none of these; the network cannot be trained so; a label is not
-            one of the network's; or the checkpoints are of another or of a longer training.
     """
     epochs, steps = whole_number(epochs, "epochs", 1), _steps_of(train)
     scores, callbacks = _look_at(model, train, test, loss), _callbacks(callbacks, optimizer)
@@ -360,10 +357,6 @@ def error_percent(model, batches):
     Args:
         model: a Keras model with one output: a score for each class, or one for yes and no.
         batches: of (images, labels), as `data.pipeline` gives them.
-
-    Raises:
-        ValueError: there is no batch, or they are no batches; the model is none, has several
-            outputs, or has no score for a label.
     """
     _check_model(model)
     threshold = _threshold(model, getattr(model, "loss", None))
