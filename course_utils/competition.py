@@ -4,7 +4,8 @@ A network is handed in as data, never as code: the list of its layers, each one 
 its numbers. Both travel as the pixels of a PNG picture that the notebook keeps like any other
 (`pack`). `unpack` builds the network anew, counts what it costs, and refuses what breaks a rule;
 the grader does so in its sandbox, and `check` does the same beforehand. So what is counted is what
-answers, and whatever else a notebook defines is never asked.
+answers, and whatever else a notebook defines is never asked. Every refusal is a ValueError whose
+sentence says what breaks which rule.
 
 Importing this module imports neither TensorFlow nor Keras.
 """
@@ -103,14 +104,11 @@ def with_views(network, shifts=((0, 0),), mirrored=True):
 
     Args:
         network: a Keras model.
-        shifts: of each view how many pixels down and right the picture is moved.
+        shifts: of each view how many pixels down and right the picture is moved, at most 8.
         mirrored: whether to take the mirror image of each as well.
 
     Returns:
         An `Entry`. Its multiply-adds are those of the network times the number of views.
-
-    Raises:
-        ValueError: the shifts are not pairs of whole numbers from -8 to 8, or are too many.
     """
     try:
         pairs = [(down, right) for down, right in shifts]
@@ -137,9 +135,6 @@ def shifted(images, down, right):
 
     Returns:
         An array of the same shape and type.
-
-    Raises:
-        ValueError: `images` is no such array, or a shift no whole number as small as a picture.
     """
     images = _pictures(images)
     height, width = images.shape[1:3]
@@ -163,9 +158,6 @@ def vary(images, seed):
         uint8, of the same shape. Each picture is moved by at most `FARTHEST` pixels in each
         direction, mirrored or not, and its values are multiplied by at least 1 - `BRIGHTER` and at
         most 1 + `BRIGHTER`.
-
-    Raises:
-        ValueError: `images` are no such bytes, or `seed` is no such number.
     """
     images = _pictures(images)
     if images.dtype != np.uint8:
@@ -191,9 +183,6 @@ def classify(network, images):
     Returns:
         int64 `(n,)`: for each picture the class of its highest score, the scores being the mean
         over its views.
-
-    Raises:
-        ValueError: there is no such network, the images are none for it, or a score is no number.
     """
     network, views = _entry(network)
     images, answered = _pictures(images), []
@@ -251,9 +240,6 @@ def plan_of(network):
     Returns:
         `(plan, weights)`. The plan has an entry for each layer, `(kind, options, sources)`, where
         the sources are places in the plan, -1 for the picture. The last one gives the scores.
-
-    Raises:
-        ValueError: a layer may not stand in a network of the competition; the sentence says which.
     """
     from .graph import IMAGE, calls_of, has_graph
 
@@ -288,11 +274,7 @@ def _is_known(layer):
 
 
 def _class_of(kind):
-    """The class of a layer by its name.
-
-    Raises:
-        ValueError: it may not stand in a network of the competition.
-    """
+    """The class of a layer by its name."""
     if kind in IDLE:
         return getattr(_keras().layers, kind)
     _check_kind(kind)
@@ -429,9 +411,6 @@ def cost(network):
     Returns:
         A `Cost`. Its parameters are all numbers in the weights, those that training does not
         change and batch norm's statistics included.
-
-    Raises:
-        ValueError: it is no network for the competition.
     """
     network, views = _entry(network)
     return _cost_of(plan_of(network)[0], views)
@@ -479,9 +458,6 @@ def pack(network):
     """A network as the bytes of a PNG file, its numbers as pixels.
 
     Kernels are rounded to 16 bits; what `unpack` gives is what will be judged.
-
-    Raises:
-        ValueError: it breaks a rule of the competition; the sentence says which.
     """
     from PIL import Image
 
@@ -515,9 +491,6 @@ def unpack(picture):
 
     Returns:
         An `Entry` and its `Cost`.
-
-    Raises:
-        ValueError: the picture holds no network, or one that breaks a rule; it says which.
     """
     plan, views, content = _read(_pixels_of(picture))
     spent = _cost_of(plan, views)
@@ -579,9 +552,6 @@ def hand_in(question, network):
 
     How many pictures it gets right is told for training pictures alone: test pictures choose
     nothing, and the grader has those.
-
-    Raises:
-        ValueError: it breaks a rule of the competition.
     """
     from IPython.display import display
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 def check_settings():
-    """Refuses, in a line that says what to set, settings of Keras under which networks fail oddly."""
+    """Refuses settings of Keras under which networks fail oddly; its line says what to set."""
     import keras
 
     if (backend := keras.config.backend()) != "tensorflow":

@@ -641,12 +641,8 @@ def unet(filters=16, depth=2, shortcuts=True, input_shape=(64, 64, 3), classes=1
         filters: of the first stage.
         depth: how often the maps are pooled.
         shortcuts: False gives the same network without the shortcuts.
-        input_shape: `(height, width, channels)`; both sides multiples of 2 to the `depth + 1`.
+        input_shape: both sides multiples of 2 to the `depth + 1`.
         classes: logits for each pixel.
-
-    Raises:
-        ValueError: `depth` is not a whole number from 1 up, a side cannot be halved so often, or
-            another argument is none of these.
 
     Source: Ronneberger, Fischer, Brox, "U-Net", MICCAI (2015), section 2 and figure 1.
     """
@@ -674,9 +670,6 @@ def detector(filters=16, depth=2, input_shape=(64, 64, 3), classes=10):
     Args:
         filters, depth, input_shape: as for `unet`; a cell has 2 to the `depth + 1` pixels a side.
         classes: logits for each cell.
-
-    Raises:
-        ValueError: as for `unet`.
 
     Source: Redmon et al., "You only look once", CVPR (2016), section 2; the distances as in Tian
     et al., "FCOS", ICCV (2019), section 3.1.

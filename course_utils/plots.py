@@ -233,13 +233,6 @@ def log_ticks(axis, places=True, zero=None):
     axis.set_major_formatter(ticker.FuncFormatter(written))
 
 
-def _check(title, role=None):
-    """A ValueError for a title or a role that is none."""
-    text_of(title, "title")
-    if role is not None:
-        choice(role, "role", PALETTE)
-
-
 def _check_axes(axes):
     if not isinstance(axes, Axes):
         raise ValueError(f"axes must be some that subplots gives, not {type(axes).__name__}")
@@ -265,7 +258,9 @@ def picture(axes, image, title="", role=None, limits=None):
         limits: `(darkest, brightest)`; when None, 0 to 255 for uint8 and else the image's own.
     """
     _check_axes(axes)
-    _check(title, role)
+    text_of(title, "title")
+    if role is not None:
+        choice(role, "role", PALETTE)
     if isinstance(image, Image) and image.mode in ("P", "PA", "CMYK"):
         image = image.convert("RGB")  # of a palette the colours, not their numbers
     image = _array(image, "image")
@@ -296,7 +291,7 @@ def images(pictures, alt, titles=None, columns=10, title="", role=None, limits=N
         size: inches for one image; when None, the row fills the text's width.
         limits: as for `picture`.
     """
-    _check(title, role)
+    text_of(title, "title")
     pictures = _several(pictures, "pictures")
     titles = [""] * len(pictures) if titles is None else _several(titles, "titles", len(pictures))
     titles = list(map(str, titles))
@@ -341,7 +336,8 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
         marked: cells `(row, column)` to frame.
     """
     _check_axes(axes)
-    _check(title, choice(role, "role", PALETTE))
+    text_of(title, "title")
+    choice(role, "role", PALETTE)
     numbers = _array(numbers, "numbers").astype(float)
     if numbers.ndim != 2 or numbers.size > 10_000:
         raise ValueError(f"a grid is (rows, columns), 10,000 cells at most, not {numbers.shape}")
@@ -434,7 +430,7 @@ def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
         size, kernel, stride, padding, dilation: as for `arithmetic.output_size`.
         title: the finding; when None, how many windows fit.
     """
-    _check("" if title is None else title)
+    text_of("" if title is None else title, "title")
     whole_number(size, "size", 1, 200)
     before, after = padding_amounts(size, kernel, stride, padding, dilation)
     reads = windows_of(size, kernel, stride, padding, dilation)
@@ -479,7 +475,7 @@ def architecture(rows, input_shape, alt, title=""):
         rows: of an `anatomy.Anatomy`, those that are to be drawn.
         input_shape: `(height, width, channels)`.
     """
-    _check(title)
+    text_of(title, "title")
     steps = [("input", "image", listed(input_shape, "input_shape", "(height, width, channels)"))]
     for row in _several(rows, "rows"):
         if not hasattr(row, "output_shape"):
@@ -533,7 +529,7 @@ def draw_curves(histories, title="", epochs=None):
 
     Without 'accuracy' in a history there is no panel of errors.
     """
-    _check(title)
+    text_of(title, "title")
     figure, panels = subplots(1, 2, height=2.9)
     colours = [PALETTE[role] for role in ("output", "input", "kernel", "gradient")]
     drawn = ({}, {})

@@ -7,6 +7,7 @@
 
 The first cell shows the question with a field for a number, or with a button for each choice. The
 second prints `3`, or `3. You said 2.` if you said something. Running all cells never waits for you.
+What cannot be asked, said or compared is refused with a ValueError.
 
 What you said is kept in `.progress.json` beside the course, and nowhere else: nothing leaves your
 machine. `summary` looks back at the end of a notebook, `progress` over all notebooks and exercises,
@@ -46,11 +47,7 @@ class Prediction:
         self._view = None
 
     def say(self, answer, sure=False):
-        """Predict by code what the buttons or the field predict by hand.
-
-        Raises:
-            ValueError: it is none of the choices, or no number where a number is asked for.
-        """
+        """Predict by code what the buttons or the field predict by hand."""
         if self.choices and answer not in self.choices:
             raise ValueError(f"{answer!r} is none of {_listed(self.choices)}")
         self.said = answer if self.choices else _number(answer)
@@ -62,9 +59,6 @@ class Prediction:
         Args:
             value: what came: one of the choices, or a number.
             within: how far a predicted number may be off, as a share of what came: 0.1 for a tenth.
-
-        Raises:
-            ValueError: the question asks for a number and `value` is none.
         """
         value = value if self.choices else _number(value)
         if self.said is None:
@@ -103,9 +97,6 @@ def predict(question, *choices):
         question: a sentence that ends in a question mark.
         choices: two or more words, numbers or truth values, different from each other; without
             any, a number is asked for.
-
-    Raises:
-        ValueError: the question is empty, or there is one choice only, or one that stands twice.
     """
     if not isinstance(question, str) or not question.strip():
         raise ValueError(f"question must be a sentence, not {question!r}")
@@ -158,9 +149,6 @@ def again(today=None):
 
     Args:
         today: a `datetime.date`, for a look ahead.
-
-    Raises:
-        ValueError: it is something else.
     """
     today = date.today() if today is None else today
     if not isinstance(today, date):

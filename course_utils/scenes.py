@@ -9,7 +9,8 @@ Axes and units: images and masks are `[row, column]`, row 0 at the top. A box is
 `(top, left, bottom, right)` in pixels, half open: its rows are `top` to `bottom - 1`, its height
 is `bottom - top`. In a mask 0 is background, and digit d is d + 1.
 
-Importing this module imports neither TensorFlow nor Keras.
+What is no material, no scene or no label is refused with a ValueError, and so are digits that find
+no room. Importing this module imports neither TensorFlow nor Keras.
 """
 
 from typing import NamedTuple
@@ -96,9 +97,6 @@ def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overl
 
     Returns:
         `Scenes`.
-
-    Raises:
-        ValueError: an argument is of no use, or the digits find no room.
 
     >>> scenes = paint(material("train"), 2, seed=1, digits=3)
     >>> scenes.images.shape, scenes.masks.shape, scenes.boxes[0].shape
@@ -262,10 +260,6 @@ def cells_from_boxes(boxes, labels, size=64, cell=CELL):
     distances from the cell's middle up, left, down and right to the edges of the box, in units of
     32 pixels (negative where an edge lies on the other side); the label. All other cells are 0. Of
     two digits in one cell the later one counts.
-
-    Raises:
-        ValueError: a box has no area or its middle lies outside, a label is missing, negative or no
-            whole number, or `size` does not fit.
     """
     boxes, labels = metrics.checked_boxes(boxes), numeric_array(labels, "labels")
     size, cell = whole_number(size, "size", 1, 2048), whole_number(cell, "cell", 1)
@@ -299,9 +293,6 @@ def boxes_from_cells(outputs, least=0.05, cell=CELL):
     Returns:
         boxes float `(k, 4)`, scores `(k,)` and labels `(k,)`. A score is the probability of a
         digit times that of its class. Boxes turned inside out are left out.
-
-    Raises:
-        ValueError: the shape is another, or a number is not finite.
     """
     outputs, least = numeric_array(outputs, "outputs"), finite_number(least, "least", 0, 1)
     cell = whole_number(cell, "cell", 1)
@@ -331,9 +322,6 @@ def detections(outputs, least=0.05, threshold=0.5, cell=CELL):
 
     Returns:
         for each scene (boxes, scores, labels), highest score first.
-
-    Raises:
-        ValueError: as for `boxes_from_cells`, or the threshold is not from 0 to 1.
     """
     answers, outputs = [], numeric_array(outputs, "outputs")
     if outputs.ndim != 4:
@@ -431,12 +419,7 @@ def pipeline(material, steps, batch_size=8, targets="masks", seed=0, cell=CELL, 
 
 
 def ready(scenes, targets="masks", cell=CELL):
-    """`Scenes` as (images, targets) for a network, in one array each: see `pipeline`.
-
-    Raises:
-        ValueError: `scenes` are not what `paint` gives, `targets` is neither, or `cell` does not
-            fit.
-    """
+    """`Scenes` as (images, targets) for a network, in one array each: see `pipeline`."""
     choice(targets, "targets", TARGETS)
     if not isinstance(scenes, Scenes):
         raise ValueError(f"scenes must be what `paint` gives, not {scenes!r}")

@@ -148,16 +148,13 @@ def fit(
     return watcher.history
 
 
-def _watch_of(live):
-    """The kind of `Watcher` that is meant by `live`."""
-    if isinstance(live, str) and live == "silent":
-        return Watcher
-    return Notebook if (in_notebook() if live is None else flag(live, "live")) else Terminal
-
-
 def _watching(model, train, epochs, title, live, checkpoints, callbacks):
     """The `Watcher`, and all callbacks: the order of the images, it, the user's, checkpoints."""
-    watch, history, memories, recipe = _watch_of(live), {key: [] for key in HISTORY_KEYS}, [], None
+    history, memories, recipe = {key: [] for key in HISTORY_KEYS}, [], None
+    if isinstance(live, str) and live == "silent":
+        watch = Watcher
+    else:
+        watch = Notebook if (in_notebook() if live is None else flag(live, "live")) else Terminal
     if checkpoints is not None:
         checkpoints, recipe = kept.folder_of(checkpoints), kept.recipe(model, train)
         history, memories = kept.resume(checkpoints, model, recipe) or (history, memories)
@@ -205,13 +202,13 @@ def _run(model, train, test, watcher, callbacks, scores, precision):
     """Keras' own `fit`, with what the course changes, until it ends or is stopped."""
     import tensorflow as tf
 
-    epochs = {"epochs": watcher.epochs, "initial_epoch": watcher.done_before}
+    options = {"epochs": watcher.epochs, "initial_epoch": watcher.done_before, "verbose": 0}
     # The pipeline has shuffled already.
-    options = {"validation_data": test, "callbacks": callbacks, "verbose": 0, "shuffle": False}
+    options |= {"validation_data": test, "callbacks": callbacks, "shuffle": False}
 
     def run_in(precision):
         with computing_in(precision, model), fused_batch_norm(model):
-            model.fit(train, **epochs, **options)
+            model.fit(train, **options)
 
     try:
         try:
