@@ -208,15 +208,6 @@ def free_memory():
     return free / 1e9
 
 
-def processor():
-    """The name of the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(": ")[1] for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def _ranges():
     """The supported versions by name, 'python' included: {'numpy': '>=2.1,<3', ...}."""
     beside = Path(__file__).parent.parent / "pyproject.toml"

@@ -52,7 +52,7 @@ def results_table():
         run = recorded_run(name)
         recipe, errors = run["recipe"], run["test_error"]
         # An error after a part of the data does not belong beside the others, nor one of pixels:
-        # for those see `scores_table`; for what led to SpeedNet see notebook 13.
+        # for those see `tools/record.py`; for what led to SpeedNet see notebook 13.
         if {"part", "hold_out"} & set(recipe) or recipe["data"] == "scenes":
             continue
         cost = anatomy(lambda recipe=recipe: network_of(recipe))
@@ -67,37 +67,11 @@ def results_table():
                 *(round(run["wall_seconds"] / len(errors) / 60), run["hardware"]),
             )
         )
-    return _markdown(rows)
+    return in_markdown(rows)
 
 
-def scores_table():
-    """All recorded runs on scenes as a table in Markdown: notebook 12's own, and longer ones.
-
-    The score is a mean over seeds with the standard deviation, on scenes of the test split. What
-    was measured on held-out digits, to settle a recipe, is left out.
-    """
-    rows = [
-        ("run", "data", "scenes seen", "measure", "on test scenes"),
-        ("---", "---", "---:", "---", "---:"),
-    ]
-    for name in recorded_names():
-        run = recorded_run(name)
-        recipe = run["recipe"]
-        if recipe["data"] != "scenes" or "hold_out" in recipe:
-            continue
-        seen = recipe["steps"] * recipe["epochs"] * recipe["batch_size"]
-        measure = next(iter(run["score"][0]))
-        values = [score[measure] for score in run["score"]]
-        spread = f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
-        made_of = "complete sets" if recipe["full"] else "small sets"
-        found = f"{spread} ({len(values)} seeds)"
-        rows.append(
-            (name, made_of, f"{seen:,}", measure.replace("_", " ").replace("iou", "IoU"), found)
-        )
-    return _markdown(rows)
-
-
-def _markdown(rows):
+def in_markdown(rows):
+    """Rows of cells as a table in Markdown."""
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
 
 
