@@ -332,14 +332,6 @@ def _hash(text, salt, cost):
     return found.hex()
 
 
-def same_short(came, wanted):
-    """Whether a short answer is the right one; False for whatever is no short answer."""
-    try:
-        return answers.canonical(came) == answers.canonical(wanted)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        return False
-
-
 # --- Probes: how an answer becomes data -----------------------------------------------------------
 
 
