@@ -355,9 +355,7 @@ def _check_plan(plan):
     if not isinstance(plan, list) or not 0 < len(plan) <= MOST_LAYERS:
         raise ValueError(f"a network has from 1 to {MOST_LAYERS} layers")
     for number, entry in enumerate(plan):
-        if not isinstance(entry, list | tuple) or [type(each) for each in entry] != [
-            *(str, dict, list)
-        ]:
+        if not isinstance(entry, list | tuple) or list(map(type, entry)) != [str, dict, list]:
             raise ValueError(f"layer {number + 1} is none: a kind, its options, what it reads")
         kind, options, sources = entry
         _check_kind(kind)
@@ -365,8 +363,7 @@ def _check_plan(plan):
             raise ValueError(f"layer {number + 1}, {kind}: it has options that it may not have")
         for name, value in options.items():
             _check_option(f"layer {number + 1}, {kind}: {name}", name, value)
-        count = 2 if kind in JOINING else 1
-        fitting = len(sources) >= count if kind in JOINING else len(sources) == count
+        fitting = len(sources) >= 2 if kind in JOINING else len(sources) == 1
         if not fitting or not all(type(each) is int and -1 <= each < number for each in sources):
             raise ValueError(f"layer {number + 1}, {kind}: it does not read from layers before it")
 

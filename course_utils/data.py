@@ -181,20 +181,15 @@ def _complete_folder():
 
 def _from_sheets(folder, name, split, counts):
     """All images of a split, class after class, and their labels."""
-    source, images = DATASETS[name], []
-    for class_name, count in zip(source.class_names, counts, strict=True):
+    images, (height, width, channels) = [], DATASETS[name].shape
+    for class_name, count in zip(DATASETS[name].class_names, counts, strict=True):
         sheet = _read(folder, f"{name}/{split}/{class_name}{folder.suffix[name]}")
-        images.append(_cut(sheet, source, count))
+        rows, columns = sheet.shape[0] // height, sheet.shape[1] // width
+        tiles = sheet.reshape(rows, height, columns, width, channels).swapaxes(1, 2)
+        # From left to right, then from top to bottom; the last row need not be full.
+        images.append(tiles.reshape(-1, height, width, channels)[:count])
     labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     return np.concatenate(images), labels
-
-
-def _cut(sheet, source, count):
-    """The first `count` tiles of a sheet, left to right, then top to bottom."""
-    height, width, channels = source.shape
-    rows, columns = sheet.shape[0] // height, sheet.shape[1] // width
-    tiles = sheet.reshape(rows, height, columns, width, channels).swapaxes(1, 2)
-    return tiles.reshape(-1, height, width, channels)[:count]
 
 
 def _read(folder, file_name):
@@ -262,11 +257,8 @@ def photo(name):
         name: 'bricks' (512×512, grey), 'cat' (300×451, colour) or 'photographer' (512×512, grey).
 
     Returns:
-        uint8, `(height, width)` if grey, `(height, width, 3)` if in colour.
-
-    Raises:
-        ValueError: the file is truncated or altered.
-        FileNotFoundError: the file is missing.
+        uint8, `(height, width)` if grey, `(height, width, 3)` if in colour. Errors are those of
+        `load`.
 
     >>> photo("cat").shape
     (300, 451, 3)

@@ -180,7 +180,12 @@ def check():
     lines = [_check_version(name, ranges[name]) for name in ("python", *PACKAGES)]
     lines.append(_check_memory(free_memory()))
     if all(fine for fine, *_ in lines):
-        lines.append((True, "device", _device(), ""))
+        quiet_tensorflow()
+        import tensorflow as tf
+
+        gpus = len(tf.config.list_physical_devices("GPU"))
+        device = f"GPU, {gpus} in all" if gpus else f"CPU, {os.cpu_count()} cores"
+        lines.append((True, "device", device, ""))
     for fine, name, found, advice in lines:
         print(f"{'OK' if fine else 'TO DO':<6} {name:<11} {found:<24} {advice}".rstrip())
     return all(fine for fine, *_ in lines)
@@ -261,11 +266,3 @@ def _check_memory(free):
     fine = free >= ENOUGH_MEMORY
     advice = f"close other programs: a notebook takes up to {ENOUGH_MEMORY} GB"
     return fine, "memory", f"{free:.1f} GB free", "" if fine else advice
-
-
-def _device():
-    quiet_tensorflow()
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    return f"GPU, {len(gpus)} in all" if gpus else f"CPU, {os.cpu_count()} cores"

@@ -182,12 +182,8 @@ def _entry(prediction, value, within):
         "right": right,
     }
     if not right:
-        entry |= {"step": 0, "again": _days_after(date.today(), DAYS[0])}
+        entry |= {"step": 0, "again": (date.today() + timedelta(DAYS[0])).isoformat()}
     return entry
-
-
-def _days_after(day, days):
-    return (day + timedelta(days)).isoformat()
 
 
 def _keep(question, entry):
@@ -352,7 +348,7 @@ def _asked_again(entry, today):
         step = entry["step"] + 1 if right else 0
         kept = {key: value for key, value in entry.items() if key not in ("again", "step")}
         if step < len(DAYS):
-            kept |= {"again": _days_after(today, DAYS[step]), "step": step}
+            kept |= {"again": (today + timedelta(DAYS[step])).isoformat(), "step": step}
         _keep(entry["question"], {**kept, "said": said, "right": right})
 
     row = prediction.view.children[1]

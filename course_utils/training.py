@@ -51,9 +51,7 @@ def cosine_adam(learning_rate, steps):
 
     Large steps find the valley, ever smaller ones its floor, and there is no moment to choose.
 
-    Args:
-        learning_rate: of the first step.
-        steps: in the whole training: batches in an epoch times epochs.
+    `steps` are those of the whole training: batches in an epoch times epochs.
 
     Source: Loshchilov and Hutter, "SGDR" (2017), eq. 5, without restarts.
     """
@@ -68,10 +66,8 @@ def cosine_sgd(learning_rate, steps, warm_up=0.2):
     It begins at 0, so that a network with batch normalisation survives a peak that is ten times
     what it could start with; then it falls to 0 as `cosine_adam`'s does.
 
-    Args:
-        learning_rate: at the peak.
-        steps: in the whole training: batches in an epoch times epochs.
-        warm_up: the share of the steps until the peak.
+    `learning_rate` is that of the peak, `steps` are those of the whole training, `warm_up` is the
+    share of them until the peak.
 
     Source: Smith and Topin, "Super-convergence" (2018), for the rise and fall; momentum 0.9 as in
     He et al. 2016, section 3.4.
