@@ -149,15 +149,12 @@ class Anatomy:
 
 
 def anatomy(network):
-    """Reads a network layer by layer.
+    """Reads a network layer by layer, and gives an `Anatomy`.
 
     Args:
         network: a built functional or sequential Keras model, or a function without arguments
             that builds one (`models.lenet5`, or `lambda: models.vgg("D")`): its weights are then
             never allocated. Models inside it are read with it.
-
-    Returns:
-        An `Anatomy`.
 
     Raises:
         TypeError: it is neither.

@@ -127,14 +127,11 @@ def with_views(network, shifts=((0, 0),), mirrored=True):
 
 
 def shifted(images, down, right):
-    """Pictures moved by whole pixels; the edge that is left behind is repeated.
+    """Pictures moved by whole pixels, in their shape and type; the edge left behind is repeated.
 
     Args:
         images: `(n, height, width, channels)`.
         down, right: pixels; negative ones move up and left.
-
-    Returns:
-        An array of the same shape and type.
     """
     images = _pictures(images)
     height, width = images.shape[1:3]

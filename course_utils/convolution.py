@@ -215,10 +215,8 @@ def max_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, padd
     """The backward pass of `max_pool2d`: all of a window's gradient goes to its winner.
 
     Between equals the first one wins (top to bottom, left to right), as in TensorFlow. Arguments
-    and errors are those of `max_pool2d`; `output_gradient` has the output's shape.
-
-    Returns:
-        The gradient with respect to `images`, in their shape.
+    and errors are those of `max_pool2d`; `output_gradient` has the output's shape, the result that
+    of `images`.
     """
     images, plan = _checked_pool(images, pool_size, strides, padding)
     columns = _window_columns(images, plan, -np.inf)

@@ -81,7 +81,7 @@ class Dataset(NamedTuple):
 
 
 def load(name, split, full=False):
-    """The images, labels and class names of a set: `load("mnist", "train")`.
+    """The images, labels and class names of a set, a `Dataset`: `load("mnist", "train")`.
 
     The images are dealt like cards, one of each class in turn: class 0, 1, ..., 9, 0, 1, ...; a
     class that has run out is passed over. Within a class they lie in the order of the SHA-256 sums
@@ -99,9 +99,6 @@ def load(name, split, full=False):
             set: run the call again and it starts over. In a copy of the course without a set's
             folder (CIFAR-10 has no licence) the small set is cut from the complete one, and that
             is said.
-
-    Returns:
-        A `Dataset`.
 
     Raises:
         ValueError: an unknown name or split, `full` is neither True nor False, or a sheet is

@@ -172,9 +172,7 @@ def check():
 
     It looks at Python, at the packages (their versions against the ranges in `pyproject.toml`),
     at the free memory in GB, and at the device that TensorFlow computes on.
-
-    Returns:
-        True when nothing has to be done.
+    It gives True when nothing has to be done.
     """
     ranges = _ranges()
     lines = [_check_version(name, ranges[name]) for name in ("python", *PACKAGES)]

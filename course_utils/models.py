@@ -555,10 +555,6 @@ class PadShortcut(layers.Layer):
     Takes every `strides`-th pixel and adds maps of zeros: `(batch, h, w, c)` becomes
     `(batch, ceil(h / strides), ceil(w / strides), filters)`.
 
-    Args:
-        filters: maps that come out.
-        strides: from one pixel to the next.
-
     Source: He et al. 2016, section 3.3, option A.
     """
 
@@ -626,8 +622,7 @@ def unet(filters=16, depth=2, shortcuts=True, input_shape=(64, 64, 3), classes=1
 
     Down by max-pooling, `depth` times, with twice the filters after each; up again by transposed
     convolutions. On the way up each stage also gets the maps of the same size from the way down:
-    shortcuts that *concatenate*. 188,347 trainable parameters,
-    178,619 without the shortcuts.
+    shortcuts that *concatenate*. 188,347 trainable parameters, 178,619 without the shortcuts.
 
     | differs from the paper | there | here |
     | --- | --- | --- |
@@ -664,8 +659,7 @@ def detector(filters=16, depth=2, input_shape=(64, 64, 3), classes=10):
 
     The way down of `unet`, under the same names, and a 1×1 convolution. For its cell it says: the
     logit that a digit's middle lies here, four distances, and ten logits of classes
-    (`scenes.boxes_from_cells` reads them). 148,223 trainable
-    parameters.
+    (`scenes.boxes_from_cells` reads them). 148,223 trainable parameters.
 
     Args:
         filters, depth, input_shape: as for `unet`; a cell has 2 to the `depth + 1` pixels a side.
@@ -702,15 +696,12 @@ def detector_loss(cells, outputs):
 
 @register
 def digits_weigh_more(masks, logits, weight=2.0):
-    """The mean cross-entropy of a scene's pixels, those of digits counted `weight` times.
+    """The mean cross-entropy of each scene's pixels, those of digits counted `weight` times.
 
     Args:
         masks: `(batch, height, width)`, the class of each pixel, 0 for background.
         logits: `(batch, height, width, classes)`.
         weight: of a digit's pixel; background has 1.
-
-    Returns:
-        `(batch,)`.
     """
     losses = ops.sparse_categorical_crossentropy(masks, logits, from_logits=True)
     weights = ops.where(ops.equal(masks, 0), 1.0, weight)

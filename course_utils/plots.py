@@ -81,15 +81,12 @@ WIDTH = 7.5  # inches: the width of a notebook's text
 
 
 def subplots(rows=1, columns=1, height=3.0, width=WIDTH, **options):
-    """A figure in the style of the course, and its axes.
+    """`(figure, axes)` in the style of the course, as pyplot's, but without a global state.
 
     Args:
         rows, columns: the grid of axes.
         height, width: of the figure, in inches.
         options: for `matplotlib.figure.Figure.subplots`.
-
-    Returns:
-        `(figure, axes)`, as `matplotlib.pyplot.subplots` gives them, but without a global state.
     """
     rows, columns = whole_number(rows, "rows", 1, 100), whole_number(columns, "columns", 1, 100)
     whole_number(rows * columns, "the number of axes", 1, 400)

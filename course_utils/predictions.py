@@ -147,8 +147,7 @@ def progress():
 def again(today=None):
     """Ask anew what was missed and is due: a control that shows each question with its answer.
 
-    Args:
-        today: a `datetime.date`, for a look ahead.
+    `today` is a `datetime.date`, for a look ahead.
     """
     today = date.today() if today is None else today
     if not isinstance(today, date):

@@ -83,7 +83,7 @@ def material(split, full=False):
 
 
 def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overlap=0.2):
-    """Paints scenes: `paint(material("train"), 100)`.
+    """`Scenes`, newly painted: `paint(material("train"), 100)`.
 
     Args:
         material: a `Material`.
@@ -94,9 +94,6 @@ def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overl
         sides: the longer side of a digit in pixels, `(shortest, longest)` or one number.
         overlap: the share of the smaller of two boxes that the other may cover, 0 (they lie
             apart) to 1.
-
-    Returns:
-        `Scenes`.
 
     >>> scenes = paint(material("train"), 2, seed=1, digits=3)
     >>> scenes.images.shape, scenes.masks.shape, scenes.boxes[0].shape
@@ -195,8 +192,7 @@ def _find_room(numbers, digits, wanted, sides, size, overlap):
 
 
 def _places(numbers, inks, size, overlap):
-    """(top, left) for each digit, such that no two boxes overlap by more than is allowed, or None
-    where they find no room."""
+    """(top, left) for each digit, no two boxes overlapping too much; None if there is no room."""
     for _ in range(10):  # a first digit in the middle may be the reason that the last has no room
         taken = []
         for ink in inks:

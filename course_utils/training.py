@@ -105,7 +105,8 @@ def fit(
     """Compiles and trains a network, and shows how it goes.
 
     In a notebook a learning curve grows in place; in a terminal each epoch prints a line. Stop
-    it whenever you like (the notebook's stop button, or Ctrl-C): what was learned is kept.
+    it whenever you like (the notebook's stop button, or Ctrl-C): what was learned is kept, and the
+    history up to there is returned.
 
     Args:
         model: a Keras model with one output, logits, of any make.
@@ -129,9 +130,6 @@ def fit(
             'float32', 'mixed_bfloat16', 'mixed_float16', or None for the fastest on this device.
         accuracy: a Keras metric called 'accuracy' in place of the share of right labels, where
             what is right is no label: `models.cell_accuracy()`, say.
-
-    Returns:
-        The history, up to where you stopped it.
     """
     epochs, steps = whole_number(epochs, "epochs", 1), _steps_of(train)
     scores, callbacks = _look_at(model, train, test, loss), _callbacks(callbacks, optimizer)
