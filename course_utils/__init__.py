@@ -16,7 +16,6 @@
 | `profiling` | where the time of a training step goes |
 | `inside_keras` | what the course changes inside Keras while it trains |
 | `devices` | which precision suits this machine |
-| `distributed` | one training on several machines |
 | `anatomy` | any Keras network as a table of shapes, parameters and costs |
 | `graph` | the graph of a Keras network, read for `anatomy` and `explorers` |
 | `explorers` | pictures that answer when you drag: a package of its own |

@@ -102,13 +102,12 @@ class Anatomy:
     def cells(self):
         """The table as strings: one tuple for each layer, and the last one for the total."""
         for row in self.rows:
-            unknown = row.multiply_adds is None
             yield (
                 " ".join(row.name.split()),
                 row.kind,
                 "×".join(map(str, row.output_shape)),
                 f"{row.parameters:,}",
-                "?" if unknown else f"{row.multiply_adds:,}",
+                UNKNOWN if row.multiply_adds is None else f"{row.multiply_adds:,}",
                 f"{row.activation_bytes / 1000:,.1f}",
                 "all" if row.receptive_field is None else "×".join(map(str, row.receptive_field)),
             )
@@ -118,19 +117,16 @@ class Anatomy:
 
     def __str__(self):
         table = [self.HEADER, *self.cells()]
-        columns = list(zip(*table, strict=True))
-        widths = [max(map(len, column)) for column in columns]
-        columns = [
-            [cell.ljust(width) if place < 3 else cell.rjust(width) for cell in column]
-            for place, (column, width) in enumerate(zip(columns, widths, strict=True))
-        ]
-        lines = ["  ".join(row).rstrip() for row in zip(*columns, strict=True)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        sides = zip("<<<>>>>", widths, strict=True)  # words to the left, numbers to the right
+        form = "  ".join(f"{{:{side}{width}}}" for side, width in sides)
+        lines = [form.format(*row).rstrip() for row in table]
         rule = "-" * max(map(len, lines))
         text = "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
         console = getattr(sys.stdout, "encoding", None) or "utf-8"
-        if "≥".encode(console, "ignore"):
-            return text.encode(console, "replace").decode(console)  # a name has any letters
-        return text.replace("≥ ", ">=").encode(console, "replace").decode(console)
+        if not "≥".encode(console, "ignore"):
+            text = text.replace("≥ ", ">=")
+        return text.encode(console, "replace").decode(console)  # a name has any letters
 
     __repr__ = __str__
 
@@ -153,15 +149,12 @@ class Anatomy:
 
 
 def anatomy(network):
-    """Reads a network layer by layer.
+    """Reads a network layer by layer, and gives an `Anatomy`.
 
     Args:
         network: a built functional or sequential Keras model, or a function without arguments
             that builds one (`models.lenet5`, or `lambda: models.vgg("D")`): its weights are then
             never allocated. Models inside it are read with it.
-
-    Returns:
-        An `Anatomy`.
 
     Raises:
         TypeError: it is neither.

@@ -168,8 +168,7 @@ def _difference_of_dicts(expected, came, tolerance):
     for name, value in expected.items():
         if name not in came:
             return f"{name!r} is missing"
-        found = difference(value, came[name], tolerance)
-        if found:
+        if found := difference(value, came[name], tolerance):
             return f"{name!r}: {found}"
     return ""
 
@@ -180,8 +179,7 @@ def _difference_of_lists(expected, came, tolerance):
     if len(came) != len(expected):
         return f"expected {len(expected)} values, came {len(came)}"
     for place, (value, other) in enumerate(zip(expected, came, strict=True)):
-        found = difference(value, other, tolerance)
-        if found:
+        if found := difference(value, other, tolerance):
             return f"number {place} of the {len(expected)} values: {found}"
     return ""
 

@@ -6,6 +6,9 @@ one axis (a row of pixels); the second half reads whole stacks of layers.
 Words: `size` is a number of pixels, `kernel` the number of taps of a filter along the axis,
 `stride` the step between two windows, `padding` the zeros added at both ends, and `dilation` the
 distance between neighbouring taps (1: no gaps).
+
+What is not a whole number, too small, or does not fit is refused with a ValueError that says what
+would do.
 """
 
 import math
@@ -16,16 +19,11 @@ from .arguments import flag, listed, whole_number
 
 MOST_PLACES = 10**7  # that are listed one by one
 
-# ---------------------------------------------------------------------------------------------
-# One axis
-# ---------------------------------------------------------------------------------------------
+# --- One axis -------------------------------------------------------------------------------------
 
 
 def span(kernel, dilation=1):
     """How many pixels a kernel reaches over: `dilation * (kernel - 1) + 1`.
-
-    Raises:
-        ValueError: an argument is not a whole number from 1 up.
 
     >>> span(3), span(3, dilation=2)
     (3, 5)
@@ -40,9 +38,6 @@ def same_padding(size, kernel, stride=1, dilation=1):
 
     'same' promises an output of `ceil(size / stride)`. When the zeros cannot be shared equally,
     the odd one goes after: to the bottom and to the right.
-
-    Raises:
-        ValueError: an argument is not a whole number from 1 up.
 
     Source: TensorFlow's documentation of `tf.nn`, "Notes on padding".
 
@@ -63,9 +58,6 @@ def padding_amounts(size, kernel, stride=1, padding=0, dilation=1):
         padding: 'valid' (none), 'same' (as Keras pads), a number of pixels for both ends, or a
             pair `(before, after)`. (For two axes at once a pair means something else: see
             `padding_by_axis`.)
-
-    Raises:
-        ValueError: `padding` is none of these.
 
     >>> padding_amounts(32, kernel=3, stride=2, padding="same")
     (0, 1)
@@ -121,9 +113,6 @@ def size_preserving_padding(size, kernel, stride=1):
     output is then one pixel larger than the input. An even kernel needs an odd number of zeros,
     and an odd number cannot be split equally. Notebook 02 finds the failing case.
 
-    Raises:
-        ValueError: an argument is not a whole number from 1 up.
-
     >>> size_preserving_padding(32, kernel=5)
     2
     >>> output_size(32, kernel=4, padding=size_preserving_padding(32, kernel=4))
@@ -156,9 +145,6 @@ def windows(size, kernel, stride=1, padding=0, dilation=1):
 def unread(size, reads):
     """The pixels along an axis that no window reads; `reads` is what `windows` gives.
 
-    Raises:
-        ValueError: it is something else, or `size` is no whole number from 1 up.
-
     >>> unread(7, windows(7, kernel=2, stride=2))
     [6]
     """
@@ -182,9 +168,6 @@ def transposed_output_size(size, kernel, stride=1, padding=0, output_padding=Non
         padding: 'valid', 'same', a number for both ends, or `(before, after)`.
         output_padding: more outputs at the end, fewer than `stride`. None takes as many as Keras
             does: 'same' then gives `size * stride`, 'valid' room for a whole stride, a number none.
-
-    Raises:
-        ValueError: an argument is not a whole number or too small, or nothing is left.
 
     Source: Dumoulin and Visin, "A guide to convolution arithmetic" (2016), chapter 4.
 
@@ -217,9 +200,7 @@ def transposed_output_size(size, kernel, stride=1, padding=0, output_padding=Non
     return outputs
 
 
-# ---------------------------------------------------------------------------------------------
-# Layers: what one costs
-# ---------------------------------------------------------------------------------------------
+# --- Layers: what one costs -----------------------------------------------------------------------
 
 
 def pair(value, name="value", smallest=1):
@@ -252,17 +233,7 @@ def conv_parameters(channels, filters, kernel_size, groups=1, use_bias=True):
     """Trainable numbers of a convolution: `(a * b * c + 1) * filters` for an a×b kernel.
 
     A filter is as deep as its input has channels, `c`; in `groups`, as deep as its group.
-
-    Args:
-        channels: channels of the input.
-        filters: how many there are.
-        kernel_size: one number or `(vertical, horizontal)`.
-        groups: into how many groups channels and filters are split.
-        use_bias: whether each filter has a bias.
-
-    Raises:
-        ValueError: an argument is not a whole number, `groups` does not divide, or `use_bias` is
-            neither True nor False.
+    `use_bias=False` leaves out the `+ 1`; `kernel_size` is one number or `(vertical, horizontal)`.
 
     >>> conv_parameters(channels=3, filters=32, kernel_size=3)
     896
@@ -280,12 +251,8 @@ def conv_parameters(channels, filters, kernel_size, groups=1, use_bias=True):
 def conv_multiply_adds(output_shape, channels, kernel_size, groups=1):
     """Multiply-adds of a convolution for one image: every output number is one sum of products.
 
-    Args:
-        output_shape: `(height, width, filters)` of the output.
-        channels, kernel_size, groups: as for `conv_parameters`.
-
-    Raises:
-        ValueError: an argument is not a whole number, or `groups` does not divide.
+    `output_shape` is `(height, width, filters)`; the other arguments are those of
+    `conv_parameters`.
 
     >>> conv_multiply_adds((32, 32, 32), channels=3, kernel_size=3)
     884736
@@ -300,9 +267,6 @@ def conv_multiply_adds(output_shape, channels, kernel_size, groups=1):
 def dense_parameters(inputs, units, use_bias=True):
     """Trainable numbers of a dense layer: `(inputs + 1) * units`.
 
-    Raises:
-        ValueError: an argument is not a whole number from 1 up, or `use_bias` no flag.
-
     >>> dense_parameters(84, 10)
     850
     """
@@ -310,9 +274,7 @@ def dense_parameters(inputs, units, use_bias=True):
     return (inputs + flag(use_bias, "use_bias")) * whole_number(units, "units", 1)
 
 
-# ---------------------------------------------------------------------------------------------
-# Stacks: a network read as a column of shapes
-# ---------------------------------------------------------------------------------------------
+# --- Stacks: a network read as a column of shapes -------------------------------------------------
 
 
 @dataclass(frozen=True)

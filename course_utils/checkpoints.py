@@ -123,17 +123,13 @@ def _variables(model):
     return [*model.variables, *optimizer.variables]
 
 
-# ---------------------------------------------------------------------------------------------
-# What a training is of
-# ---------------------------------------------------------------------------------------------
+# --- What a training is of ------------------------------------------------------------------------
 
 
 def recipe(model, batches):
     """What a compiled model's training is of, as plain data that can be compared.
 
-    Args:
-        model: a compiled Keras model.
-        batches: what it is trained on. Of `data.pipeline`'s, the first batch is looked at.
+    Of `batches`, what it is trained on, the first is looked at if `data.pipeline` has made them.
     """
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     told = {

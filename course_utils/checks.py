@@ -84,9 +84,6 @@ class Checks:
             student: a student number or user name, as a text; capitals and spaces do not matter.
                 Without one, a name is made up and, where the notebook can be written, put into
                 the cell.
-
-        Raises:
-            ValueError: when it is neither a text nor a whole number.
         """
         if isinstance(student, bool) or not isinstance(student, str | int):
             raise ValueError("STUDENT is your student number or user name between quotes, "
@@ -335,23 +332,13 @@ def _hash(text, salt, cost):
     return found.hex()
 
 
-def same_short(came, wanted):
-    """Whether a short answer is the right one; False for whatever is no short answer."""
-    try:
-        return answers.canonical(came) == answers.canonical(wanted)
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        return False
-
-
 # --- Probes: how an answer becomes data -----------------------------------------------------------
 
 
 def ask(probe, answer, arguments):
-    """The data that a learner's answer gives for one case.
+    """The data that a learner's answer gives for one case, by one of `PROBES`.
 
-    Args:
-        probe: one of PROBES.
-        arguments: of the case, encoded: each call gets its own copy, which it may spoil.
+    The case's arguments come encoded: each call gets its own copy, which it may spoil.
     """
     return PROBES[probe](answer, **decoded(arguments))
 

@@ -4,7 +4,8 @@ A network is handed in as data, never as code: the list of its layers, each one 
 its numbers. Both travel as the pixels of a PNG picture that the notebook keeps like any other
 (`pack`). `unpack` builds the network anew, counts what it costs, and refuses what breaks a rule;
 the grader does so in its sandbox, and `check` does the same beforehand. So what is counted is what
-answers, and whatever else a notebook defines is never asked.
+answers, and whatever else a notebook defines is never asked. Every refusal is a ValueError whose
+sentence says what breaks which rule.
 
 Importing this module imports neither TensorFlow nor Keras.
 """
@@ -95,9 +96,7 @@ class Cost(NamedTuple):
     multiply_adds: int
 
 
-# ---------------------------------------------------------------------------------------------
-# Pictures and answers
-# ---------------------------------------------------------------------------------------------
+# --- Pictures and answers -------------------------------------------------------------------------
 
 
 def with_views(network, shifts=((0, 0),), mirrored=True):
@@ -105,14 +104,11 @@ def with_views(network, shifts=((0, 0),), mirrored=True):
 
     Args:
         network: a Keras model.
-        shifts: of each view how many pixels down and right the picture is moved.
+        shifts: of each view how many pixels down and right the picture is moved, at most 8.
         mirrored: whether to take the mirror image of each as well.
 
     Returns:
         An `Entry`. Its multiply-adds are those of the network times the number of views.
-
-    Raises:
-        ValueError: the shifts are not pairs of whole numbers from -8 to 8, or are too many.
     """
     try:
         pairs = [(down, right) for down, right in shifts]
@@ -131,17 +127,11 @@ def with_views(network, shifts=((0, 0),), mirrored=True):
 
 
 def shifted(images, down, right):
-    """Pictures moved by whole pixels; the edge that is left behind is repeated.
+    """Pictures moved by whole pixels, in their shape and type; the edge left behind is repeated.
 
     Args:
         images: `(n, height, width, channels)`.
         down, right: pixels; negative ones move up and left.
-
-    Returns:
-        An array of the same shape and type.
-
-    Raises:
-        ValueError: `images` is no such array, or a shift no whole number as small as a picture.
     """
     images = _pictures(images)
     height, width = images.shape[1:3]
@@ -165,9 +155,6 @@ def vary(images, seed):
         uint8, of the same shape. Each picture is moved by at most `FARTHEST` pixels in each
         direction, mirrored or not, and its values are multiplied by at least 1 - `BRIGHTER` and at
         most 1 + `BRIGHTER`.
-
-    Raises:
-        ValueError: `images` are no such bytes, or `seed` is no such number.
     """
     images = _pictures(images)
     if images.dtype != np.uint8:
@@ -193,9 +180,6 @@ def classify(network, images):
     Returns:
         int64 `(n,)`: for each picture the class of its highest score, the scores being the mean
         over its views.
-
-    Raises:
-        ValueError: there is no such network, the images are none for it, or a score is no number.
     """
     network, views = _entry(network)
     images, answered = _pictures(images), []
@@ -241,9 +225,7 @@ def _model_of(network):
     return network
 
 
-# ---------------------------------------------------------------------------------------------
-# A network as a list of layers
-# ---------------------------------------------------------------------------------------------
+# --- A network as a list of layers ----------------------------------------------------------------
 
 
 def plan_of(network):
@@ -255,9 +237,6 @@ def plan_of(network):
     Returns:
         `(plan, weights)`. The plan has an entry for each layer, `(kind, options, sources)`, where
         the sources are places in the plan, -1 for the picture. The last one gives the scores.
-
-    Raises:
-        ValueError: a layer may not stand in a network of the competition; the sentence says which.
     """
     from .graph import IMAGE, calls_of, has_graph
 
@@ -292,11 +271,7 @@ def _is_known(layer):
 
 
 def _class_of(kind):
-    """The class of a layer by its name.
-
-    Raises:
-        ValueError: it may not stand in a network of the competition.
-    """
+    """The class of a layer by its name."""
     if kind in IDLE:
         return getattr(_keras().layers, kind)
     _check_kind(kind)
@@ -377,9 +352,7 @@ def _check_plan(plan):
     if not isinstance(plan, list) or not 0 < len(plan) <= MOST_LAYERS:
         raise ValueError(f"a network has from 1 to {MOST_LAYERS} layers")
     for number, entry in enumerate(plan):
-        if not isinstance(entry, list | tuple) or [type(each) for each in entry] != [
-            *(str, dict, list)
-        ]:
+        if not isinstance(entry, list | tuple) or list(map(type, entry)) != [str, dict, list]:
             raise ValueError(f"layer {number + 1} is none: a kind, its options, what it reads")
         kind, options, sources = entry
         _check_kind(kind)
@@ -387,8 +360,7 @@ def _check_plan(plan):
             raise ValueError(f"layer {number + 1}, {kind}: it has options that it may not have")
         for name, value in options.items():
             _check_option(f"layer {number + 1}, {kind}: {name}", name, value)
-        count = 2 if kind in JOINING else 1
-        fitting = len(sources) >= count if kind in JOINING else len(sources) == count
+        fitting = len(sources) >= 2 if kind in JOINING else len(sources) == 1
         if not fitting or not all(type(each) is int and -1 <= each < number for each in sources):
             raise ValueError(f"layer {number + 1}, {kind}: it does not read from layers before it")
 
@@ -424,9 +396,7 @@ def _check_views(views):
         raise ValueError("the views are none: with_views(network, shifts, mirrored) makes them")
 
 
-# ---------------------------------------------------------------------------------------------
-# Rules
-# ---------------------------------------------------------------------------------------------
+# --- Rules ----------------------------------------------------------------------------------------
 
 
 def cost(network):
@@ -435,9 +405,6 @@ def cost(network):
     Returns:
         A `Cost`. Its parameters are all numbers in the weights, those that training does not
         change and batch norm's statistics included.
-
-    Raises:
-        ValueError: it is no network for the competition.
     """
     network, views = _entry(network)
     return _cost_of(plan_of(network)[0], views)
@@ -478,18 +445,13 @@ def _check_cost(spent, views):
         )
 
 
-# ---------------------------------------------------------------------------------------------
-# A network as a picture
-# ---------------------------------------------------------------------------------------------
+# --- A network as a picture -----------------------------------------------------------------------
 
 
 def pack(network):
     """A network as the bytes of a PNG file, its numbers as pixels.
 
     Kernels are rounded to 16 bits; what `unpack` gives is what will be judged.
-
-    Raises:
-        ValueError: it breaks a rule of the competition; the sentence says which.
     """
     from PIL import Image
 
@@ -523,9 +485,6 @@ def unpack(picture):
 
     Returns:
         An `Entry` and its `Cost`.
-
-    Raises:
-        ValueError: the picture holds no network, or one that breaks a rule; it says which.
     """
     plan, views, content = _read(_pixels_of(picture))
     spent = _cost_of(plan, views)
@@ -587,9 +546,6 @@ def hand_in(question, network):
 
     How many pictures it gets right is told for training pictures alone: test pictures choose
     nothing, and the grader has those.
-
-    Raises:
-        ValueError: it breaks a rule of the competition.
     """
     from IPython.display import display
 

@@ -2,7 +2,8 @@
 
 Arrays are laid out as in Keras: images are NHWC `(batch, height, width, channels)`, kernels are
 HWIO `(height, width, input channels, filters)`. Like every deep-learning library we slide the
-kernel without flipping it: in a mathematician's words this is cross-correlation.
+kernel without flipping it: in a mathematician's words this is cross-correlation. Shapes that do not
+fit together, and arrays that do not hold real numbers, are refused with a ValueError.
 
 Each function exists to be read. `conv2d_loops` is the definition; `conv2d` is the same sum, with
 the loops handed to NumPy; the gradients follow from the definition by the chain rule.
@@ -25,9 +26,7 @@ from .arithmetic import (
 
 MOST_NUMBERS = 2**32  # of padded or stamped images: 16 GB
 
-# ---------------------------------------------------------------------------------------------
-# The definition
-# ---------------------------------------------------------------------------------------------
+# --- The definition -------------------------------------------------------------------------------
 
 
 def conv2d_loops(images, kernels, bias=None, strides=1, padding="valid", dilation_rate=1, groups=1):
@@ -56,9 +55,7 @@ def conv2d_loops(images, kernels, bias=None, strides=1, padding="valid", dilatio
     return outputs if bias is None else outputs + _checked_bias(bias, filters, outputs.dtype)
 
 
-# ---------------------------------------------------------------------------------------------
-# The same sum, vectorised
-# ---------------------------------------------------------------------------------------------
+# --- The same sum, vectorised ---------------------------------------------------------------------
 
 
 def conv2d(images, kernels, bias=None, strides=1, padding="valid", dilation_rate=1, groups=1):
@@ -77,19 +74,15 @@ def conv2d(images, kernels, bias=None, strides=1, padding="valid", dilation_rate
     Returns:
         `(batch, output height, output width, filters)`, float32 or what the arguments need.
 
-    Raises:
-        ValueError: the shapes do not fit together, no window fits the image, or an array does not
-            hold real numbers.
-
     >>> conv2d(np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 2)), strides=2, padding="same").shape
     (1, 2, 2, 2)
     """
     images, kernels = _checked(images, kernels, groups)
     plan = _plan(images.shape, kernels.shape[:2], strides, padding, dilation_rate)
-    columns = _window_columns(_pad_with(images, plan, 0), plan)
+    columns = _window_columns(images, plan)
     outputs = [
         _as_rows(group_columns) @ group_kernels.reshape(-1, group_kernels.shape[-1])
-        for group_columns, group_kernels in _by_group(columns, kernels, groups)
+        for group_columns, group_kernels in _by_group(groups, columns, kernels)
     ]
     outputs = np.concatenate(outputs, axis=-1) if groups > 1 else outputs[0]
     if bias is not None:
@@ -117,9 +110,6 @@ def conv2d_gradients(
     Returns:
         `Gradients(images, kernels, bias)`, each in the shape of what it is the gradient of.
 
-    Raises:
-        ValueError: a shape does not fit.
-
     Each output is a sum of products, so a kernel weight collects (pixel × output gradient) over
     all windows, and a pixel collects (weight × output gradient) over all windows that read it.
 
@@ -127,25 +117,19 @@ def conv2d_gradients(
     """
     images, kernels = _checked(images, kernels, groups)
     plan = _plan(images.shape, kernels.shape[:2], strides, padding, dilation_rate)
-    depth, filters = kernels.shape[2:]
-    output_gradient = _checked_gradient(
-        output_gradient, (len(images), *plan.output_size, filters), images.dtype
-    )
-    columns = _window_columns(_pad_with(images, plan, 0), plan)
-    kernel_gradients = []
-    pixel_gradient = np.zeros_like(_pad_with(images, plan, 0))
-    per_group = filters // groups
-    for group, (group_columns, group_kernels) in enumerate(_by_group(columns, kernels, groups)):
-        gradient = output_gradient[..., group * per_group : (group + 1) * per_group]
-        rows = gradient.reshape(-1, per_group)
+    shape = (len(images), *plan.output_size, kernels.shape[-1])
+    output_gradient = _checked_gradient(output_gradient, shape, images.dtype)
+    columns = _window_columns(images, plan)
+    image_gradients, kernel_gradients = [], []
+    for group_images, group_columns, group_kernels, gradient in _by_group(
+        groups, images, columns, kernels, output_gradient
+    ):
+        rows = gradient.reshape(-1, gradient.shape[-1])
         kernel_gradients.append((_as_rows(group_columns).T @ rows).reshape(group_kernels.shape))
-        channels = slice(group * depth, (group + 1) * depth)
-        for tap in np.ndindex(kernels.shape[:2]):
-            pixel_gradient[(slice(None), *plan.pixels_under(tap), channels)] += (
-                gradient @ group_kernels[tap].T
-            )
+        shares = (gradient @ group_kernels[tap].T for tap in np.ndindex(plan.kernel))
+        image_gradients.append(_added_to_pixels(group_images, plan, shares))
     return Gradients(
-        images=_without_padding(pixel_gradient, plan),
+        images=np.concatenate(image_gradients, axis=-1),
         kernels=np.concatenate(kernel_gradients, axis=-1),
         bias=output_gradient.sum(axis=(0, 1, 2)),
     )
@@ -169,9 +153,6 @@ def conv2d_transpose(maps, kernels, bias=None, strides=1, padding="valid", outpu
 
     Returns:
         `(batch, output height, output width, filters)`.
-
-    Raises:
-        ValueError: the shapes do not fit together, or nothing is left.
 
     Source: Dumoulin and Visin, "A guide to convolution arithmetic" (2016), chapter 4.
 
@@ -197,18 +178,14 @@ def conv2d_transpose(maps, kernels, bias=None, strides=1, padding="valid", outpu
             f"output_padding {output_padding} with padding {padding!r} gives {outputs} outputs, "
             f"from which no convolution leads back to {size}: leave output_padding out"
         )
-    stamped = _pad_with(np.zeros(shape, np.result_type(maps, kernels)), back, 0)
-    for tap in np.ndindex(kernel):
-        stamped[(slice(None), *back.pixels_under(tap))] += maps @ kernels[tap].T
-    stamped = _without_padding(stamped, back)
+    stamps = (maps @ kernels[tap].T for tap in np.ndindex(kernel))
+    stamped = _added_to_pixels(np.zeros(shape, np.result_type(maps, kernels)), back, stamps)
     if bias is None:
         return stamped
     return stamped + _checked_bias(bias, kernels.shape[2], stamped.dtype)
 
 
-# ---------------------------------------------------------------------------------------------
-# Pooling
-# ---------------------------------------------------------------------------------------------
+# --- Pooling --------------------------------------------------------------------------------------
 
 
 def max_pool2d(images, pool_size=2, strides=None, padding="valid"):
@@ -224,27 +201,25 @@ def max_pool2d(images, pool_size=2, strides=None, padding="valid"):
         `(batch, output height, output width, channels)`.
 
     Raises:
-        ValueError: the shapes do not fit, or a window would hold nothing but padding.
+        ValueError: a window would hold nothing but padding.
 
     >>> max_pool2d(np.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0]
     array([[ 5.,  7.],
            [13., 15.]])
     """
     images, plan = _checked_pool(images, pool_size, strides, padding)
-    return _window_columns(_pad_with(images, plan, -np.inf), plan).max(axis=(3, 4))
+    return _window_columns(images, plan, -np.inf).max(axis=(3, 4))
 
 
 def max_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, padding="valid"):
     """The backward pass of `max_pool2d`: all of a window's gradient goes to its winner.
 
     Between equals the first one wins (top to bottom, left to right), as in TensorFlow. Arguments
-    and errors are those of `max_pool2d`; `output_gradient` has the output's shape.
-
-    Returns:
-        The gradient with respect to `images`, in their shape.
+    and errors are those of `max_pool2d`; `output_gradient` has the output's shape, the result that
+    of `images`.
     """
     images, plan = _checked_pool(images, pool_size, strides, padding)
-    columns = _window_columns(_pad_with(images, plan, -np.inf), plan)
+    columns = _window_columns(images, plan, -np.inf)
     taps = math.prod(plan.kernel)
     winners = columns.reshape(*columns.shape[:3], taps, columns.shape[-1]).argmax(axis=3)
     output_gradient = _checked_gradient(output_gradient, winners.shape, images.dtype)
@@ -262,17 +237,14 @@ def average_pool2d(images, pool_size=2, strides=None, padding="valid"):
            [10.5, 12.5]])
     """
     images, plan = _checked_pool(images, pool_size, strides, padding)
-    sums = _window_columns(_pad_with(images, plan, 0), plan).sum(axis=(3, 4))
+    sums = _window_columns(images, plan).sum(axis=(3, 4))
     return sums / _pixels_in_window(images, plan)
 
 
 def average_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, padding="valid"):
     """The backward pass of `average_pool2d`: a window's gradient is shared equally.
 
-    Arguments and errors are those of `max_pool2d_gradient`.
-
-    Returns:
-        The gradient with respect to `images`, in their shape.
+    Arguments, result and errors are those of `max_pool2d_gradient`.
     """
     images, plan = _checked_pool(images, pool_size, strides, padding)
     shape = (len(images), *plan.output_size, images.shape[-1])
@@ -281,17 +253,7 @@ def average_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, 
     return _added_to_pixels(images, plan, [share] * math.prod(plan.kernel))
 
 
-def _added_to_pixels(images, plan, parts):
-    """Adds up at each pixel what it gets from the windows: `parts` has an array for each tap."""
-    gradient = np.zeros_like(_pad_with(images, plan, 0))
-    for tap, part in zip(np.ndindex(plan.kernel), parts, strict=True):
-        gradient[(slice(None), *plan.pixels_under(tap))] += part
-    return _without_padding(gradient, plan)
-
-
-# ---------------------------------------------------------------------------------------------
-# How a window slides: shared by all of the above
-# ---------------------------------------------------------------------------------------------
+# --- How a window slides: shared by all of the above ----------------------------------------------
 
 
 class _Plan(NamedTuple):
@@ -331,11 +293,12 @@ def _plan(shape, kernel, strides, padding, dilation_rate):
     )
 
 
-def _window_columns(padded, plan):
+def _window_columns(images, plan, padding=0):
     """Every window as a view: `(batch, output height, output width, taps, taps, channels)`.
 
-    Nothing is copied here; neighbouring windows share their pixels.
+    No window is copied here; neighbours share their pixels.
     """
+    padded = _pad_with(images, plan, padding)
     views = np.lib.stride_tricks.sliding_window_view(padded, plan.span, axis=(1, 2))
     views = views[:, :: plan.strides[0], :: plan.strides[1]]
     return views[..., :: plan.dilation[0], :: plan.dilation[1]].transpose(0, 1, 2, 4, 5, 3)
@@ -346,10 +309,9 @@ def _as_rows(columns):
     return columns.reshape(-1, int(np.prod(columns.shape[3:])))
 
 
-def _by_group(columns, kernels, groups):
-    depth = kernels.shape[2]
-    for group, group_kernels in enumerate(np.split(kernels, groups, axis=-1)):
-        yield columns[..., group * depth : (group + 1) * depth], group_kernels
+def _by_group(groups, *arrays):
+    """The arrays, split along their last axis: what the first group has of each, and so on."""
+    return zip(*(np.split(array, groups, axis=-1) for array in arrays), strict=True)
 
 
 def _pad_with(images, plan, value):
@@ -358,21 +320,23 @@ def _pad_with(images, plan, value):
     return np.pad(images, plan.padding, constant_values=value)
 
 
-def _without_padding(padded, plan):
+def _added_to_pixels(images, plan, parts):
+    """Adds up at each pixel what it gets from the windows: `parts` has an array for each tap."""
+    sums = np.zeros_like(_pad_with(images, plan, 0))
+    for tap, part in zip(np.ndindex(plan.kernel), parts, strict=True):
+        sums[(slice(None), *plan.pixels_under(tap))] += part
     _, (top, bottom), (left, right), _ = plan.padding
-    _, height, width, _ = padded.shape
-    return padded[:, top : height - bottom, left : width - right]
+    _, height, width, _ = sums.shape
+    return sums[:, top : height - bottom, left : width - right]
 
 
 def _pixels_in_window(images, plan):
     """How many real pixels each window holds: `(1, output height, output width, 1)`."""
     ones = np.ones((1, *images.shape[1:3], 1), dtype=images.dtype)
-    return _window_columns(_pad_with(ones, plan, 0), plan).sum(axis=(3, 4))
+    return _window_columns(ones, plan).sum(axis=(3, 4))
 
 
-# ---------------------------------------------------------------------------------------------
-# Checks
-# ---------------------------------------------------------------------------------------------
+# --- Checks ---------------------------------------------------------------------------------------
 
 
 def _checked_images(images, name="images"):

@@ -4,7 +4,8 @@ Two sets of real pictures lie in the folder `data`, small enough to come with th
 as *contact sheets*, which open in any browser. `load` cuts a sheet into its pictures; with
 `full=True` it gives the complete set. `scale` turns bytes into the numbers that a network
 expects, `pipeline` deals them out in shuffled batches, and `photo` gives a photograph to try a
-filter on. `data/README.md` says where every picture comes from.
+filter on. `data/README.md` says where every picture comes from. An argument that is of no use is
+refused with a ValueError that says what would be.
 
 Importing this module imports neither TensorFlow nor Keras.
 """
@@ -62,9 +63,7 @@ DATASETS = {
 }
 
 
-# ---------------------------------------------------------------------------------------------
-# Loading
-# ---------------------------------------------------------------------------------------------
+# --- Loading --------------------------------------------------------------------------------------
 
 
 class Dataset(NamedTuple):
@@ -82,7 +81,7 @@ class Dataset(NamedTuple):
 
 
 def load(name, split, full=False):
-    """The images, labels and class names of a set: `load("mnist", "train")`.
+    """The images, labels and class names of a set, a `Dataset`: `load("mnist", "train")`.
 
     The images are dealt like cards, one of each class in turn: class 0, 1, ..., 9, 0, 1, ...; a
     class that has run out is passed over. Within a class they lie in the order of the SHA-256 sums
@@ -100,9 +99,6 @@ def load(name, split, full=False):
             set: run the call again and it starts over. In a copy of the course without a set's
             folder (CIFAR-10 has no licence) the small set is cut from the complete one, and that
             is said.
-
-    Returns:
-        A `Dataset`.
 
     Raises:
         ValueError: an unknown name or split, `full` is neither True nor False, or a sheet is
@@ -152,9 +148,7 @@ def _deal(images, labels):
     return by_class[np.argsort(turn, kind="stable")]
 
 
-# ---------------------------------------------------------------------------------------------
-# Contact sheets
-# ---------------------------------------------------------------------------------------------
+# --- Contact sheets -------------------------------------------------------------------------------
 
 
 class _Folder(NamedTuple):
@@ -184,20 +178,15 @@ def _complete_folder():
 
 def _from_sheets(folder, name, split, counts):
     """All images of a split, class after class, and their labels."""
-    source, images = DATASETS[name], []
-    for class_name, count in zip(source.class_names, counts, strict=True):
+    images, (height, width, channels) = [], DATASETS[name].shape
+    for class_name, count in zip(DATASETS[name].class_names, counts, strict=True):
         sheet = _read(folder, f"{name}/{split}/{class_name}{folder.suffix[name]}")
-        images.append(_cut(sheet, source, count))
+        rows, columns = sheet.shape[0] // height, sheet.shape[1] // width
+        tiles = sheet.reshape(rows, height, columns, width, channels).swapaxes(1, 2)
+        # From left to right, then from top to bottom; the last row need not be full.
+        images.append(tiles.reshape(-1, height, width, channels)[:count])
     labels = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     return np.concatenate(images), labels
-
-
-def _cut(sheet, source, count):
-    """The first `count` tiles of a sheet, left to right, then top to bottom."""
-    height, width, channels = source.shape
-    rows, columns = sheet.shape[0] // height, sheet.shape[1] // width
-    tiles = sheet.reshape(rows, height, columns, width, channels).swapaxes(1, 2)
-    return tiles.reshape(-1, height, width, channels)[:count]
 
 
 def _read(folder, file_name):
@@ -223,9 +212,7 @@ def _expected_sum(folder, file_name):
     raise ValueError(f"{folder.sums} is truncated: it does not list {file_name}: {AGAIN}")
 
 
-# ---------------------------------------------------------------------------------------------
-# The complete sets through Keras
-# ---------------------------------------------------------------------------------------------
+# --- The complete sets through Keras --------------------------------------------------------------
 
 
 def _from_keras(name, split):
@@ -257,9 +244,7 @@ def _from_keras(name, split):
     return images, labels.reshape(-1).astype(np.int32)
 
 
-# ---------------------------------------------------------------------------------------------
-# Photographs
-# ---------------------------------------------------------------------------------------------
+# --- Photographs ----------------------------------------------------------------------------------
 
 
 def photo(name):
@@ -269,11 +254,8 @@ def photo(name):
         name: 'bricks' (512×512, grey), 'cat' (300×451, colour) or 'photographer' (512×512, grey).
 
     Returns:
-        uint8, `(height, width)` if grey, `(height, width, 3)` if in colour.
-
-    Raises:
-        ValueError: an unknown name, or a file that is truncated or altered.
-        FileNotFoundError: the file is missing.
+        uint8, `(height, width)` if grey, `(height, width, 3)` if in colour. Errors are those of
+        `load`.
 
     >>> photo("cat").shape
     (300, 451, 3)
@@ -281,9 +263,7 @@ def photo(name):
     return _read(_small_folder(), f"photos/{choice(name, 'name', PHOTOS)}.png")
 
 
-# ---------------------------------------------------------------------------------------------
-# On the way to a network
-# ---------------------------------------------------------------------------------------------
+# --- On the way to a network ----------------------------------------------------------------------
 
 
 def scale(images, low=0.0, high=1.0, border=0):
@@ -297,10 +277,6 @@ def scale(images, low=0.0, high=1.0, border=0):
 
     Returns:
         float32 `(n, height + 2 * border, width + 2 * border, channels)`.
-
-    Raises:
-        ValueError: the images are not uint8 (they may have been scaled before), `low` and `high`
-            are not two numbers, or `border` is no whole number from 0 to 1000.
 
     Source of LeNet-5's values, -0.1 for the background and 1.175 for the ink: LeCun et al. 1998,
     section II.B.
@@ -347,10 +323,6 @@ def pipeline(images, labels, batch_size=None, training=False, augment=None, seed
         number of the epoch that comes next: seed and epoch decide the order and the augmentation,
         so a training that goes on from its third epoch sees what it would have seen. Give
         `model.fit` its `shuffle=False`: it cannot shuffle batches, and warns that it will not.
-
-    Raises:
-        ValueError: there are no images or not as many labels, they have not been scaled, the
-            labels are text, one-hot or negative, or, in training, they do not fill one batch.
     """
     import tensorflow as tf
 
@@ -461,10 +433,6 @@ def shift_and_flip(pixels=4, flip=True, fill=0.0):
         A function `(images, seed) -> images` for `pipeline(..., augment=...)`: images float32
         `(n, height, width, channels)`, seed an integer tensor of shape (2,). The same seed gives
         the same moves.
-
-    Raises:
-        ValueError: `pixels` is no whole number from 0 to 1000, `flip` neither True nor False, or
-            `fill` no number.
 
     Source: He et al., "Deep residual learning for image recognition" (2016), section 4.2.
     """

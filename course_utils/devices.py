@@ -47,9 +47,6 @@ def suited(capabilities, flags=()):
         capabilities: of each GPU its compute capability, (8, 0) say, or None where it has none.
         flags: what the processor can do, in Linux's words.
 
-    Raises:
-        ValueError: a capability is neither two whole numbers nor None.
-
     >>> suited([(7, 5)]).precision, suited([(8, 0), (7, 5)]).precision, suited([None]).precision
     ('mixed_float16', 'mixed_float16', 'float32')
     >>> suited([], flags={"avx512_bf16"})

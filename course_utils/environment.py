@@ -172,15 +172,18 @@ def check():
 
     It looks at Python, at the packages (their versions against the ranges in `pyproject.toml`),
     at the free memory in GB, and at the device that TensorFlow computes on.
-
-    Returns:
-        True when nothing has to be done.
+    It gives True when nothing has to be done.
     """
     ranges = _ranges()
     lines = [_check_version(name, ranges[name]) for name in ("python", *PACKAGES)]
     lines.append(_check_memory(free_memory()))
     if all(fine for fine, *_ in lines):
-        lines.append((True, "device", _device(), ""))
+        quiet_tensorflow()
+        import tensorflow as tf
+
+        gpus = len(tf.config.list_physical_devices("GPU"))
+        device = f"GPU, {gpus} in all" if gpus else f"CPU, {os.cpu_count()} cores"
+        lines.append((True, "device", device, ""))
     for fine, name, found, advice in lines:
         print(f"{'OK' if fine else 'TO DO':<6} {name:<11} {found:<24} {advice}".rstrip())
     return all(fine for fine, *_ in lines)
@@ -206,15 +209,6 @@ def free_memory():
         except (OSError, ValueError):
             pass  # no container, or one without a limit
     return free / 1e9
-
-
-def processor():
-    """The name of the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(": ")[1] for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _ranges():
@@ -270,11 +264,3 @@ def _check_memory(free):
     fine = free >= ENOUGH_MEMORY
     advice = f"close other programs: a notebook takes up to {ENOUGH_MEMORY} GB"
     return fine, "memory", f"{free:.1f} GB free", "" if fine else advice
-
-
-def _device():
-    quiet_tensorflow()
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    return f"GPU, {len(gpus)} in all" if gpus else f"CPU, {os.cpu_count()} cores"

@@ -8,11 +8,7 @@ from contextlib import contextmanager
 
 
 def check_settings():
-    """Refuses settings of Keras under which networks fail oddly, in one line.
-
-    Raises:
-        ValueError: another backend than TensorFlow, channels first, or a float type of 16 bits.
-    """
+    """Refuses settings of Keras under which networks fail oddly; its line says what to set."""
     import keras
 
     if (backend := keras.config.backend()) != "tensorflow":
@@ -29,9 +25,6 @@ def without_weights(build):
 
     Keras would make them later, at the end of some other scope, from a list that each thread
     keeps for itself. A thread of our own takes that list with it when it ends.
-
-    Raises:
-        ValueError: `build` is no function.
     """
     import keras
 
@@ -47,11 +40,7 @@ def without_weights(build):
 
 
 def all_layers(model):
-    """All layers of a model, those inside others included, whoever wrote them.
-
-    Raises:
-        ValueError: `model` is no network of Keras.
-    """
+    """All layers of a model, those inside others included, whoever wrote them."""
     if not hasattr(model, "_flatten_layers"):
         raise ValueError(f"model must be a network of Keras, not {model!r}")
     return model._flatten_layers(include_self=False)

@@ -1,16 +1,16 @@
 """How good are masks and boxes? Overlap, suppression, precision and recall: NumPy only.
 
 Masks hold a class for each pixel, or True and False. Boxes are `(top, left, bottom, right)` in
-pixels, half open: `(0, 0, 1, 1)` is one pixel. Each function exists to be read.
+pixels, half open: `(0, 0, 1, 1)` is one pixel. Each function exists to be read. What is no mask, no
+box with an area or no number, or does not fit the rest, is refused with a ValueError; so is a
+measure of nothing, where no class occurs or no box is true.
 """
 
 import numpy as np
 
 from .arguments import finite_number, listed, numeric_array, whole_number
 
-# ---------------------------------------------------------------------------------------------
-# Masks
-# ---------------------------------------------------------------------------------------------
+# --- Masks ----------------------------------------------------------------------------------------
 
 
 def iou(truth, answer):
@@ -21,9 +21,6 @@ def iou(truth, answer):
 
     Returns:
         A number from 0 (nothing in common) to 1 (the same pixels). Two empty masks are the same: 1.
-
-    Raises:
-        ValueError: the shapes differ, or the masks hold anything but true and false.
 
     >>> iou([1, 1, 1, 0], [0, 1, 1, 1])
     0.5
@@ -49,9 +46,6 @@ def class_ious(truth, answer, classes):
 
     Returns:
         float, one for each of `classes`; NaN for a class that is in neither.
-
-    Raises:
-        ValueError: the shapes differ, or the masks or classes are not whole numbers.
     """
     truth, answer = _same_shape(truth, answer)
     ious = []
@@ -64,9 +58,6 @@ def class_ious(truth, answer, classes):
 
 def mean_iou(truth, answer, classes):
     """The mean of `class_ious` over the classes that occur in the truth or in the answer.
-
-    Raises:
-        ValueError: as for `class_ious`, or none of the classes occurs.
 
     >>> mean_iou([1, 1, 2, 2], [1, 1, 1, 2], classes=(1, 2, 3))
     0.5833333333333333
@@ -94,9 +85,7 @@ def _same_shape(truth, answer):
     return truth, answer
 
 
-# ---------------------------------------------------------------------------------------------
-# Boxes
-# ---------------------------------------------------------------------------------------------
+# --- Boxes ----------------------------------------------------------------------------------------
 
 
 def box_iou(first, second):
@@ -107,9 +96,6 @@ def box_iou(first, second):
 
     Returns:
         float `(n, m)`.
-
-    Raises:
-        ValueError: a box has no area, or a number that is not finite.
 
     >>> box_iou([[0, 0, 2, 2]], [[0, 0, 2, 2], [1, 1, 3, 3], [2, 0, 4, 2]]).round(3).tolist()
     [[1.0, 0.143, 0.0]]
@@ -153,14 +139,10 @@ def non_maximum_suppression(boxes, scores, labels=None, threshold=0.5):
         boxes: `(n, 4)`.
         scores: `(n,)`; between equals the first one wins.
         labels: `(n,)`, or None if there are no classes.
-        threshold: intersection over union.
+        threshold: intersection over union, 0 to 1.
 
     Returns:
         int, the places of the boxes that stay, highest score first.
-
-    Raises:
-        ValueError: as for `box_iou`, there is not one score (and label) for each box, or the
-            threshold is not from 0 to 1.
 
     Source: Girshick et al., "Rich feature hierarchies", CVPR (2014), section 2.2.
 
@@ -205,14 +187,10 @@ def precision_recall(detections, truths, threshold=0.5):
     Args:
         detections: for each scene (boxes `(n, 4)`, scores `(n,)`).
         truths: for each scene its true boxes `(k, 4)`.
-        threshold: intersection over union.
+        threshold: intersection over union, 0 to 1.
 
     Returns:
         precision and recall, float, one number after each box.
-
-    Raises:
-        ValueError: as for `box_iou`; there are not as many scenes, or no true box in all of them;
-            the threshold is not from 0 to 1.
 
     Source: Everingham et al., "The Pascal visual object classes challenge", IJCV (2010), section 4.
     """
@@ -266,9 +244,6 @@ def mean_average_precision(detections, truths, classes, threshold=0.5):
         detections: for each scene (boxes, scores, labels).
         truths: for each scene (boxes, labels).
         classes: the labels that count, `range(10)` say.
-
-    Raises:
-        ValueError: as for `average_precision`.
     """
     detections = _scenes(detections, "detections", "boxes", "scores", "labels")
     truths = _scenes(truths, "truths", "boxes", "labels")

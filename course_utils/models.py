@@ -2,6 +2,10 @@
 
 Each is built in the open in its notebook first; a test holds the two equal. Logits are scores
 before any softmax: the class with the largest one is the answer.
+
+Most networks take an `input_shape`, `(height, width, channels)` of one image, and `classes`, the
+number of logits. An argument that makes no network is refused with a ValueError that says what
+would: the nearest depths that there are, say, or the smallest image.
 """
 
 import keras
@@ -13,9 +17,7 @@ from .inside_keras import check_settings
 
 register = keras.saving.register_keras_serializable(package="course_utils")
 
-# ---------------------------------------------------------------------------------------------
-# LeNet-5, 1998
-# ---------------------------------------------------------------------------------------------
+# --- LeNet-5, 1998 --------------------------------------------------------------------------------
 
 # Which of the 6 maps of S2 each of the 16 maps of C3 sees (LeCun et al. 1998, table I): six see
 # three neighbours, six see four, three see two pairs that lie apart, and the last sees all.
@@ -166,9 +168,6 @@ def lenet5_loss(labels, logits, rubbish_penalty=10.0):
         labels: `(batch,)` or `(batch, 1)` whole numbers.
         logits: `(batch, classes)`, the negative penalties.
 
-    Raises:
-        ValueError: an argument is none of these.
-
     Source: LeCun et al. 1998, section II.C, eq. 9. The paper calls j 'positive' and gives no
     value; ours is 10.
     """
@@ -236,10 +235,7 @@ def lenet5_modern(activation="relu", pooling="max", input_shape=(28, 28, 1)):
     Args:
         activation: any Keras activation; 'tanh' is nearer to the paper.
         pooling: 'max' or 'average'; 'average' is nearer to the paper.
-        input_shape: `(height, width, channels)`, at least 12 pixels each way.
-
-    Raises:
-        ValueError: `pooling` is neither, Keras has no such activation, or the image is too small.
+        input_shape: at least 12 pixels each way.
     """
     pools = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}
     pool, activation = pools[choice(pooling, "pooling", pools)], _activation(activation)
@@ -255,9 +251,7 @@ def lenet5_modern(activation="relu", pooling="max", input_shape=(28, 28, 1)):
     return keras.Model(inputs, outputs, name="lenet5_modern")
 
 
-# ---------------------------------------------------------------------------------------------
-# AlexNet, 2012
-# ---------------------------------------------------------------------------------------------
+# --- AlexNet, 2012 --------------------------------------------------------------------------------
 
 
 @register
@@ -296,11 +290,7 @@ def alexnet(groups=2, input_shape=(227, 227, 3), classes=1000):
 
     Args:
         groups: 1 or 2.
-        input_shape: `(height, width, channels)`, at least 67 pixels each way.
-        classes: logits that come out.
-
-    Raises:
-        ValueError: `groups` is neither 1 nor 2, or the image is too small.
+        input_shape: at least 67 pixels each way.
 
     Source: Krizhevsky, Sutskever, Hinton, "ImageNet classification with deep convolutional neural
     networks", NIPS 25 (2012), section 3 for the layers, section 5 for the first weights.
@@ -359,11 +349,7 @@ def alexnet_small(
         activation: of every layer but the last; 'tanh' for comparison.
         dropout: share of the dense layers' units that sit out a step.
         weight_decay: of the kernels, as `l2` takes it.
-        input_shape: `(height, width, channels)`, at least 15 pixels each way.
-        classes: logits that come out.
-
-    Raises:
-        ValueError: the image is too small.
+        input_shape: at least 15 pixels each way.
     """
     filters, activation = whole_number(filters, "filters", 1), _activation(activation)
     dropout = finite_number(dropout, "dropout", 0, 1)
@@ -394,9 +380,7 @@ def alexnet_small(
     return keras.Model(inputs, outputs, name="alexnet_small")
 
 
-# ---------------------------------------------------------------------------------------------
-# VGG, 2014
-# ---------------------------------------------------------------------------------------------
+# --- VGG, 2014 ------------------------------------------------------------------------------------
 
 # Simonyan and Zisserman 2015, table 1: for each stage its convolutions, as (filters, kernel_size).
 VGG_STAGES = {
@@ -420,11 +404,7 @@ def vgg(configuration="D", input_shape=(224, 224, 3), classes=1000):
 
     Args:
         configuration: 'A' to 'E', the columns of the paper's table 1.
-        input_shape: `(height, width, channels)`, at least 32 pixels each way.
-        classes: logits that come out.
-
-    Raises:
-        ValueError: there is no such configuration, or the image is too small.
+        input_shape: at least 32 pixels each way.
 
     Source: Simonyan and Zisserman, "Very deep convolutional networks for large-scale image
     recognition", ICLR (2015), section 2 and table 1.
@@ -457,11 +437,7 @@ def vgg_small(batch_norm=True, weight_decay=0.0, input_shape=(32, 32, 3), classe
     Args:
         batch_norm: whether to normalise; without it the convolutions have biases instead.
         weight_decay: of the kernels, as `l2` takes it.
-        input_shape: `(height, width, channels)`, at least 8 pixels each way.
-        classes: logits that come out.
-
-    Raises:
-        ValueError: the image is too small.
+        input_shape: at least 8 pixels each way.
     """
     flag(batch_norm, "batch_norm")
     inputs = _image("vgg_small", input_shape, classes, smallest=8)
@@ -484,9 +460,7 @@ def vgg_small(batch_norm=True, weight_decay=0.0, input_shape=(32, 32, 3), classe
     return keras.Model(inputs, outputs, name="vgg_small")
 
 
-# ---------------------------------------------------------------------------------------------
-# ResNet, 2015
-# ---------------------------------------------------------------------------------------------
+# --- ResNet, 2015 ---------------------------------------------------------------------------------
 
 # He et al. 2016, table 1: the blocks of each stage.
 RESNET_BLOCKS = {
@@ -509,11 +483,6 @@ def resnet(depth=50, version="v1", input_shape=(224, 224, 3), classes=1000):
         depth: 18, 34, 50, 101 or 152.
         version: 'v1' halves the map in a bottleneck's first 1×1 convolution, as the paper does;
             'v1.5' in its 3×3 one, as most libraries do. For 18 and 34 the two are the same.
-        input_shape: `(height, width, channels)`.
-        classes: logits that come out.
-
-    Raises:
-        ValueError: there is no such depth (the nearest ones are named) or version.
 
     Source: He, Zhang, Ren, Sun, "Deep residual learning for image recognition", CVPR (2016),
     section 3 and table 1.
@@ -557,12 +526,6 @@ def resnet_cifar(
         shortcut: where a block changes the shape, 'A' takes every second pixel and fills up with
             zero maps, which costs no parameter; 'B' uses a 1×1 convolution.
         weight_decay: of the kernels, as `l2` takes it.
-        input_shape: `(height, width, channels)`.
-        classes: logits that come out.
-
-    Raises:
-        ValueError: `depth` is not 6n + 2 (the nearest depths are named), `shortcut` is neither, or
-            `residual` no flag.
 
     Source: He et al. 2016, section 4.2.
     """
@@ -591,10 +554,6 @@ class PadShortcut(layers.Layer):
 
     Takes every `strides`-th pixel and adds maps of zeros: `(batch, h, w, c)` becomes
     `(batch, ceil(h / strides), ceil(w / strides), filters)`.
-
-    Args:
-        filters: maps that come out.
-        strides: from one pixel to the next.
 
     Source: He et al. 2016, section 3.3, option A.
     """
@@ -655,9 +614,7 @@ def _conv(inputs, filters, kernel_size, strides=1, name=None, weight_decay=0.0):
     return layers.Conv2D(filters, kernel_size, strides, use_bias=False, **options)(inputs)
 
 
-# ---------------------------------------------------------------------------------------------
-# U-Net, 2015, and a one-stage detector on the same trunk
-# ---------------------------------------------------------------------------------------------
+# --- U-Net, 2015, and a one-stage detector on the same trunk --------------------------------------
 
 
 def unet(filters=16, depth=2, shortcuts=True, input_shape=(64, 64, 3), classes=11):
@@ -665,8 +622,7 @@ def unet(filters=16, depth=2, shortcuts=True, input_shape=(64, 64, 3), classes=1
 
     Down by max-pooling, `depth` times, with twice the filters after each; up again by transposed
     convolutions. On the way up each stage also gets the maps of the same size from the way down:
-    shortcuts that *concatenate*. 188,347 trainable parameters,
-    178,619 without the shortcuts.
+    shortcuts that *concatenate*. 188,347 trainable parameters, 178,619 without the shortcuts.
 
     | differs from the paper | there | here |
     | --- | --- | --- |
@@ -680,12 +636,8 @@ def unet(filters=16, depth=2, shortcuts=True, input_shape=(64, 64, 3), classes=1
         filters: of the first stage.
         depth: how often the maps are pooled.
         shortcuts: False gives the same network without the shortcuts.
-        input_shape: `(height, width, channels)`; both sides multiples of 2 to the `depth + 1`.
+        input_shape: both sides multiples of 2 to the `depth + 1`.
         classes: logits for each pixel.
-
-    Raises:
-        ValueError: `depth` is not a whole number from 1 up, a side cannot be halved so often, or
-            another argument is none of these.
 
     Source: Ronneberger, Fischer, Brox, "U-Net", MICCAI (2015), section 2 and figure 1.
     """
@@ -707,15 +659,11 @@ def detector(filters=16, depth=2, input_shape=(64, 64, 3), classes=10):
 
     The way down of `unet`, under the same names, and a 1×1 convolution. For its cell it says: the
     logit that a digit's middle lies here, four distances, and ten logits of classes
-    (`scenes.boxes_from_cells` reads them). 148,223 trainable
-    parameters.
+    (`scenes.boxes_from_cells` reads them). 148,223 trainable parameters.
 
     Args:
         filters, depth, input_shape: as for `unet`; a cell has 2 to the `depth + 1` pixels a side.
         classes: logits for each cell.
-
-    Raises:
-        ValueError: as for `unet`.
 
     Source: Redmon et al., "You only look once", CVPR (2016), section 2; the distances as in Tian
     et al., "FCOS", ICCV (2019), section 3.1.
@@ -748,15 +696,12 @@ def detector_loss(cells, outputs):
 
 @register
 def digits_weigh_more(masks, logits, weight=2.0):
-    """The mean cross-entropy of a scene's pixels, those of digits counted `weight` times.
+    """The mean cross-entropy of each scene's pixels, those of digits counted `weight` times.
 
     Args:
         masks: `(batch, height, width)`, the class of each pixel, 0 for background.
         logits: `(batch, height, width, classes)`.
         weight: of a digit's pixel; background has 1.
-
-    Returns:
-        `(batch,)`.
     """
     losses = ops.sparse_categorical_crossentropy(masks, logits, from_logits=True)
     weights = ops.where(ops.equal(masks, 0), 1.0, weight)
@@ -811,18 +756,13 @@ def _image_halved(name, input_shape, classes, depth):
     return inputs
 
 
-# ---------------------------------------------------------------------------------------------
-# What the networks share
-# ---------------------------------------------------------------------------------------------
+# --- What the networks share ----------------------------------------------------------------------
 
 
 def l2(weight_decay):
     """A regulariser that adds `weight_decay / 2 * sum of w²` to the loss, or None for 0.
 
     Papers mean this by a weight decay. Keras' `L2(x)` adds `x * sum of w²`, without the half.
-
-    Raises:
-        ValueError: `weight_decay` is not a number from 0 up.
     """
     weight_decay = finite_number(weight_decay, "weight_decay", 0)
     return keras.regularizers.L2(weight_decay / 2) if weight_decay else None

@@ -9,7 +9,8 @@ no installed font has are spelled: a cat's face becomes ‹cat face›, 三 beco
 
 Importing this module sets matplotlib's style for the session. `subplots` gives a figure, `show`
 displays it with its alt text. The other functions draw what the notebooks draw again and again,
-and show it themselves. What they cannot draw they refuse with a ValueError.
+and show it themselves: `alt` is what is to be seen, `title` the finding. What they cannot draw they
+refuse with a ValueError.
 """
 
 import base64
@@ -76,24 +77,16 @@ mpl.rcParams.update(
 WIDTH = 7.5  # inches: the width of a notebook's text
 
 
-# ---------------------------------------------------------------------------------------------
-# A figure, and how it is shown
-# ---------------------------------------------------------------------------------------------
+# --- A figure, and how it is shown ----------------------------------------------------------------
 
 
 def subplots(rows=1, columns=1, height=3.0, width=WIDTH, **options):
-    """A figure in the style of the course, and its axes.
+    """`(figure, axes)` in the style of the course, as pyplot's, but without a global state.
 
     Args:
         rows, columns: the grid of axes.
         height, width: of the figure, in inches.
         options: for `matplotlib.figure.Figure.subplots`.
-
-    Returns:
-        `(figure, axes)`, as `matplotlib.pyplot.subplots` gives them, but without a global state.
-
-    Raises:
-        ValueError: a grid of no or more than 400 axes, or a size that is no sensible length.
     """
     rows, columns = whole_number(rows, "rows", 1, 100), whole_number(columns, "columns", 1, 100)
     whole_number(rows * columns, "the number of axes", 1, 400)
@@ -129,27 +122,18 @@ def mime_bundle(figure, alt):
 
 
 def show(figure, alt):
-    """Displays a figure in the notebook, with a sentence for those who cannot see it.
-
-    Raises:
-        ValueError: it is no figure, or `alt` is empty.
-    """
+    """Displays a figure in the notebook, with a sentence for those who cannot see it."""
     from IPython.display import display
 
     data, metadata = mime_bundle(figure, alt)
     display(data, metadata=metadata, raw=True)
 
 
-# ---------------------------------------------------------------------------------------------
-# Text and ticks
-# ---------------------------------------------------------------------------------------------
+# --- Text and ticks -------------------------------------------------------------------------------
 
 
 def label(text, most=24):
     """Anybody's text as one line of at most `most` letters; of a longer one the middle goes.
-
-    Raises:
-        ValueError: `most` is not a whole number from 3 up.
 
     >>> label("holiday\\n2024_in_the_mountains_001.jpg", 20)
     'holiday 20…s_001.jpg'
@@ -246,21 +230,12 @@ def log_ticks(axis, places=True, zero=None):
     axis.set_major_formatter(ticker.FuncFormatter(written))
 
 
-def _check(title, role=None):
-    """A ValueError for a title or a role that is none."""
-    text_of(title, "title")
-    if role is not None:
-        choice(role, "role", PALETTE)
-
-
 def _check_axes(axes):
     if not isinstance(axes, Axes):
         raise ValueError(f"axes must be some that subplots gives, not {type(axes).__name__}")
 
 
-# ---------------------------------------------------------------------------------------------
-# Pictures and numbers
-# ---------------------------------------------------------------------------------------------
+# --- Pictures and numbers -------------------------------------------------------------------------
 
 
 def _array(numbers, name):
@@ -275,16 +250,14 @@ def picture(axes, image, title="", role=None, limits=None):
     """Draws one image without ticks, framed in the colour of its role.
 
     Args:
-        axes: where to draw.
         image: `(height, width)`, `(height, width, 1)` or `(height, width, 3)`; or Pillow's.
         role: a name in `PALETTE`, or None for no frame.
         limits: `(darkest, brightest)`; when None, 0 to 255 for uint8 and else the image's own.
-
-    Raises:
-        ValueError: the image has another shape or no numbers, or an argument is none of these.
     """
     _check_axes(axes)
-    _check(title, role)
+    text_of(title, "title")
+    if role is not None:
+        choice(role, "role", PALETTE)
     if isinstance(image, Image) and image.mode in ("P", "PA", "CMYK"):
         image = image.convert("RGB")  # of a palette the colours, not their numbers
     image = _array(image, "image")
@@ -310,16 +283,12 @@ def images(pictures, alt, titles=None, columns=10, title="", role=None, limits=N
 
     Args:
         pictures: images as `picture` takes them, at least one and at most 400.
-        alt: what is to be seen.
         titles: one for each image, or None. A line that is too long loses its middle.
         columns: images in a row.
         size: inches for one image; when None, the row fills the text's width.
         limits: as for `picture`.
-
-    Raises:
-        ValueError: there is no image, or not as many titles, or as `picture` says.
     """
-    _check(title, role)
+    text_of(title, "title")
     pictures = _several(pictures, "pictures")
     titles = [""] * len(pictures) if titles is None else _several(titles, "titles", len(pictures))
     titles = list(map(str, titles))
@@ -357,18 +326,15 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
     """Draws a small matrix as a picture with its numbers written in.
 
     Args:
-        axes: where to draw.
-        numbers: `(rows, columns)`; NaN leaves a cell empty.
+        numbers: `(rows, columns)`, 10,000 at most; NaN leaves a cell empty.
         role: whose colour the frame has.
         shade: paint each cell by its number, dark to bright.
         digits: decimals to write; when None, none for whole numbers and two for others.
         marked: cells `(row, column)` to frame.
-
-    Raises:
-        ValueError: the numbers are no matrix of at most 10,000, or an argument is none of these.
     """
     _check_axes(axes)
-    _check(title, choice(role, "role", PALETTE))
+    text_of(title, "title")
+    choice(role, "role", PALETTE)
     numbers = _array(numbers, "numbers").astype(float)
     if numbers.ndim != 2 or numbers.size > 10_000:
         raise ValueError(f"a grid is (rows, columns), 10,000 cells at most, not {numbers.shape}")
@@ -412,11 +378,7 @@ def confusion(counts, class_names, alt, title=None):
     Args:
         counts: `(classes, classes)`, whole numbers from 0 up.
         class_names: one for each class.
-        alt: what is to be seen.
         title: the finding; when None, how many are right.
-
-    Raises:
-        ValueError: the counts are no square of whole numbers, or the names are not as many.
     """
     counts, names = _array(counts, "counts"), _several(class_names, "class_names", len(counts))
     if counts.shape != (len(counts),) * 2 or not (counts >= 0).all() or (counts % 1).any():
@@ -455,7 +417,7 @@ PIXELS = {
 
 
 def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
-    """Shows which pixels of a row each window reads, and which none does.
+    """Shows which pixels of a row, 200 at most, each window reads, and which none does.
 
     Pixels are plain squares with their numbers, those that no window reads hatched; padding, which
     has none, is dotted.
@@ -463,13 +425,9 @@ def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
 
     Args:
         size, kernel, stride, padding, dilation: as for `arithmetic.output_size`.
-        alt: what is to be seen.
         title: the finding; when None, how many windows fit.
-
-    Raises:
-        ValueError: as `arithmetic.output_size`, and for more than 200 pixels.
     """
-    _check("" if title is None else title)
+    text_of("" if title is None else title, "title")
     whole_number(size, "size", 1, 200)
     before, after = padding_amounts(size, kernel, stride, padding, dilation)
     reads = windows_of(size, kernel, stride, padding, dilation)
@@ -496,9 +454,7 @@ def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
     show(figure, alt)
 
 
-# ---------------------------------------------------------------------------------------------
-# Networks
-# ---------------------------------------------------------------------------------------------
+# --- Networks -------------------------------------------------------------------------------------
 
 
 # What a layer is, and the name of its colour.
@@ -515,13 +471,8 @@ def architecture(rows, input_shape, alt, title=""):
     Args:
         rows: of an `anatomy.Anatomy`, those that are to be drawn.
         input_shape: `(height, width, channels)`.
-        alt: what is to be seen.
-        title: the finding.
-
-    Raises:
-        ValueError: a layer's output is neither maps nor a row of numbers, or there is none.
     """
-    _check(title)
+    text_of(title, "title")
     steps = [("input", "image", listed(input_shape, "input_shape", "(height, width, channels)"))]
     for row in _several(rows, "rows"):
         if not hasattr(row, "output_shape"):
@@ -559,9 +510,7 @@ def architecture(rows, input_shape, alt, title=""):
     show(figure, alt)
 
 
-# ---------------------------------------------------------------------------------------------
-# Learning curves
-# ---------------------------------------------------------------------------------------------
+# --- Learning curves ------------------------------------------------------------------------------
 
 LINES = ("-", "--", ":", "-.")
 
@@ -573,14 +522,11 @@ def draw_curves(histories, title="", epochs=None):
         histories: a name for each history, as `training.fit` gives it. The training curve is
             thin, the test curve thick with dots; each history has its own line style. An error of
             0 has no place on a log axis: it is drawn at its foot, where the axis says 0.
-        title: the finding.
         epochs: right end of the axis, while a training is under way.
 
-    Raises:
-        ValueError: there is no history, or it lacks 'loss', or holds no numbers. Without
-            'accuracy' there is no panel of errors.
+    Without 'accuracy' in a history there is no panel of errors.
     """
-    _check(title)
+    text_of(title, "title")
     figure, panels = subplots(1, 2, height=2.9)
     colours = [PALETTE[role] for role in ("output", "input", "kernel", "gradient")]
     drawn = ({}, {})
@@ -649,8 +595,5 @@ def _log_with_zero(axes, lines):
 
 
 def curves(histories, alt, title=""):
-    """Shows the learning curves of one or more trainings, as `draw_curves` draws them.
-
-    Errors are those of `draw_curves` and `show`.
-    """
+    """Shows the learning curves of one or more trainings, as `draw_curves` draws them."""
     show(draw_curves(histories, title), alt)

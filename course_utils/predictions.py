@@ -7,6 +7,7 @@
 
 The first cell shows the question with a field for a number, or with a button for each choice. The
 second prints `3`, or `3. You said 2.` if you said something. Running all cells never waits for you.
+What cannot be asked, said or compared is refused with a ValueError.
 
 What you said is kept in `.progress.json` beside the course, and nowhere else: nothing leaves your
 machine. `summary` looks back at the end of a notebook, `progress` over all notebooks and exercises,
@@ -46,11 +47,7 @@ class Prediction:
         self._view = None
 
     def say(self, answer, sure=False):
-        """Predict by code what the buttons or the field predict by hand.
-
-        Raises:
-            ValueError: it is none of the choices, or no number where a number is asked for.
-        """
+        """Predict by code what the buttons or the field predict by hand."""
         if self.choices and answer not in self.choices:
             raise ValueError(f"{answer!r} is none of {_listed(self.choices)}")
         self.said = answer if self.choices else _number(answer)
@@ -62,9 +59,6 @@ class Prediction:
         Args:
             value: what came: one of the choices, or a number.
             within: how far a predicted number may be off, as a share of what came: 0.1 for a tenth.
-
-        Raises:
-            ValueError: the question asks for a number and `value` is none.
         """
         value = value if self.choices else _number(value)
         if self.said is None:
@@ -103,9 +97,6 @@ def predict(question, *choices):
         question: a sentence that ends in a question mark.
         choices: two or more words, numbers or truth values, different from each other; without
             any, a number is asked for.
-
-    Raises:
-        ValueError: the question is empty, or there is one choice only, or one that stands twice.
     """
     if not isinstance(question, str) or not question.strip():
         raise ValueError(f"question must be a sentence, not {question!r}")
@@ -156,11 +147,7 @@ def progress():
 def again(today=None):
     """Ask anew what was missed and is due: a control that shows each question with its answer.
 
-    Args:
-        today: a `datetime.date`, for a look ahead.
-
-    Raises:
-        ValueError: it is something else.
+    `today` is a `datetime.date`, for a look ahead.
     """
     today = date.today() if today is None else today
     if not isinstance(today, date):
@@ -178,9 +165,7 @@ def again(today=None):
     return widgets.VBox([_asked_again(entry, today) for entry in due])
 
 
-# ---------------------------------------------------------------------------------------------
-# What was said, in a file
-# ---------------------------------------------------------------------------------------------
+# --- What was said, in a file ---------------------------------------------------------------------
 
 
 def _entry(prediction, value, within):
@@ -196,12 +181,8 @@ def _entry(prediction, value, within):
         "right": right,
     }
     if not right:
-        entry |= {"step": 0, "again": _days_after(date.today(), DAYS[0])}
+        entry |= {"step": 0, "again": (date.today() + timedelta(DAYS[0])).isoformat()}
     return entry
-
-
-def _days_after(day, days):
-    return (day + timedelta(days)).isoformat()
 
 
 def _keep(question, entry):
@@ -250,9 +231,7 @@ def _tell(text):
         print(text)
 
 
-# ---------------------------------------------------------------------------------------------
-# Where a question stands
-# ---------------------------------------------------------------------------------------------
+# --- Where a question stands ----------------------------------------------------------------------
 
 
 def _questions():
@@ -313,9 +292,7 @@ def _where(question):
     return ""
 
 
-# ---------------------------------------------------------------------------------------------
-# The controls
-# ---------------------------------------------------------------------------------------------
+# --- The controls ---------------------------------------------------------------------------------
 
 
 def _controls(prediction):
@@ -370,7 +347,7 @@ def _asked_again(entry, today):
         step = entry["step"] + 1 if right else 0
         kept = {key: value for key, value in entry.items() if key not in ("again", "step")}
         if step < len(DAYS):
-            kept |= {"again": _days_after(today, DAYS[step]), "step": step}
+            kept |= {"again": (today + timedelta(DAYS[step])).isoformat(), "step": step}
         _keep(entry["question"], {**kept, "said": said, "right": right})
 
     row = prediction.view.children[1]

@@ -15,9 +15,6 @@ class Profile(keras.callbacks.Callback):
         first: the first of these steps, counted from 0; before it, all has been traced.
         steps: how many there are.
 
-    Raises:
-        ValueError: `first` is no whole number from 0 up, or `steps` none from 1 up.
-
     Attributes:
         operations: a list of `(name, kind, milliseconds a step)`, once the training has ended:
             `("resnet20/conv1/convolution", "Conv2D", 1.9)`.

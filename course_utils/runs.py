@@ -1,6 +1,7 @@
 """What was recorded: trainings on complete data sets, their weights, and what the papers report.
 
-`make record RUN=lenet5` (`tools/record.py`) makes them. Importing this module imports no Keras.
+`make record RUN=lenet5` (`tools/record.py`) makes them. What was not recorded, or not kept, is
+refused with a ValueError that lists what there is. Importing this module imports no Keras.
 """
 
 import json
@@ -27,9 +28,6 @@ def recorded_run(name):
     Returns:
         A dict with `name`, `recipe`, `seeds`, `test_error` (per cent after the last epoch, one
         for each seed), `history` (one for each seed), `wall_seconds`, `hardware`, `versions`.
-
-    Raises:
-        ValueError: there is no such run; the message lists those there are.
     """
     choice(name, "the name of a recorded run", recorded_names())
     return json.loads((DATA / "runs" / f"{name}.json").read_text(encoding="utf-8"))
@@ -54,7 +52,7 @@ def results_table():
         run = recorded_run(name)
         recipe, errors = run["recipe"], run["test_error"]
         # An error after a part of the data does not belong beside the others, nor one of pixels:
-        # for those see `scores_table`; for what led to SpeedNet see notebook 13.
+        # for those see `tools/record.py`; for what led to SpeedNet see notebook 13.
         if {"part", "hold_out"} & set(recipe) or recipe["data"] == "scenes":
             continue
         cost = anatomy(lambda recipe=recipe: network_of(recipe))
@@ -70,46 +68,16 @@ def results_table():
                 *(round(run["wall_seconds"] / len(errors) / 60), run["hardware"]),
             )
         )
-    return _markdown(rows)
+    return in_markdown(rows)
 
 
-def scores_table():
-    """All recorded runs on scenes as a table in Markdown: notebook 12's own, and longer ones.
-
-    The score is a mean over seeds with the standard deviation, on scenes of the test split. What
-    was measured on held-out digits, to settle a recipe, is left out.
-    """
-    rows = [
-        ("run", "data", "scenes seen", "measure", "on test scenes"),
-        ("---", "---", "---:", "---", "---:"),
-    ]
-    for name in recorded_names():
-        run = recorded_run(name)
-        recipe = run["recipe"]
-        if recipe["data"] != "scenes" or "hold_out" in recipe:
-            continue
-        seen = recipe["steps"] * recipe["epochs"] * recipe["batch_size"]
-        measure = next(iter(run["score"][0]))
-        values = [score[measure] for score in run["score"]]
-        spread = f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
-        made_of = "complete sets" if recipe["full"] else "small sets"
-        found = f"{spread} ({len(values)} seeds)"
-        rows.append(
-            (name, made_of, f"{seen:,}", measure.replace("_", " ").replace("iou", "IoU"), found)
-        )
-    return _markdown(rows)
-
-
-def _markdown(rows):
+def in_markdown(rows):
+    """Rows of cells as a table in Markdown."""
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
 
 
 def network_of(recipe):
-    """The network that a recorded run's `recipe` trains, with its first weights.
-
-    Raises:
-        ValueError: it is no recipe.
-    """
+    """The network that a recorded run's `recipe` trains, with its first weights."""
     from . import models, speednet
 
     networks = {**models.NETWORKS, "speednet": speednet.network}
@@ -123,9 +91,6 @@ def recorded_network(name):
     """The trained network of a recorded run: `recorded_network("vgg_small")`.
 
     Feed it images that were scaled as in the run: `data.scale(images, **run["recipe"]["scale"])`.
-
-    Raises:
-        ValueError: there is no such run, or its weights were not kept.
     """
     weights = DATA / "weights" / f"{name}.weights.h5"
     network = network_of(recorded_run(name)["recipe"])

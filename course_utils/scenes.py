@@ -9,7 +9,8 @@ Axes and units: images and masks are `[row, column]`, row 0 at the top. A box is
 `(top, left, bottom, right)` in pixels, half open: its rows are `top` to `bottom - 1`, its height
 is `bottom - top`. In a mask 0 is background, and digit d is d + 1.
 
-Importing this module imports neither TensorFlow nor Keras.
+What is no material, no scene or no label is refused with a ValueError, and so are digits that find
+no room. Importing this module imports neither TensorFlow nor Keras.
 """
 
 from typing import NamedTuple
@@ -78,13 +79,11 @@ def material(split, full=False):
     return Material(digits.images, digits.labels, photographs.images)
 
 
-# ---------------------------------------------------------------------------------------------
-# Painting
-# ---------------------------------------------------------------------------------------------
+# --- Painting -------------------------------------------------------------------------------------
 
 
 def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overlap=0.2):
-    """Paints scenes: `paint(material("train"), 100)`.
+    """`Scenes`, newly painted: `paint(material("train"), 100)`.
 
     Args:
         material: a `Material`.
@@ -95,12 +94,6 @@ def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overl
         sides: the longer side of a digit in pixels, `(shortest, longest)` or one number.
         overlap: the share of the smaller of two boxes that the other may cover, 0 (they lie
             apart) to 1.
-
-    Returns:
-        `Scenes`.
-
-    Raises:
-        ValueError: an argument is of no use, or the digits find no room.
 
     >>> scenes = paint(material("train"), 2, seed=1, digits=3)
     >>> scenes.images.shape, scenes.masks.shape, scenes.boxes[0].shape
@@ -199,8 +192,7 @@ def _find_room(numbers, digits, wanted, sides, size, overlap):
 
 
 def _places(numbers, inks, size, overlap):
-    """(top, left) for each digit, such that no two boxes overlap by more than is allowed, or None
-    where they find no room."""
+    """(top, left) for each digit, no two boxes overlapping too much; None if there is no room."""
     for _ in range(10):  # a first digit in the middle may be the reason that the last has no room
         taken = []
         for ink in inks:
@@ -254,9 +246,7 @@ def _boxes(inks, places, size):
     return boxes
 
 
-# ---------------------------------------------------------------------------------------------
-# A detector's cells
-# ---------------------------------------------------------------------------------------------
+# --- A detector's cells ---------------------------------------------------------------------------
 
 
 def cells_from_boxes(boxes, labels, size=64, cell=CELL):
@@ -266,10 +256,6 @@ def cells_from_boxes(boxes, labels, size=64, cell=CELL):
     distances from the cell's middle up, left, down and right to the edges of the box, in units of
     32 pixels (negative where an edge lies on the other side); the label. All other cells are 0. Of
     two digits in one cell the later one counts.
-
-    Raises:
-        ValueError: a box has no area or its middle lies outside, a label is missing, negative or no
-            whole number, or `size` does not fit.
     """
     boxes, labels = metrics.checked_boxes(boxes), numeric_array(labels, "labels")
     size, cell = whole_number(size, "size", 1, 2048), whole_number(cell, "cell", 1)
@@ -303,9 +289,6 @@ def boxes_from_cells(outputs, least=0.05, cell=CELL):
     Returns:
         boxes float `(k, 4)`, scores `(k,)` and labels `(k,)`. A score is the probability of a
         digit times that of its class. Boxes turned inside out are left out.
-
-    Raises:
-        ValueError: the shape is another, or a number is not finite.
     """
     outputs, least = numeric_array(outputs, "outputs"), finite_number(least, "least", 0, 1)
     cell = whole_number(cell, "cell", 1)
@@ -335,9 +318,6 @@ def detections(outputs, least=0.05, threshold=0.5, cell=CELL):
 
     Returns:
         for each scene (boxes, scores, labels), highest score first.
-
-    Raises:
-        ValueError: as for `boxes_from_cells`, or the threshold is not from 0 to 1.
     """
     answers, outputs = [], numeric_array(outputs, "outputs")
     if outputs.ndim != 4:
@@ -371,9 +351,7 @@ def score(outputs, scenes):
     return {"average_precision": metrics.mean_average_precision(found, truths, range(10))}
 
 
-# ---------------------------------------------------------------------------------------------
-# On the way to a network
-# ---------------------------------------------------------------------------------------------
+# --- On the way to a network ----------------------------------------------------------------------
 
 
 def pipeline(material, steps, batch_size=8, targets="masks", seed=0, cell=CELL, **options):
@@ -437,12 +415,7 @@ def pipeline(material, steps, batch_size=8, targets="masks", seed=0, cell=CELL, 
 
 
 def ready(scenes, targets="masks", cell=CELL):
-    """`Scenes` as (images, targets) for a network, in one array each: see `pipeline`.
-
-    Raises:
-        ValueError: `scenes` are not what `paint` gives, `targets` is neither, or `cell` does not
-            fit.
-    """
+    """`Scenes` as (images, targets) for a network, in one array each: see `pipeline`."""
     choice(targets, "targets", TARGETS)
     if not isinstance(scenes, Scenes):
         raise ValueError(f"scenes must be what `paint` gives, not {scenes!r}")

@@ -23,7 +23,9 @@ back to the system (1.0), and XLA, which makes ResNet-20 three times slower on a
 A history is the same thing everywhere in the course, in a notebook as in `data/runs/`: a dict of
 lists, one number for each epoch, under the keys in `watching.HISTORY_KEYS`. Losses and accuracies
 called `val_...` are measured on the test set after the epoch; the others are means over the epoch,
-while the weights were still changing.
+while the weights were still changing. What cannot be trained or measured, a label
+that has no score, a checkpoint of another training: each is refused with a ValueError that says
+what to do.
 """
 
 import re
@@ -40,11 +42,7 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def set_seed(seed):
-    """Seeds Python, NumPy and TensorFlow. Call it before the network is built.
-
-    Raises:
-        ValueError: `seed` is not a whole number from 0 to 2³² - 1.
-    """
+    """Seeds Python, NumPy and TensorFlow. Call it before the network is built."""
     keras.utils.set_random_seed(whole_number(seed, "seed", 0, 2**32 - 1))
 
 
@@ -53,12 +51,7 @@ def cosine_adam(learning_rate, steps):
 
     Large steps find the valley, ever smaller ones its floor, and there is no moment to choose.
 
-    Args:
-        learning_rate: of the first step.
-        steps: in the whole training: batches in an epoch times epochs.
-
-    Raises:
-        ValueError: one of them is not a number above 0.
+    `steps` are those of the whole training: batches in an epoch times epochs.
 
     Source: Loshchilov and Hutter, "SGDR" (2017), eq. 5, without restarts.
     """
@@ -73,13 +66,8 @@ def cosine_sgd(learning_rate, steps, warm_up=0.2):
     It begins at 0, so that a network with batch normalisation survives a peak that is ten times
     what it could start with; then it falls to 0 as `cosine_adam`'s does.
 
-    Args:
-        learning_rate: at the peak.
-        steps: in the whole training: batches in an epoch times epochs.
-        warm_up: the share of the steps until the peak.
-
-    Raises:
-        ValueError: one of them is not a number above 0, or the share is not from 0 to 1.
+    `learning_rate` is that of the peak, `steps` are those of the whole training, `warm_up` is the
+    share of them until the peak.
 
     Source: Smith and Topin, "Super-convergence" (2018), for the rise and fall; momentum 0.9 as in
     He et al. 2016, section 3.4.
@@ -117,7 +105,8 @@ def fit(
     """Compiles and trains a network, and shows how it goes.
 
     In a notebook a learning curve grows in place; in a terminal each epoch prints a line. Stop
-    it whenever you like (the notebook's stop button, or Ctrl-C): what was learned is kept.
+    it whenever you like (the notebook's stop button, or Ctrl-C): what was learned is kept, and the
+    history up to there is returned.
 
     Args:
         model: a Keras model with one output, logits, of any make.
@@ -141,13 +130,6 @@ def fit(
             'float32', 'mixed_bfloat16', 'mixed_float16', or None for the fastest on this device.
         accuracy: a Keras metric called 'accuracy' in place of the share of right labels, where
             what is right is no label: `models.cell_accuracy()`, say.
-
-    Returns:
-        The history, up to where you stopped it.
-
-    Raises:
-        ValueError: an argument is none of these; the network cannot be trained so; a label is not
-            one of the network's; or the checkpoints are of another or of a longer training.
     """
     epochs, steps = whole_number(epochs, "epochs", 1), _steps_of(train)
     scores, callbacks = _look_at(model, train, test, loss), _callbacks(callbacks, optimizer)
@@ -160,16 +142,13 @@ def fit(
     return watcher.history
 
 
-def _watch_of(live):
-    """The kind of `Watcher` that is meant by `live`."""
-    if isinstance(live, str) and live == "silent":
-        return Watcher
-    return Notebook if (in_notebook() if live is None else flag(live, "live")) else Terminal
-
-
 def _watching(model, train, epochs, title, live, checkpoints, callbacks):
     """The `Watcher`, and all callbacks: the order of the images, it, the user's, checkpoints."""
-    watch, history, memories, recipe = _watch_of(live), {key: [] for key in HISTORY_KEYS}, [], None
+    history, memories, recipe = {key: [] for key in HISTORY_KEYS}, [], None
+    if isinstance(live, str) and live == "silent":
+        watch = Watcher
+    else:
+        watch = Notebook if (in_notebook() if live is None else flag(live, "live")) else Terminal
     if checkpoints is not None:
         checkpoints, recipe = kept.folder_of(checkpoints), kept.recipe(model, train)
         history, memories = kept.resume(checkpoints, model, recipe) or (history, memories)
@@ -217,13 +196,13 @@ def _run(model, train, test, watcher, callbacks, scores, precision):
     """Keras' own `fit`, with what the course changes, until it ends or is stopped."""
     import tensorflow as tf
 
-    epochs = {"epochs": watcher.epochs, "initial_epoch": watcher.done_before}
+    options = {"epochs": watcher.epochs, "initial_epoch": watcher.done_before, "verbose": 0}
     # The pipeline has shuffled already.
-    options = {"validation_data": test, "callbacks": callbacks, "verbose": 0, "shuffle": False}
+    options |= {"validation_data": test, "callbacks": callbacks, "shuffle": False}
 
     def run_in(precision):
         with computing_in(precision, model), fused_batch_norm(model):
-            model.fit(train, **epochs, **options)
+            model.fit(train, **options)
 
     try:
         try:
@@ -369,10 +348,6 @@ def error_percent(model, batches):
     Args:
         model: a Keras model with one output: a score for each class, or one for yes and no.
         batches: of (images, labels), as `data.pipeline` gives them.
-
-    Raises:
-        ValueError: there is no batch, or they are no batches; the model is none, has several
-            outputs, or has no score for a label.
     """
     _check_model(model)
     threshold = _threshold(model, getattr(model, "loss", None))

@@ -505,7 +505,6 @@ CALLS = {
     "runs.recorded_names": ({}, {}),
     "runs.recorded_run": ({"name": "lenet5"}, {"name": "choice"}),
     "runs.results_table": ({}, {}),
-    "runs.scores_table": ({}, {}),
     "training.set_seed": ({"seed": 1}, {"seed": "whole"}),
 }
 DETECTOR = {"detections": "several", "truths": "several", "threshold": "positive"}

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from course_utils import distributed
+from extras import distributed
 
 # Rounding differs between one process and two, as it does between numbers of threads. A ReLU that
 # falls on the other side makes a small difference a larger one, and training makes that grow: in
@@ -25,7 +25,7 @@ def start(folder, *options):
     """Starts the program, with checkpoints and weights in `folder`."""
     places = ["--checkpoints", folder / "kept", "--weights", folder / "weights.npz"]
     return subprocess.Popen(
-        [sys.executable, "-m", "course_utils.distributed", *options, *map(str, places)],
+        [sys.executable, "-m", "extras.distributed", *options, *map(str, places)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

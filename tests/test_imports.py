@@ -49,6 +49,10 @@ def test_tensorflow_is_imported_only_where_needed_and_nothing_uses_the_internet(
     assert network == []
 
 
+def test_the_program_for_several_machines_waits_with_all_that_is_heavy():
+    assert not loaded_by("extras.distributed")[0] & HEAVY
+
+
 def test_arithmetic_is_pure_python():
     assert not loaded_by("course_utils.arithmetic")[0] & HEAVY
 

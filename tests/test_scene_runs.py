@@ -14,7 +14,8 @@ from test_runs import KEYS, load_record
 from course_utils import data, runs, scenes, watching
 
 ROOT = Path(__file__).parents[1]
-RECIPES = load_record().SCENE_RECIPES
+RECORD = load_record()
+RECIPES = RECORD.SCENE_RECIPES
 
 
 BARS = {  # what every seed reaches; notebook 12 asserts 0.60 of its own runs
@@ -79,7 +80,7 @@ def test_they_have_a_table_of_their_own_in_the_readme():
     assert not any(name in runs.results_table() for name in RECIPES)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     table = readme.partition("<!-- scores -->\n")[2].partition("\n<!-- /scores -->")[0]
-    assert table == runs.scores_table()
+    assert table == RECORD.scores_table()
     shown = [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines()[2:]]
     assert shown == sorted(name for name in RECIPES if "held_out" not in name)
 

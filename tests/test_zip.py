@@ -15,7 +15,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 EXERCISE = "exercises/release/ex01_convolution/ex01_convolution.ipynb"
 NEEDED = ("pyproject.toml", "README.md", "LICENSE", "LICENSE-TEXT.md", "requirements.lock")
-FOLDERS = ("tools", "course_utils", "data", "notebooks", "exercises", "environment.yml", "Makefile")
+FOLDERS = (
+    *("tools", "course_utils", "extras", "data", "notebooks", "exercises"),
+    *("environment.yml", "Makefile"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,7 @@ def test_it_is_small_and_holds_what_a_learner_needs(course, archive):
         "notebooks/*.ipynb",
         "exercises/release/*/*",
         "course_utils/**/*.py",
+        "extras/*.py",
         "data/**/*",
     ):
         found = {path.relative_to(course).as_posix() for path in course.glob(wanted)}

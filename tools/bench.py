@@ -451,7 +451,7 @@ PARTS = {
 
 def machine():
     """What the numbers were measured on, in one line."""
-    from course_utils.environment import processor
+    from record import processor
 
     load = f" (load {os.getloadavg()[0]:.1f} at the start)" if hasattr(os, "getloadavg") else ""
     versions = (f"{name} {version(name)}" for name in ("numpy", "tensorflow", "keras"))

@@ -17,6 +17,7 @@ TOP = "course"
 WHOLE = ("README.md", "LICENSE*", "pyproject.toml", "environment.yml", "requirements.lock")
 FOLDERS = {
     "course_utils": ".py",
+    "extras": ".py",
     "data": "",
     "exercises/release": "checks.json",
     "tools/set_up.py": "",

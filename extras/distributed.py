@@ -1,4 +1,4 @@
-"""One training on several machines: `python -m course_utils.distributed`.
+"""One training on several machines: `python -m extras.distributed`.
 
 *Data-parallel*: every machine has all the weights and a share of each batch. Each computes the
 gradient of its share; the gradients are added up over the network, and all take the same step. So
@@ -12,25 +12,27 @@ arithmetic.
 Keras' `fit` does not run on several machines with TensorFlow ('unsupported type PerReplica'), so
 the step is written out here, on TensorFlow's `MultiWorkerMirroredStrategy`.
 
+Each line below is run in the course's folder.
+
 **By hand**, the same line on each machine, with its own index; all must reach each other's ports:
 
-    python -m course_utils.distributed --workers ada:2222,bob:2222 --index 0 --checkpoints kept
-    python -m course_utils.distributed --workers ada:2222,bob:2222 --index 1 --checkpoints kept
+    python -m extras.distributed --workers ada:2222,bob:2222 --index 0 --checkpoints kept
+    python -m extras.distributed --workers ada:2222,bob:2222 --index 1 --checkpoints kept
 
 **Slurm** tells each process which it is, and starts the job again when a machine is lost:
 
     sbatch --nodes=8 --ntasks-per-node=1 --requeue \\
-        --wrap "srun --kill-on-bad-exit python -m course_utils.distributed --checkpoints kept"
+        --wrap "srun --kill-on-bad-exit python -m extras.distributed --checkpoints kept"
 
 **Kubernetes**: an Indexed Job sets `JOB_COMPLETION_INDEX`, and a headless service gives the names.
 With `backoffLimit` a worker that ended is started again. In the container:
 
-    python -m course_utils.distributed --checkpoints /shared/kept \\
+    python -m extras.distributed --checkpoints /shared/kept \\
         --workers train-0.train:2222,train-1.train:2222
 
 **To try it** on one machine, two processes that are watched, and started again when one dies:
 
-    python -m course_utils.distributed --local 2 --checkpoints kept
+    python -m extras.distributed --local 2 --checkpoints kept
 
 The folder of the checkpoints must be one that all machines share. A worker that loses another ends
 with an error; when all have been started again, they go on from the last checkpoint.
@@ -56,9 +58,7 @@ class Problem(Exception):
     """What is in the way, in one line that says what to do about it."""
 
 
-# ---------------------------------------------------------------------------------------------
-# Who is there, and who am I?
-# ---------------------------------------------------------------------------------------------
+# --- Who is there, and who am I? ------------------------------------------------------------------
 
 
 def cluster(options, environment):
@@ -90,9 +90,7 @@ def cluster(options, environment):
     return workers or ["alone"], index or 0
 
 
-# ---------------------------------------------------------------------------------------------
-# One worker
-# ---------------------------------------------------------------------------------------------
+# --- One worker -----------------------------------------------------------------------------------
 
 
 def work(options, workers, index):
@@ -117,7 +115,7 @@ def work(options, workers, index):
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     import keras
 
-    from . import checkpoints, training
+    from course_utils import checkpoints, training
 
     if options.float64:
         keras.config.set_floatx("float64")
@@ -161,7 +159,7 @@ def pictures(options):
     """
     import keras
 
-    from . import data
+    from course_utils import data
 
     try:
         whole = data.load(options.data, "train", full=options.full)
@@ -177,8 +175,8 @@ def network(options, steps):
     """The network to train, compiled: that ties the optimizer to it. Call it in the scope."""
     import keras
 
-    from . import data, models, training
-    from .inside_keras import without_weights
+    from course_utils import data, models, training
+    from course_utils.inside_keras import without_weights
 
     build = models.NETWORKS.get(options.network)
     if build is None:
@@ -231,16 +229,14 @@ def tell(history, epochs):
     print(f"{done}: loss {loss:.4f}, accuracy {100 * accuracy:.1f} %, {seconds:.1f} s", flush=True)
 
 
-# ---------------------------------------------------------------------------------------------
-# Several workers on this machine
-# ---------------------------------------------------------------------------------------------
+# --- Several workers on this machine --------------------------------------------------------------
 
 
 def watch(options, arguments):
     """Starts workers on this machine; when one dies, ends the others and starts all again."""
     for round_ in range(options.restarts + 1):
         addresses = ",".join(f"127.0.0.1:{port}" for port in free_ports(options.local))
-        command = [sys.executable, "-m", "course_utils.distributed", *arguments, "--local", "0"]
+        command = [sys.executable, "-m", "extras.distributed", *arguments, "--local", "0"]
         command += ["--workers", addresses, "--index"]
         place = Path(__file__).resolve().parents[1]
         paths = os.pathsep.join([str(place), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -286,15 +282,13 @@ def free_ports(count):
     return ports
 
 
-# ---------------------------------------------------------------------------------------------
-# The command
-# ---------------------------------------------------------------------------------------------
+# --- The command ----------------------------------------------------------------------------------
 
 
 def parser():
     """What the command line takes."""
     line = argparse.ArgumentParser(
-        prog="python -m course_utils.distributed", description=__doc__.partition("\n")[0]
+        prog="python -m extras.distributed", description=__doc__.partition("\n")[0]
     )
     line.add_argument("--network", default="lenet5_modern", help="a function of models")
     line.add_argument("--data", default="mnist", help="'mnist' or 'cifar10'")
