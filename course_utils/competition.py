@@ -14,6 +14,7 @@ import base64
 import io
 import json
 import math
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +74,7 @@ IDLE = (
 ACTIVATIONS = (
     *("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "mish", "tanh"),
     *("sigmoid", "hard_sigmoid", "hard_silu", "softplus", "softsign", "softmax", "log_softmax"),
+    SOFT_RELU := "soft_relu",  # SpeedNet's, of `course_utils.speednet`
 )
 
 
@@ -192,7 +194,7 @@ def classify(network, images):
             view = shifted(batch, down, right)
             view = view[:, :, ::-1] if mirrored else view
             # Said in so many words: Keras' layers that flip at random would, if nobody says no.
-            scores = scores + np.asarray(network(view, training=False))
+            scores = scores + _scores_of(network, view)
         if scores.ndim != 2:
             raise ValueError(
                 f"the network gives an array of shape {scores.shape[1:]} for a picture"
@@ -203,6 +205,16 @@ def classify(network, images):
             )
         answered.append(scores.argmax(axis=1))
     return np.concatenate(answered)
+
+
+def _scores_of(network, images):
+    """What a network gives for pictures; what it raises becomes a sentence."""
+    try:
+        return np.asarray(network(images, training=False))
+    except Exception as problem:  # of what could be built, but not be computed
+        if isinstance(problem, MemoryError) or type(problem).__name__ == "ResourceExhaustedError":
+            raise
+        raise ValueError(f"the network cannot answer ({_said(problem)})") from None
 
 
 def _pictures(images):
@@ -246,6 +258,11 @@ def plan_of(network):
             "the network must be a functional or sequential model with one input, built: begin it "
             f"with keras.Input({SHAPE})"
         )
+    read = tuple(network.inputs[0].shape[1:])
+    if len(read) != len(SHAPE) or any(
+        side not in (None, wanted) for side, wanted in zip(read, SHAPE, strict=True)
+    ):
+        raise ValueError(f"the network reads pictures of shape {read}, not {SHAPE}")
     calls, outputs = calls_of(network)
     places, plan, weights = {IMAGE: -1}, [], []
     for number, call in enumerate(calls):
@@ -285,7 +302,7 @@ def _class_of(kind):
 def _check_kind(kind):
     if kind not in (*OPTIONS, *JOINING):
         raise ValueError(
-            f"a layer is a {kind[:40]}, which may not stand in the network: take "
+            f"a layer is a {_said(kind)[:40]}, which may not stand in the network: take "
             f"{', '.join(OPTIONS)}, {', '.join(JOINING)}"
         )
 
@@ -299,6 +316,11 @@ def _keras():
 
 def _options_of(layer):
     kind = type(layer).__name__
+    if not isinstance(layer, _keras().layers.Layer):
+        raise ValueError(
+            f"{layer.name} is an operation outside a layer ({kind}), as x + y makes one: take "
+            "a layer of keras.layers in its place, Add or Rescaling say"
+        )
     if not _is_known(layer):
         _check_kind(kind)
         raise ValueError(f"{layer.name} is a {kind} of your own: take that of keras.layers")
@@ -322,8 +344,17 @@ def _options_of(layer):
 def _activation_of(layer):
     """The name of a layer's activation, if it is one of Keras'."""
     name = getattr(layer.activation, "__name__", "")
-    known = name in ACTIVATIONS and _keras().activations.get(name) is layer.activation
+    known = name in ACTIVATIONS and _activation(name) is layer.activation
     return choice(name if known else None, f"the activation of {layer.name}", ACTIVATIONS)
+
+
+def _activation(name):
+    """The function that an activation's name stands for."""
+    if name == SOFT_RELU:
+        from .speednet import soft_relu
+
+        return soft_relu
+    return _keras().activations.get(name)
 
 
 def _build(plan):
@@ -335,16 +366,38 @@ def _build(plan):
         name = f"layer {number + 1} of {len(plan)}, {kind}"
         inputs = [image if source == -1 else tensors[source] for source in sources]
         read.update(sources)
+        if kind == "Rescaling":
+            _check_rows(name, options, inputs[0])
+        if "activation" in options:
+            options = {**options, "activation": _activation(options["activation"])}
         try:
             layer = _class_of(kind)(**options)
             outputs = layer(inputs if kind in JOINING else inputs[0])
         except Exception as problem:  # Keras raises what it likes
-            said = " ".join(str(problem).split())[:200]
-            raise ValueError(f"{name}: it cannot be built ({said})") from None
+            raise ValueError(f"{name}: it cannot be built ({_said(problem)})") from None
         tensors.append(outputs)
     if read | {len(plan) - 1} != {*range(-1, len(plan))}:
         raise ValueError("a layer of the network leads nowhere")
     return keras.Model(image, tensors[-1])
+
+
+def _check_rows(name, options, tensor):
+    """Raises ValueError when `Rescaling` has rows of another length than its input has channels.
+
+    Keras would not say so: it hands on more channels than it announces, and nobody counts them.
+    """
+    for row in options.values():
+        if isinstance(row, list | tuple) and len(row) not in (1, tensor.shape[-1]):
+            raise ValueError(
+                f"{name}: a row of {len(row)} numbers does not fit {tensor.shape[-1]} channels"
+            )
+
+
+def _said(problem):
+    """The beginning of an exception's text, in one line of letters that any file can hold."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(problem))  # Keras prints in bold
+    text = " ".join(text.split())[:200]
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _check_plan(plan):
@@ -457,8 +510,16 @@ def pack(network):
 
     network, views = _entry(network)
     plan, weights = plan_of(network)
-    text = json.dumps({"plan": plan, "views": views}).encode()
-    _check_cost(_cost_of(plan, views), views)
+    # Whoever computes the number of filters with NumPy has NumPy's numbers in the options.
+    text = json.dumps({"plan": plan, "views": views}, default=lambda number: number.item()).encode()
+    spent = _cost_of(plan, views)
+    _check_cost(spent, views)
+    if sum(weight.size for weight in weights) != spent.parameters:
+        raise ValueError(
+            f"the layers have {sum(weight.size for weight in weights):,} numbers in their weights, "
+            f"where such layers of keras.layers have {spent.parameters:,}: hand the network in "
+            "without quantize, enable_lora and the like"
+        )
     with np.errstate(over="ignore"):
         numbers = [weight.astype(_kind_of(weight)) for weight in weights]
     if not all(np.isfinite(weight).all() for weight in numbers):

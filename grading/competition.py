@@ -8,6 +8,7 @@ enter that box, and what comes out of it is read as data.
 
 import base64
 import binascii
+import hashlib
 import re
 import statistics
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ TRAINING = 1000  # training pictures that are shown as well, for comparison
 LARGEST = rules.LARGEST + 100_000  # bytes of a PNG file
 LONGEST = 400  # characters of a sentence from the box
 DEVIATIONS = 3  # by which the test pictures are known better than the training pictures
+GUESSING = 0.2  # right, up to which two networks may answer alike by chance: always one class, say
 MOST_NAMES = 25  # of students that a figure can hold
 ASKED = "measured"
 # All that runs in the box: the course's own function.
@@ -153,7 +155,8 @@ def _read(reply: dict[str, Any], count: int, limits: supervisor.Limits) -> dict[
     try:
         found = answers.decode(reply["value"])
         if "problem" in found:
-            return _without(str(found["problem"])[:LONGEST])
+            told = str(found["problem"])[:LONGEST]
+            return _without(told.encode("utf-8", "replace").decode("utf-8"))
         labels = np.asarray(found["labels"])
         numbers = {name: found[name] for name in ("parameters", "multiply_adds", "views")}
         fits = labels.shape == (count,) and labels.dtype.kind == "i"
@@ -187,7 +190,8 @@ def judged(question: Question, outcome: Outcome, shown: Hidden) -> QuestionResul
     points = sum(part.points for part in parts)
     status = "correct" if points == question.points else "partly correct" if points else "wrong"
     numbers = {name: found[name] for name in ("parameters", "multiply_adds", "views")}
-    measured = {"accuracy": accuracy, "on_training": on_training, **numbers}
+    digest = hashlib.sha256(np.asarray(found["labels"], "<i8").tobytes()).hexdigest()[:16]
+    measured = {"accuracy": accuracy, "on_training": on_training, **numbers, "digest": digest}
     return QuestionResult(points, question.points, status, parts,
                           _told(measured, shown, outcome), measured=measured)  # fmt: skip
 
@@ -261,9 +265,10 @@ def table(found: Sequence[tuple[Result, dict[str, Any]]]) -> dict[str, Any]:
 
 
 def to_look_at(found: Sequence[tuple[Result, dict[str, Any]]]) -> list[str]:
-    """Sentences on networks that seem to have been trained on test pictures.
+    """Sentences on networks that seem to have been trained on test pictures, or handed in twice.
 
-    No measure tells that for sure: the test pictures are the course's, and everybody has them.
+    No measure tells that for sure: the test pictures are the course's, and everybody has them. And
+    two who run the same cell with the same seed may get the same network.
     """
     told, least = [], min((each.error for each in landmarks()), default=0.0)
     for result, one in found:
@@ -276,6 +281,12 @@ def to_look_at(found: Sequence[tuple[Result, dict[str, Any]]]) -> list[str]:
         elif 100 - 100 * right < least:
             told.append(f"{result.student}: {100 - 100 * right:.1f} % error, less than any "
                         f"recorded network of the course ({least:.1f} %).")  # fmt: skip
+    alike: dict[str, list[str]] = {}
+    for result, one in found:
+        if one["accuracy"] > GUESSING and "digest" in one:
+            alike.setdefault(one["digest"], []).append(result.student)
+    told += [f"{', '.join(students)}: the same answer to every picture, so one network, it seems."
+             for students in alike.values() if len(students) > 1]  # fmt: skip
     return told
 
 

@@ -149,7 +149,7 @@ class QuestionResult:
         changed: whether an earlier submission had another code.
         flagged: whether it calls, or may call, what was to be written.
         measured: of a network that was handed in: `accuracy`, `on_training`, `parameters`,
-            `multiply_adds`, `views`.
+            `multiply_adds`, `views`, and a `digest` of its answers.
     """
 
     points: float

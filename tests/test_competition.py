@@ -154,11 +154,17 @@ def test_a_picture_that_unpacks_to_a_gigabyte():
         (("Rescaling", {"scale": 1, "offset": [[1, 2]] * 100}, [-1]), "a row of them"),
         (("Rescaling", {"scale": 1, "offset": {"class_name": "x"}}, [-1]), "a number or a word"),
         (("LeakyReLU", {"negative_slope": [1, 2]}, [-1]), "a row of them"),
+        (("Rescaling", {"scale": 1, "offset": [0.5] * 64}, [-1]), "does not fit 3 channels"),
+        (("\ud800", {}, [-1]), "a layer is a ?, which may not stand"),
+        (("MaxPooling2D", {"padding": "\ud800"}, [-1]), "it cannot be built"),
+        (("PadShortcut", {"filters": 1, "strides": 1}, [-1]), "it cannot be built"),
     ],
 )
 def test_a_layer_that_may_not_be(layer, said):
     plan, weights = linear(8)
-    assert said in refused(pixels([layer, *plan], weights=weights))
+    found = refused(pixels([layer, *plan], weights=weights))
+    assert said in found
+    assert found.isprintable(), "no half of a character, which no file can hold, and no colours"
 
 
 @pytest.mark.parametrize("plan", [[], None, 3, [3], [[1, 2, 3]], [["Flatten", {}, [-1]]] * 301])
@@ -205,6 +211,18 @@ def test_scores_that_are_no_numbers():
     assert "a score is no number (NaN or infinite)" in said
 
 
+def test_what_can_be_built_and_not_be_computed(monkeypatch):
+    """As where a kernel is missing on a processor that a graphics card has."""
+
+    def run(*_, **__):
+        raise NotImplementedError("no kernel for \ud800")
+
+    network = fitted(8)
+    monkeypatch.setattr(type(network), "__call__", run)
+    with pytest.raises(ValueError, match="the network cannot answer \\(no kernel for \\?\\)"):
+        competition.classify(network, BLACK)
+
+
 def test_too_many_parameters_and_too_much_work():
     wide = [("Flatten", {}, [-1]), ("Dense", {"units": 200}, [0]), ("Dense", {"units": 10}, [1])]
     assert "616,610 parameters: 500,000 are allowed" in refused(pixels(wide))
@@ -241,6 +259,57 @@ def test_an_answer_for_every_pixel():
     assert "gives 32×32×10 numbers for a picture" in refused(pixels(plan))
 
 
+# --- Unusual, and honest --------------------------------------------------------------------------
+
+
+def scores_of(build):
+    """A network's scores, its own and those of what comes out of its picture."""
+    keras.utils.set_random_seed(3)
+    network = build()
+    entry, spent = competition.unpack(competition.pack(network))
+    shown = np.random.default_rng(4).integers(0, 256, (3, 32, 32, 3)).astype("float32")
+    return *(np.asarray(each(shown, training=False)) for each in (network, entry.network)), spent
+
+
+class OwnStep(keras.Model):
+    """A model that is trained in a way of its own; its layers are Keras'."""
+
+    def train_step(self, data):
+        raise NotImplementedError
+
+
+def speednet_in_small():
+    from course_utils import speednet
+
+    image = keras.Input((32, 32, 3))
+    network = speednet.network((8, 16, 16))
+    return keras.Model(image, network(layers.Rescaling(4 / 255, offset=-2)(image)))
+
+
+def one_layer_twice():
+    image = keras.Input((32, 32, 3))
+    again = layers.Conv2D(3, 3, padding="same", activation="tanh")
+    maps = layers.GlobalAveragePooling2D()(again(again(layers.Rescaling(1 / 255)(image))))
+    return keras.Model(image, layers.Dense(10)(maps))
+
+
+def of_any_size():
+    image = keras.Input((None, None, 3), dtype="uint8")
+    maps = layers.Conv2D(np.int64(6), 3, groups=3, strides=2)(layers.Rescaling(1 / 255)(image))
+    return OwnStep(image, layers.Dense(10)(layers.GlobalMaxPooling2D()(maps)))
+
+
+@pytest.mark.parametrize("build", [speednet_in_small, one_layer_twice, of_any_size])
+def test_an_unusual_network_is_the_one_that_went_in(build):
+    expected, came, _ = scores_of(build)
+    np.testing.assert_allclose(came, expected, atol=0.01 * np.abs(expected).max())
+
+
+def test_a_layer_that_is_used_twice_counts_twice():
+    *_, spent = scores_of(one_layer_twice)
+    assert spent.parameters == 2 * (9 * 3 * 3 + 3) + 40
+
+
 # --- Refused while one works on it ----------------------------------------------------------------
 
 
@@ -251,9 +320,31 @@ class Own(layers.Dense):
 Own.__name__ = "Dense"
 
 
+def of_shape(*shape):
+    image = keras.Input(shape)
+    return keras.Model(image, layers.Dense(10)(layers.Flatten()(layers.MaxPooling2D(2)(image))))
+
+
+def with_plus():
+    image = keras.Input((32, 32, 3))
+    maps = layers.GlobalAveragePooling2D()(image + layers.Conv2D(3, 1)(image))
+    return keras.Model(image, layers.Dense(10)(maps))
+
+
+def with_half_the_bits():
+    network = fitted(8)
+    network.quantize("int8")
+    return network
+
+
 @pytest.mark.parametrize(
     "build, said",
     [
+        # Their weights fit in the picture of another network: nothing else would tell.
+        (lambda: of_shape(64, 64, 3), r"reads pictures of shape \(64, 64, 3\), not \(32, 32, 3\)"),
+        (lambda: of_shape(32, 32, 1), r"of shape \(32, 32, 1\)"),
+        (with_half_the_bits, "without quantize"),
+        (with_plus, r"an operation outside a layer \(Add\), as x \+ y makes one"),
         (lambda: None, "not nothing"),
         (lambda: 3, "a Keras model, not a int"),
         (lambda: keras.Sequential([layers.Dense(10)]), "begin it with keras.Input"),

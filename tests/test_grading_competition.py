@@ -208,6 +208,7 @@ def in_a_box(monkeypatch, source, seconds=20):
         ("while True: pass", "timed out", "the network was too slow: its answers took more than"),
         ("import os; os._exit(0)", "crashed", "brought its process down"),
         ("raise MemoryError", "out of memory", "more memory than there is (1000 MB)"),
+        (r"return {'problem': 'a layer is a \ud800'}", "wrong", "a layer is a ?"),
         ("return 1 / 0", "crashed", "brought its process down"),
         ("return {'problem': 'x' * 10_000}", "wrong", "xxx"),
         ("return {'labels': [1.5, 2, 3, 4], **NUMBERS}", "crashed", "brought its process down"),
@@ -280,6 +281,8 @@ def judged(share, picture=True):
 def test_points_follow_the_scale(share, points, status):
     entry = judged(share)
     assert (entry.points, entry.max, entry.status) == (points, 8, status)
+    digest = entry.measured.pop("digest")
+    assert digest == judged(share).measured["digest"] != judged(0.05).measured["digest"]
     assert entry.measured == {"accuracy": pytest.approx(share), "on_training": 1.0,
                               "parameters": 5, "multiply_adds": 7, "views": 2}  # fmt: skip
 
@@ -317,9 +320,9 @@ def test_landmarks_are_recorded_runs_and_counted_networks():
         assert recipe["data"] == "cifar10" and "part" not in recipe and "short" not in name
 
 
-def result_of(student, accuracy, on_training, multiply_adds=1_000_000):
-    measured = {"accuracy": accuracy, "on_training": on_training, "parameters": 1000,
-                "multiply_adds": multiply_adds, "views": 1}  # fmt: skip
+def result_of(student, accuracy, on_training, multiply_adds=1_000_000, digest=None):
+    measured = {"accuracy": accuracy, "on_training": on_training, "parameters": 1000, "views": 1,
+                "multiply_adds": multiply_adds, "digest": digest or student}  # fmt: skip
     entry = replace(judged(0.5), measured=measured)
     return Result(student, student, True, EXERCISE.name, "f", questions={"network": entry})
 
@@ -331,6 +334,14 @@ def test_those_who_know_the_test_pictures_too_well_are_pointed_at():
     assert [sentence.split(":")[0] for sentence in told] == ["great", "tested"]
     assert "less than any recorded network of the course" in told[0]
     assert "known better than the training pictures (85.0 against 60.0 %)" in told[1]
+
+
+def test_one_network_that_two_hand_in_is_pointed_at():
+    results = [result_of("anna", 0.7, 0.8, digest="x"), result_of("ben", 0.7, 0.8, digest="x"),
+               result_of("carl", 0.7, 0.8), result_of("dora", 0.1, 0.1, digest="zeros"),
+               result_of("emil", 0.1, 0.1, digest="zeros")]  # fmt: skip
+    told = measuring.to_look_at(measuring.ranked(results, "network"))
+    assert len(told) == 1 and told[0].startswith("anna, ben: the same answer to every picture")
 
 
 def test_of_equal_errors_the_cheapest_is_first():
