@@ -191,7 +191,8 @@ def judged(question: Question, outcome: Outcome, shown: Hidden) -> QuestionResul
     status = "correct" if points == question.points else "partly correct" if points else "wrong"
     numbers = {name: found[name] for name in ("parameters", "multiply_adds", "views")}
     digest = hashlib.sha256(np.asarray(found["labels"], "<i8").tobytes()).hexdigest()[:16]
-    measured = {"accuracy": accuracy, "on_training": on_training, **numbers, "digest": digest}
+    measured: dict[str, Any] = {"accuracy": accuracy, "on_training": on_training, **numbers}
+    measured["digest"] = digest
     return QuestionResult(points, question.points, status, parts,
                           _told(measured, shown, outcome), measured=measured)  # fmt: skip
 
