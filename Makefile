@@ -88,7 +88,7 @@ quick: ## run the tests that need no TensorFlow, in about a minute
 
 test-colab: ## run notebooks, exercises and explorers with the versions that Colab has
 	$(call set_up,$(PYTHONS_COLAB),--colab,$(NO_COLAB))
-	@$(COLAB) $(PYTEST) --colab notebooks $(wildcard exercises/source/*/*.ipynb) \
+	@$(COLAB) $(PYTEST) notebooks $(wildcard exercises/source/*/*.ipynb) \
 	  $(wildcard tests/test_explorer_*.py) tests/test_explorers_in_classic.py $(ARGS)
 
 notebooks: ## execute every notebook and keep the outputs

@@ -45,7 +45,7 @@ def test_test_colab_runs_notebooks_exercises_and_explorers():
     recipe = (ROOT / "Makefile").read_text(encoding="utf-8").split("\ntest-colab:")[1]
     recipe = recipe.split("\n\n")[0]
     assert "notebooks" in recipe and "exercises/source" in recipe and "test_explorer_" in recipe
-    assert "--colab" in recipe and "tests/test_explorers_in_classic.py" in recipe
+    assert "tests/test_explorers_in_classic.py" in recipe
 
 
 def test_the_jobs_that_run_test_colab_have_a_browser():
