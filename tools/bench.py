@@ -67,6 +67,12 @@ def ratio(times, other_times):
     return statistics.median(times) / statistics.median(other_times)
 
 
+def proportional(pid):
+    """Bytes that a process holds, with its part of what it shares (Linux only)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
 def memory_of_children():
     """MB that all our child processes hold now or, if it is more, that one of them ever held."""
     import psutil
@@ -77,9 +83,10 @@ def memory_of_children():
         try:
             if process.cmdline() == ourselves.cmdline():
                 continue  # just forked: what it holds is still ours
-            held += process.memory_info().rss
             status = Path(f"/proc/{process.pid}/status")  # Linux only: the high-water mark
-            if status.exists():
+            linux = status.exists()
+            held += proportional(process.pid) if linux else process.memory_info().rss
+            if linux:
                 peaks += [int(line.split()[1]) * 1024 for line in status.open() if "VmHWM" in line]
         except (psutil.Error, OSError):  # it has just ended
             pass

@@ -7,9 +7,10 @@
 
 Words and cells are counted in the notebooks. The seconds of a whole run, the kernel's start
 included, are measured on a machine with nothing else to do, and lie in `site/seconds.json` with the
-machine that they belong to, and with the most memory that the run's processes took together. How
-fast somebody reads is no measurement: the three rates are assumptions, and one of them, the words,
-can be given. Exercises are not in it; they are made for an hour each.
+machine that they belong to, and with the most memory that the run's processes took together. (11
+starts one process fewer where memory is short; what is kept of it is a run that had 2 GB.) How fast
+somebody reads is no measurement: the three rates are assumptions, and one of them, the words, can
+be given. Exercises are not in it; they are made for an hour each.
 """
 
 import argparse

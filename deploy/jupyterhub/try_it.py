@@ -34,6 +34,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(ROOT / "tools"), str(ROOT)]
 
+import bench  # noqa: E402
 import lab  # noqa: E402
 import psutil  # noqa: E402
 from student import Student  # noqa: E402
@@ -140,7 +141,7 @@ class Watch(threading.Thread):
         for each in [self.process, *self.process.children(recursive=True)]:
             try:
                 owner = self.owner(each)
-                used = proportional(each.pid)
+                used = bench.proportional(each.pid) / 1e6
                 spent = sum(each.cpu_times()[:2])
             except (psutil.Error, OSError):
                 continue  # it has ended meanwhile
@@ -163,12 +164,6 @@ class Watch(threading.Thread):
     def seconds(self, owner):
         """Processor seconds of the hub, the proxy, or one student, as last seen."""
         return sum(spent for (name, _), spent in self.processor.items() if name == owner)
-
-
-def proportional(pid):
-    """Memory of a process in MB, with its part of what it shares."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1e3
 
 
 async def lesson(students):
