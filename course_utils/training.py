@@ -60,7 +60,7 @@ def cosine_adam(learning_rate, steps):
     return keras.optimizers.Adam(schedule)
 
 
-def cosine_sgd(learning_rate, steps, warm_up=0.2):
+def cosine_sgd(learning_rate, steps, warm_up=0.2, end=0.0):
     """SGD with Nesterov's momentum, whose learning rate rises in a line and falls along a cosine.
 
     It begins at 0, so that a network with batch normalisation survives a peak that is ten times
@@ -74,8 +74,9 @@ def cosine_sgd(learning_rate, steps, warm_up=0.2):
     """
     learning_rate, steps = _positive(learning_rate), whole_number(steps, "steps", 1)
     rise = max(1, round(finite_number(warm_up, "warm_up", 0, 1) * steps))
+    fall, end = max(1, steps - rise), finite_number(end, "end", 0, 1)
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, decay_steps=max(1, steps - rise), warmup_target=learning_rate, warmup_steps=rise
+        0.0, fall, end, warmup_target=learning_rate, warmup_steps=rise
     )
     return keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True)
 

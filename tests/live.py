@@ -4,6 +4,15 @@ import re
 import time
 from contextlib import contextmanager
 
+from course_utils.convolution import conv2d
+
+
+def filtered(image, kernel, **options):
+    """What NumPy makes of a grey image and one kernel: what an explorer should show."""
+    return conv2d(image[None, ..., None].astype(float), kernel[..., None, None], **options)[
+        0, ..., 0
+    ]
+
 
 class Live:
     """An explorer on a page: what it shows, and hands to move its controls.

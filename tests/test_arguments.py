@@ -485,7 +485,7 @@ CALLS = {
     ),
     "training.cosine_sgd": (
         {"learning_rate": 0.1, "steps": 10},
-        {"learning_rate": "positive", "steps": "size", "warm_up": "positive"},
+        {"learning_rate": "positive", "steps": "size", "warm_up": "positive", "end": "positive"},
     ),
     "training.error_percent": (
         {"model": fresh(small_network), "batches": fresh(batches)},

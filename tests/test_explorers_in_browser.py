@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from drawn import pixels_at
 from lab import SHUT_DOWN, notebook_of
-from live import Live
+from live import Live, filtered
 
 from course_utils import data
 from course_utils.convolution import conv2d, conv2d_gradients, conv2d_transpose
@@ -54,12 +54,6 @@ def live(request, address, open_page):
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     shown.explorer.screenshot(path=SCREENSHOTS / f"explorer_{name}.png")
     page.evaluate(SHUT_DOWN)
-
-
-def filtered(image, kernel, **options):
-    return conv2d(image[None, ..., None].astype(float), kernel[..., None, None], **options)[
-        0, ..., 0
-    ]
 
 
 def test_convolution(live):

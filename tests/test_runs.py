@@ -416,7 +416,7 @@ def test_what_another_recipe_has_finished_is_left_alone(searching, capsys):
 
 
 def test_a_level_schedule_ends_on_a_hundredth_of_its_rate():
-    curve = RECORD.level_sgd(0.2, steps=120, level=20)._learning_rate
+    curve = training.cosine_sgd(0.2, steps=100, end=0.01)._learning_rate
     rates = [float(curve(step)) for step in range(120)]
     assert rates[0] == 0 and max(rates) == pytest.approx(0.2) == rates[20]
     assert rates[100:] == pytest.approx([0.002] * 20) and min(rates[20:100]) > 0.002

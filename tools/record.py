@@ -270,17 +270,6 @@ def images_of(recipe, hold_out=0):
     )
 
 
-def level_sgd(learning_rate, steps, level):
-    """As `training.cosine_sgd`, but down to a hundredth, which the last `level` steps keep."""
-    import keras
-
-    rise = (steps - level) // 5
-    curve = keras.optimizers.schedules.CosineDecay(
-        0.0, steps - level - rise, 0.01, warmup_target=learning_rate, warmup_steps=rise
-    )
-    return keras.optimizers.SGD(curve, momentum=0.9, nesterov=True)
-
-
 def train_one(recipe, seed, state, train, test):
     """Trains with one seed, going on from `state`; gives the network and its history."""
     from course_utils import data, models, runs, training
@@ -292,7 +281,7 @@ def train_one(recipe, seed, state, train, test):
     optimizers = {
         ADAM: training.cosine_adam,
         SGD: training.cosine_sgd,
-        LEVEL: lambda rate, steps: level_sgd(rate, steps, level),
+        LEVEL: lambda rate, steps: training.cosine_sgd(rate, steps - level, end=0.01),
     }
     training.set_seed(seed)
     network = runs.network_of(recipe)
