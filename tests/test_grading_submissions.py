@@ -381,6 +381,42 @@ time.sleep(60)"""
 
 
 @case
+def leaves_processes_that_fill_the_memory():
+    left = """import os, time
+if os.fork() == 0:
+    os.setsid()
+    for child in range(3):
+        if os.fork() == 0:  # nobody's child, and at work while the cells below run
+            full = [bytearray(os.urandom(1000)) * 100_000 for piece in range(9)]
+            time.sleep(60)
+    os._exit(0)
+"""
+    return Case(in_bytes(answered(by_hand=left + RIGHT["by-hand"])))
+
+
+@case
+def leaves_processes_in_two_answers():
+    """Each has room in the box; both have not."""
+    left = """
+begun = set()
+def leaving(right):
+    def answer(*given, **more):
+        import os, time
+        for child in range(0 if right in begun else 6):
+            if os.fork() == 0:
+                full = bytearray(os.urandom(1000)) * 180_000
+                time.sleep(60)
+        begun.add(right)
+        return right(*given, **more)
+    return answer"""
+    changed = {
+        "output_size": f"{RIGHT['output-size']}{left}\noutput_size = leaving(output_size)",
+        "readers": f"{RIGHT['readers']}\nreaders = leaving(readers)",
+    }
+    return Case(in_bytes(answered(**changed)))
+
+
+@case
 def fork_bomb():
     bomb = "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"
     statuses = ("too many processes", "timed out", "out of memory")

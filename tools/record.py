@@ -159,10 +159,10 @@ PLANNED = {
             },
             "mean_over": 2,
             "augmentation": {"pixels": 2, "flip": True},
-            "rate_search": {**RATE_SEARCH, "rates": [0.02, 0.05, 0.1, 0.2]},
+            "rate_search": {**RATE_SEARCH, "epochs": 4, "rates": [0.02, 0.05, 0.1, 0.2]},
             "optimizer": LEVEL,
             "level": 5,
-            "epochs": 25,
+            "epochs": 20,
         }
         for depth in (20, 56)
         for kind in ("plain", "resnet")

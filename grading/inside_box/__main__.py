@@ -199,13 +199,15 @@ def run_cells(shell, order, versions, channel):
 
 
 def run_cell(shell, cell, seconds):
-    """Run one cell."""
+    """Run one cell, and end the processes that it leaves behind."""
     limit = Limit(seconds)
     try:
         with limit:
             shell.run_cell(cell["source"], store_history=True)
     except TimeLimit:
         pass
+    if limits.end_what_was_left():
+        shell.outputs.text("stdout", "[a process that this cell had left running was ended]\n")
     if limit.passed and not shell.outputs.has_error():
         text = f"This cell took longer than {seconds} seconds.\n"
         shell.outputs.error("TimeLimit", text, [text])
@@ -301,6 +303,7 @@ def main():
     order = channel.read()
     limits.become(order["user"])
     limits.hold(order["memory"], order["processes"])
+    limits.adopt()
     shell = make_shell()
     versions = Versions(shell.user_ns, order["questions"])
     run_cells(shell, order, versions, channel)
@@ -310,6 +313,7 @@ def main():
         examination = examination or Examination(shell, versions, order["seconds"],
                                                  order["forbidden"])  # fmt: skip
         reply = examination.reply(request)
+        limits.end_what_was_left()
         channel.write(question=request["question"], **reply)
         shell.outputs = Outputs(Room())
 
