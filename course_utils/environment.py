@@ -24,7 +24,7 @@ PACKAGES = ("numpy", "tensorflow", "keras", "matplotlib", "pillow", "ipywidgets"
 # The machines that TensorFlow is built for; tools/set_up.py has the same list.
 WHEELS = ("linux-x86_64", "linux-aarch64", "macosx-arm64", "win-amd64")
 HOW_TO_INSTALL = "close this notebook and run `make lab` (README.md gives the ways without make)"
-ENOUGH_MEMORY = 1.5  # GB, what the largest default run of a notebook takes
+ENOUGH_MEMORY = 1.5  # GB, what every notebook but 11 does with; that one looks what is free
 SYSTEM = Path("/")  # where Linux says what memory there is
 # Of a control group, in version 2 and in version 1: limit, use, and how much of it are files.
 GROUPS = (

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,21 @@ def test_the_same_course_gives_the_same_bytes(course, archive):
     for path in course.rglob("*.py"):
         path.touch()
     assert hashlib.sha256(zipped(course).read_bytes()).digest() == before
+
+
+def test_in_an_unpacked_one_the_readmes_first_lines_do_what_they_say(archive, tmp_path):
+    """But for the installation, which a test of the set-up makes: its answer is asked for."""
+    shutil.unpack_archive(archive, tmp_path)
+    course = tmp_path / "course"
+    planned = ["make", "--no-print-directory", "--dry-run", "lab"]
+    planned = subprocess.run(planned, cwd=course, capture_output=True, text=True, check=True)
+    called = set(re.findall(r"tools/\w+\.py", planned.stdout))
+    assert {"tools/set_up.py", "tools/work.py", "tools/reminder.py"} == called
+    for tool in ("tools/work.py", "tools/set_up.py"):
+        words = [sys.executable, tool, *(["--fits"] if "set_up" in tool else [])]
+        done = subprocess.run(words, cwd=course, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert (course / "work" / "notebooks" / "00_start_here.ipynb").is_file()
 
 
 def test_an_exercise_begins_with_nothing_but_the_zip_beside_it(archive, tmp_path):

@@ -1,10 +1,11 @@
 """Records a training on a complete data set: `make record RUN=lenet5`.
 
-Trains with each seed of the recipe and writes `data/runs/<run>.json`. The run that has the name of
-its network also writes `data/weights/<run>.weights.h5`, from the first seed. Interrupt it whenever
-you like and start it again: it goes on after the last finished epoch as if it had never been
-interrupted. The state until then lies in `build/record/`; with `--keep`, what is finished also lies
-in `data/runs/unfinished/`, where it can be committed for another day or another machine.
+Trains with each seed of the recipe and writes `data/runs/<run>.json`. A classifier's run that has
+the name of its network also writes `data/weights/<run>.weights.h5`, from the first seed (but for
+SpeedNet's, which would be 8 MB). Interrupt it whenever you like and start it again: it goes on
+after the last finished epoch as if it had never been interrupted. The state until then lies in
+`build/record/`; with `--keep`, what is finished also lies in `data/runs/unfinished/`, where it can
+be committed for another day or another machine.
 
 A recipe with a `rate_search` first tries its learning rates on training images that are held out,
 takes the one with the fewest errors there, and records what all of them did.

@@ -14,13 +14,19 @@ from work import ORIGINALS, copy_of
 
 ROOT = Path(__file__).resolve().parent.parent
 TOP = "course"
-WHOLE = ("README.md", "LICENSE*", "pyproject.toml", "environment.yml", "requirements.lock")
+WHOLE = (
+    *("README.md", "LICENSE*", "Makefile"),
+    *("pyproject.toml", "environment.yml", "requirements.lock"),
+)
 FOLDERS = {
     "course_utils": ".py",
     "extras": ".py",
     "data": "",
     "exercises/release": "checks.json",
+    # So that the README's first lines do in it what they do in a clone.
     "tools/set_up.py": "",
+    "tools/work.py": "",
+    "tools/reminder.py": "",
 }
 MEGABYTES = 30  # what platforms and mail usually take
 DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip knows, so that no clock is in it

@@ -1,7 +1,7 @@
 """The configuration of the hub that `try_it.py` starts on this machine. Not for a class."""
 
+import asyncio
 import os
-import subprocess
 from pathlib import Path
 
 FOLDER = Path(os.environ["TRIAL_FOLDER"])  # homes, database, logs
@@ -10,14 +10,19 @@ PROXY = os.environ["TRIAL_PROXY"]
 PORTS = [int(port) for port in os.environ["TRIAL_PORTS"].split()]
 
 
-def lay_the_course(spawner):
-    """What `values.yaml` does after a student's server has started: pull, and lay the copies."""
+async def lay_the_course(spawner):
+    """What `values.yaml` does after a student's server has started: pull, and lay the copies.
+
+    There each pod does it for itself. Here the hub must not stand still meanwhile.
+    """
     home = FOLDER / "homes" / spawner.user.name
     home.mkdir(parents=True, exist_ok=True)
     pull = [PYTHON, "-m", "nbgitpuller.pull", (FOLDER / "course.git").as_uri(), "trial", "course"]
     with open(FOLDER / "pull.log", "a") as log:
-        subprocess.run(pull, cwd=home, stdout=log, stderr=log, check=True)
-        subprocess.run([PYTHON, "course/tools/work.py"], cwd=home, stdout=log, check=True)
+        for words in (pull, [PYTHON, "course/tools/work.py"]):
+            process = await asyncio.create_subprocess_exec(*words, cwd=home, stdout=log, stderr=log)
+            if await process.wait():
+                raise RuntimeError(f"{words[1:3]} failed: see pull.log")
 
 
 c = get_config()  # noqa: F821, JupyterHub gives it

@@ -2,7 +2,7 @@
 
     python deploy/jupyterhub/sizing.py                     20, 200 and 2,000 students
     python deploy/jupyterhub/sizing.py 60 --share 0.5      sixty, half of them at the same time
-    python deploy/jupyterhub/sizing.py 60 --memory 2       in the weeks of notebooks 05 and 08
+    python deploy/jupyterhub/sizing.py 60 --memory 2       in the weeks of notebooks 06 to 11 and 13
 
 Measured: what a student takes in notebook 04, and what the hub takes beside (`trial.json`, with the
 machine that it was measured on). Counted: the minutes that 04 lasts (`tools/minutes.py`). Chosen:
@@ -23,7 +23,7 @@ sys.path.append(str(HERE.parents[1] / "tools"))
 import minutes  # noqa: E402
 
 NOTEBOOK = "04"
-MEMORY = 1.25  # GB guaranteed to each, as in values.yaml
+MEMORY = 1.5  # GB guaranteed to each, as in values.yaml
 CORES = 0.25  # guaranteed to each, as in values.yaml
 HOME = 2  # GB of disk for each, as in values.yaml
 KEPT = 0.1  # of a node, for Kubernetes itself

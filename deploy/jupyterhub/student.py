@@ -13,6 +13,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import websocket_connect
 
 SAVE_EVERY = 10  # cells, as JupyterLab saves every two minutes
+MOST_TURNED_AWAY = 20
 
 
 class Student:
@@ -30,6 +31,7 @@ class Student:
         self.name, self.hub, self.token, self.path = name, hub, token, path
         self.patience = patience
         self.seconds, self.errors, self.cells = {}, [], 0
+        self.turned_away = 0  # times the hub said 'too many are starting, try again in …'
 
     async def work(self):
         """The whole visit; what went wrong is in `errors`."""
@@ -50,24 +52,27 @@ class Student:
         return result
 
     async def ask(self, method, path, content=None, statuses=(200, 201, 202, 204)):
-        """One request; gives what is answered.
+        """One request; gives what is answered. Comes back when a busy hub says so.
 
         Raises:
             RuntimeError: the answer's status is none of `statuses`.
         """
         body = json.dumps(content or {}) if method in ("POST", "PUT") else None
-        request = HTTPRequest(
-            self.hub + path,
-            method=method,
-            body=body,
-            headers={"Authorization": f"token {self.token}"},
-            request_timeout=self.patience,
-            connect_timeout=self.patience,
-        )
+        request = self._request(self.hub + path, method=method, body=body)
         answer = await AsyncHTTPClient().fetch(request, raise_error=False)
+        while answer.code == 429 and self.turned_away < MOST_TURNED_AWAY:
+            self.turned_away += 1
+            await asyncio.sleep(float(answer.headers.get("Retry-After", 30)))
+            answer = await AsyncHTTPClient().fetch(request, raise_error=False)
         if answer.code not in statuses:
             raise RuntimeError(f"{method} {path} was answered {answer.code} {answer.body[:200]}")
         return json.loads(answer.body) if answer.body else None
+
+    def _request(self, address, **more):
+        """A request with this student's token and patience: by itself it would have 20 seconds."""
+        headers = {"Authorization": f"token {self.token}"}
+        patience = {"request_timeout": self.patience, "connect_timeout": self.patience}
+        return HTTPRequest(address, headers=headers, **patience, **more)
 
     async def start(self):
         """Have the hub start this student's server, and wait until it answers."""
@@ -114,8 +119,7 @@ class Student:
         session["kernel"] = {"name": "python3"}
         kernel = (await self.ask("POST", f"{server}/api/sessions", session))["kernel"]["id"]
         address = self.hub.replace("http", "ws", 1) + f"{server}/api/kernels/{kernel}/channels"
-        request = HTTPRequest(address, headers={"Authorization": f"token {self.token}"})
-        socket = await websocket_connect(request, max_message_size=2**28)
+        socket = await websocket_connect(self._request(address), max_message_size=2**28)
         try:
             for cell in notebook["cells"]:
                 if cell["cell_type"] != "code":

@@ -177,17 +177,15 @@ def summary(values):
     return {"median": round(statistics.median(values), 1), "most": round(max(values), 1)}
 
 
-def results(students, watch, seconds, notebook):
+def results(students, watch, seconds, notebook, machine):
     """What the trial came to, as it is kept."""
-    import bench
-
     commit = ["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(commit, capture_output=True, text=True).stdout.strip()
     well = [student for student in students if not student.errors]
     names = [student.name for student in students]
     return {
         "what": f"{len(students)} students run {notebook} at the same time",
-        "machine": f"{bench.machine()}, {psutil.virtual_memory().total / 1e9:.0f} GB",
+        "machine": f"{machine}, {psutil.virtual_memory().total / 1e9:.0f} GB",
         "commit": commit,
         "versions": {name: version_of(name) for name in ("jupyterhub", "nbgitpuller")},
         "students": len(students),
@@ -195,6 +193,7 @@ def results(students, watch, seconds, notebook):
         "lost_nothing": len(well),
         "errors": [f"{each.name}: {error}" for each in students for error in each.errors],
         "cells": max(student.cells for student in students),
+        "turned_away": sum(student.turned_away for student in students),
         "seconds_in_all": round(seconds),
         "seconds": {
             part: summary([student.seconds[part] for student in well])
@@ -225,6 +224,7 @@ def version_of(package):
 
 def trial(count, notebook, keep=None):
     """One trial; gives what is recorded of it."""
+    machine = bench.machine()  # with its load before the students come
     with tempfile.TemporaryDirectory(prefix="hub-", ignore_cleanup_errors=True) as place:
         with hub(Path(place)) as (process, address, token):
             path = f"course/work/notebooks/{notebook}.ipynb"
@@ -235,7 +235,7 @@ def trial(count, notebook, keep=None):
             asyncio.run(lesson(students))
             watch.done.set()
             watch.join()
-            found = results(students, watch, time.perf_counter() - begin, notebook)
+            found = results(students, watch, time.perf_counter() - begin, notebook, machine)
         if found["errors"] and keep:
             shutil.copy(Path(place, "hub.log"), keep)
     return found
