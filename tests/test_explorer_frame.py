@@ -203,7 +203,8 @@ def test_letters_come_from_the_font_that_has_them(monkeypatch):
     own = _font_with("a", False)
     assert own == _font_with("é", False) == _font_with("⌊", False) and "DejaVuSans.ttf" in own
     assert "DejaVuSans-Bold" in _font_with("a", True)
-    assert _font_with("猫", False) not in (None, own)
+    # The font of last resort comes with matplotlib 3.11: before it may be that none has it.
+    assert _font_with("猫", False) != own
     # No font has this one but that which shows a box with the script's name.
     assert _font_with("\U000e1234", False) is None or "LastResort" in _font_with(
         "\U000e1234", False
