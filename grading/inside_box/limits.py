@@ -33,8 +33,10 @@ def hold(memory, processes):
 
 
 def adopt():
-    """Be the parent of every process below this one whose own parent is gone."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    """Be the parent of every process below this one whose own parent is gone, where Linux helps."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # macOS, without a sandbox, has none
+    if prctl:
+        prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def end_what_was_left():
