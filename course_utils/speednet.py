@@ -264,7 +264,7 @@ def _moved_and_mirrored(images, seed):
 
 
 def with_views(model):
-    """A network that looks at each picture six times and gives the mean of the logits.
+    """A network that looks at each picture six times and gives the weighted mean of the logits.
 
     Half of the weight lies on the picture and its mirror image, half on both moved by a pixel up
     and left and by a pixel down and right.
