@@ -37,7 +37,7 @@ FIRST = (
 # What `make quick` runs: no TensorFlow, no network that is trained, no browser.
 QUICK = {
     *("plots", "format", "notebooks", "notebook_text", "work", "zip"),
-    *("explorer_augmentation", "explorer_channels", "explorer_convolution"),
+    *("explorer_channels", "explorer_convolution"),
     *("explorer_pooling", "grading_collect", "grading_repair", "grading_similar"),
 }
 
