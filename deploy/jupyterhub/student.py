@@ -59,11 +59,12 @@ class Student:
         """
         body = json.dumps(content or {}) if method in ("POST", "PUT") else None
         request = self._request(self.hub + path, method=method, body=body)
-        answer = await AsyncHTTPClient().fetch(request, raise_error=False)
-        while answer.code == 429 and self.turned_away < MOST_TURNED_AWAY:
+        while True:
+            answer = await AsyncHTTPClient().fetch(request, raise_error=False)
+            if answer.code != 429 or self.turned_away == MOST_TURNED_AWAY:
+                break
             self.turned_away += 1
             await asyncio.sleep(float(answer.headers.get("Retry-After", 30)))
-            answer = await AsyncHTTPClient().fetch(request, raise_error=False)
         if answer.code not in statuses:
             raise RuntimeError(f"{method} {path} was answered {answer.code} {answer.body[:200]}")
         return json.loads(answer.body) if answer.body else None

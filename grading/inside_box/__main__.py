@@ -193,21 +193,21 @@ def run_cells(shell, order, versions, channel):
         time_left -= time.monotonic() - began if spare else 0
         memory = shell.out_of_memory
         forget_errors(shell)
+        if limits.end_what_was_left():
+            shell.outputs.text("stdout", "[a process that this cell had left running was ended]\n")
         versions.look(cell["id"])
         channel.write(cell=cell["id"], outputs=shell.outputs.close(), memory=memory)
     channel.write(ready=True)
 
 
 def run_cell(shell, cell, seconds):
-    """Run one cell, and end the processes that it leaves behind."""
+    """Run one cell."""
     limit = Limit(seconds)
     try:
         with limit:
             shell.run_cell(cell["source"], store_history=True)
     except TimeLimit:
         pass
-    if limits.end_what_was_left():
-        shell.outputs.text("stdout", "[a process that this cell had left running was ended]\n")
     if limit.passed and not shell.outputs.has_error():
         text = f"This cell took longer than {seconds} seconds.\n"
         shell.outputs.error("TimeLimit", text, [text])
