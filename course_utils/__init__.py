@@ -13,7 +13,6 @@
 | `watching` | the history of a training, and the curve that grows while it runs |
 | `runs` | the recorded runs with their weights, and what the papers report |
 | `checkpoints` | the state of a training, kept after every epoch |
-| `profiling` | where the time of a training step goes |
 | `inside_keras` | what the course changes inside Keras while it trains |
 | `devices` | which precision suits this machine |
 | `anatomy` | any Keras network as a table of shapes, parameters and costs |
@@ -27,8 +26,8 @@
 | `arguments` | what an argument may be: the checks that all others share |
 | `environment` | is this machine ready? |
 
-Importing the package imports none of them. Only `models`, `speednet`, `training`, `watching` and
-`profiling`, which are useless without it, import Keras and so TensorFlow; the others import it in
+Importing the package imports none of them. Only `models`, `speednet`, `training` and `watching`,
+which are useless without it, import Keras and so TensorFlow; the others import it in
 the functions that need it, or never.
 """
 

@@ -393,7 +393,8 @@ def confusion(counts, class_names, alt, title=None):
     for (row, column), share in np.ndenumerate(shares[np.ix_(shown, shown)]):
         count = counts[shown[row], shown[column]]
         colour = "white" if share > 0.54 else "black" if count else PALETTE["neutral"]
-        text = f"{count:g}\n{share:.0%}" if count else "0"
+        rounded = f"{share:.0%}" if share >= 0.01 else "<1%"
+        text = f"{count:g}\n{rounded}" if count else "0"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     for place in range(len(shown)):
         look = {"fill": False, "edgecolor": PALETTE["output"], "linewidth": 2.5, "zorder": 3}

@@ -574,7 +574,6 @@ CALLS |= {
     "predictions.again": ({}, {"today": "anything"}),
     "predictions.progress": ({}, {}),
     "predictions.summary": ({}, {}),
-    "profiling.Profile": ({}, {"first": "count", "steps": "size"}),
     "scenes.material": ({"split": "test", "full": False}, {"split": "choice", "full": "flag"}),
     "scenes.paint": (
         {"material": fresh(material), "count": 1},

@@ -280,7 +280,7 @@ def test_what_was_done_is_said():
     ]
     assert in_words(Draw(flipped=True)) == ["mirrored"]
     assert in_words(Draw(colours=(2, 1, 1)), colour=False) == ["left as it is"]
-    assert in_short(Draw(2, -3, True)) == ["→2 ↑3 flipped"]
+    assert in_short(Draw(2, -3, True)) == ["→2 ↑3 mirrored"]
     assert in_short(Draw(-2, 3)) == ["←2 ↓3"]
     assert in_short(Draw()) == [""]
 

@@ -12,7 +12,7 @@ MODULES = sorted(path.stem for path in (ROOT / "course_utils").glob("[!_]*.py"))
 HEAVY = {"tensorflow", "keras", "matplotlib", "numpy", "PIL", "IPython", "ipywidgets"}
 
 # These define Keras layers and callbacks, so they cannot wait. Every other module can.
-NEEDS_KERAS = {"models", "profiling", "speednet", "training", "watching"}
+NEEDS_KERAS = {"models", "speednet", "training", "watching"}
 
 IMPORT_AND_REPORT = """
 import sys

@@ -278,7 +278,7 @@ def _told(draw, colour):
     if shifts:
         yield f"moved {', '.join(shifts)}", signs
     if draw.flipped:
-        yield "then mirrored" if shifts else "mirrored", ["flipped"]
+        yield "then mirrored" if shifts else "mirrored", ["mirrored"]
     if draw.angle:
         way = "anticlockwise" if draw.angle > 0 else "clockwise"
         sign = "+" if round(draw.angle) > 0 else ""

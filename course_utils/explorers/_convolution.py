@@ -175,7 +175,7 @@ class Axis(NamedTuple):
     taps: int
     before: int
     after: int
-    reach: int
+    span: int
     outputs: int
     windows: list
 
@@ -323,16 +323,16 @@ def _draw_sums(drawing, products, scene, stride, dilation, top):
     total = compact(products.sum())
     name = "sum, row by row" if by_row else "sum"
     drawing.text(LEFT, place, f"{name}:  {line}  =  {total}", 12, bold=True)
-    general = "output = ⌊(size + padding before + after − reach) / stride⌋ + 1"
+    general = "output = ⌊(size + padding before + after − span) / stride⌋ + 1"
     drawing.text(LEFT, place + 20, general, 12, colour=PALETTE["neutral"])
     place, formulas = place + 20, []
     for axis, label in ((scene.rows, "height"), (scene.columns, "width")):
         place += 20
         formula = (
-            f"{label}: ⌊({axis.size} + {axis.before} + {axis.after} − {axis.reach}) / {stride}⌋"
+            f"{label}: ⌊({axis.size} + {axis.before} + {axis.after} − {axis.span}) / {stride}⌋"
             f" + 1 = {axis.outputs}"
         )
-        reach = f"     a window reaches {dilation}·({axis.taps} − 1) + 1 = {axis.reach} pixels"
-        drawing.text(LEFT, place, formula + (reach if dilation > 1 else ""), 12)
+        spans = f"     a window spans {dilation}·({axis.taps} − 1) + 1 = {axis.span} pixels"
+        drawing.text(LEFT, place, formula + (spans if dilation > 1 else ""), 12)
         formulas.append(formula)
     return total, ", ".join(formulas)
