@@ -52,6 +52,31 @@ class Window(NamedTuple):
     first: int = 0
 
 
+class Fields(NamedTuple):
+    """What the units of a map see along one axis: unit u sees `size` pixels from `start + u·jump`.
+
+    Positions below 0 are in the padding.
+    """
+
+    start: int = 0
+    size: int = 1
+    jump: int = 1
+
+    def region(self, unit):
+        """The first and the last pixel that a unit sees."""
+        first = self.start + unit * self.jump
+        return first, first + self.size - 1
+
+    def nearest(self, place):
+        """The unit in the middle of whose region a place lies."""
+        return round((place - self.start - (self.size - 1) / 2) / self.jump)
+
+    def after(self, window):
+        """What the units of the next layer see, which look through this window."""
+        field = grow(Field(self.size, self.jump), *window[:3])
+        return Fields(self.start + window.first * self.jump, *field)
+
+
 class Row(NamedTuple):
     """One layer, for one image.
 
@@ -189,7 +214,7 @@ def _read(model):
             "call each layer once, and write additions and the like as layers (keras.layers.Add)"
         )
         raise ValueError(f"{model.name} is more than a graph of layers: {words}")
-    rows, fields = [], {IMAGE: (Field(), Field())}
+    rows, fields = [], {IMAGE: (Fields(), Fields())}
     tensors = {(IMAGE, 0): model.inputs[0]}
     for number, call in enumerate(calls):
         if getattr(call.layer, "data_format", None) == "channels_first":
@@ -197,6 +222,8 @@ def _read(model):
         outputs = call.outputs
         if any(None in output.shape[1:] for output in outputs):  # in a model that takes any size
             outputs = keras.tree.flatten(call.run(tensors, call.layer.compute_output_spec))
+            if any(None in output.shape[1:] for output in outputs):
+                raise ValueError(f"{call.name} gives {outputs[0].shape[1:]}, of no known size")
         tensors |= {(number, which): output for which, output in enumerate(outputs)}
         inputs = tuple(dict.fromkeys(source for source, _ in call.sources))
         shapes = tensors[call.sources[0]].shape, outputs[0].shape
@@ -245,31 +272,49 @@ def windows_of(layer, extents):
 
 def _seen(layer, shape, output_shape, before):
     """The receptive fields along both axes, None for the whole image or UNKNOWN; the windows."""
-    kind = type(layer).__name__
+    kind = _kind(layer)
     if kind.startswith("Global") or (kind == "Dense" and len(output_shape) == 2) or None in before:
         return None, None  # pooled over the whole map, or connected to all of it
     known = WINDOWS | PLACES | {"Dense"}
-    if all(fields == (Field(), Field()) for fields in before):
+    if all(fields == (Fields(), Fields()) for fields in before):
         known = known | SIZES
+    if kind == "Softmax" and layer.axis not in (-1, len(shape) - 1):
+        known = known - {kind}  # over a whole map, say
     # The course's own layers say their window as Keras' do, and count for themselves.
     if UNKNOWN in before or not (hasattr(layer, "multiply_adds") or kind in known):
         return UNKNOWN, None
     windows = windows_of(layer, shape[1:3]) if len(shape) == 4 else (Window(), Window())
-    # Where branches meet, a unit sees what any of them sees.
-    widest = (
-        Field(max(axis.size for axis in axes), max(axis.jump for axis in axes))
-        for axes in zip(*before, strict=True)
-    )
+    fields = meet(before)
+    return tuple(map(Fields.after, fields, windows)) if fields else UNKNOWN, windows
+
+
+def meet(branches):
+    """The `Fields` down and across where branches meet: a unit sees what any of them sees.
+
+    None where that differs from unit to unit, because their steps in the image do.
+    """
+    axes = list(zip(*branches, strict=True))
+    if any(len({field.jump for field in axis}) > 1 for axis in axes):
+        return None
+    starts = [min(field.start for field in axis) for axis in axes]
+    ends = [max(field.start + field.size for field in axis) for axis in axes]
     return tuple(
-        grow(field, *window[:3]) for field, window in zip(widest, windows, strict=True)
-    ), windows
+        Fields(start, end - start, axis[0].jump)
+        for start, end, axis in zip(starts, ends, axes, strict=True)
+    )
+
+
+def _kind(layer):
+    """The name of a layer's class; nothing for a stranger's, which may do what it likes."""
+    ours = type(layer).__module__.startswith(("keras.", "course_utils."))
+    return type(layer).__name__ if ours else ""
 
 
 def _multiply_adds(layer, output_shape):
     """For one image, or None. A layer of the course's own may answer for itself."""
     if hasattr(layer, "multiply_adds"):
         return layer.multiply_adds(output_shape)
-    kind = type(layer).__name__
+    kind = _kind(layer)
     if kind in ("Conv1D", "Conv2D", "DepthwiseConv2D", "Dense"):
         # Each weight is used once at every place of the output.
         return math.prod(output_shape[1:-1]) * math.prod(layer.kernel.shape)

@@ -67,7 +67,7 @@ def listed(values, name, example="[...]"):
     try:
         if isinstance(values, (str, bytes, dict)):
             raise TypeError
-        return list(values)
+        return list(values.__array__() if hasattr(values, "__array__") else values)
     except TypeError:
         raise ValueError(f"{name} must be a list, {example} say, not {values!r}") from None
 
@@ -90,6 +90,8 @@ def numeric_array(values, name, finite=True):
     if array.dtype.kind not in "buif" or array.ndim == 0:
         kind = array.dtype if isinstance(values, np.ndarray) else type(values).__name__
         raise ValueError(f"{name} must be an array of numbers, not {kind}")
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} must not be masked: fill it first, {name}.filled(0) say")
     if finite and array.size and not np.isfinite([array.min(), array.max()]).all():
         raise ValueError(f"{name} must be finite numbers: there is a NaN, or one is infinite")
     return array

@@ -135,9 +135,9 @@ def windows(size, kernel, stride=1, padding=0, dilation=1):
     """
     outputs = output_size(size, kernel, stride, padding, dilation)
     before, _ = padding_amounts(size, kernel, stride, padding, dilation)
+    kernel, stride, dilation = int(kernel), int(stride), int(dilation)  # a uint8 would overflow
     if outputs * kernel > MOST_PLACES:
         raise ValueError(f"{outputs} windows of {kernel} pixels are too many to be listed")
-    stride, dilation = int(stride), int(dilation)  # a NumPy uint8 would overflow below
     starts = [index * stride - before for index in range(outputs)]
     return [tuple(start + tap * dilation for tap in range(kernel)) for start in starts]
 

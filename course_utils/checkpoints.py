@@ -13,6 +13,7 @@ because a rename is never half done. And the one before it stays, in case a disk
 
 import json
 import os
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -23,8 +24,9 @@ from .inside_keras import all_layers
 
 # What a file that was cut off, altered or taken away raises when it is read.
 UNREADABLE = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile)
-# Settings that differ between two networks of the same kind, or decide only how they begin.
-PASSING = ("name", "dtype", "seed", "shared_object_id", "build_config")
+# Settings that differ between two networks of the same kind, or decide only how they begin. (The
+# code of a lambda holds the name of the kernel's own file.)
+PASSING = ("name", "dtype", "seed", "shared_object_id", "build_config", "code")
 
 
 def folder_of(place):
@@ -58,6 +60,8 @@ def keep(folder, model, history, recipe=None, callbacks=()):
     try:
         half_done.mkdir(parents=True)
         arrays = [np.asarray(variable.numpy()) for variable in _variables(model)]
+        # A file knows no bfloat16.
+        arrays = [each.astype("float32") if each.dtype.kind == "V" else each for each in arrays]
         np.savez(half_done / "state.npz", *arrays)
         told = {"history": history, "training": recipe, "callbacks": list(callbacks)}
         (half_done / "history.json").write_text(json.dumps(told), encoding="utf-8")
@@ -66,8 +70,15 @@ def keep(folder, model, history, recipe=None, callbacks=()):
     except OSError:
         shutil.rmtree(half_done, ignore_errors=True)  # it only takes room
         raise
-    for old in sorted(folder.glob("epoch-*"))[:-2]:
+    for old in _kept_in(folder)[:-2]:
         shutil.rmtree(old)
+
+
+def _kept_in(folder):
+    """The checkpoints in a folder, the newest last; what else lies there is somebody's own."""
+    places = (path for path in folder.glob("epoch-*") if path.is_dir())
+    numbered = (path for path in places if re.fullmatch(r"epoch-\d{4,}", path.name))
+    return sorted(numbered, key=lambda path: int(path.name.partition("-")[2]))
 
 
 def resume(folder, model, recipe=None):
@@ -89,13 +100,16 @@ def resume(folder, model, recipe=None):
     """
     model.optimizer.build(model.trainable_variables)
     variables, folder = _variables(model), folder_of(folder)
-    places = sorted(folder.glob("epoch-*"), reverse=True)
+    places = _kept_in(folder)[::-1]
     again = "name another folder, or delete this one to begin anew"
     for place in places:
         try:
             kept = json.loads((place / "history.json").read_text(encoding="utf-8"))
             if "history" not in kept:  # as they were before they told what they are of
-                kept = {"history": kept, "callbacks": []}
+                kept = {"history": kept}
+            history, callbacks = kept["history"], kept.get("callbacks", [])
+            if not isinstance(history, dict) or not history.get("loss"):
+                raise ValueError("there is no history in it")
             with np.load(place / "state.npz", allow_pickle=False) as state:
                 arrays = [state[name] for name in state.files]
         except UNREADABLE as error:
@@ -111,7 +125,7 @@ def resume(folder, model, recipe=None):
             raise ValueError(f"{folder} is of another training: {differs}; {again}")
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
-        return kept["history"], kept["callbacks"]
+        return history, callbacks
     if places:
         raise ValueError(f"no checkpoint in {folder} can be read: {again}")
     return None

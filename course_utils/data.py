@@ -362,8 +362,9 @@ def pipeline(images, labels, batch_size=None, training=False, augment=None, seed
 def _images_and_table(images, scaling):
     """The images of a pipeline, and what each byte becomes, None if they are no bytes."""
     images = numeric_array(images, "images")
-    if scaling is None and images.dtype == np.uint8:
-        raise ValueError("these images are bytes from 0 to 255: scale(images) makes them numbers")
+    if scaling is None and images.dtype.kind in "bui":
+        kind = "bytes" if images.dtype == np.uint8 else f"{images.dtype}, and not bytes (uint8),"
+        raise ValueError(f"these images are {kind} from 0 to 255: scale(images) makes fractions")
     if scaling is None:
         return images, None
     if not isinstance(scaling, dict) or set(scaling) != {"low", "high"}:

@@ -76,6 +76,13 @@ def _knows_16_bits(layer):
     )
 
 
+def _has_kernel(layer):
+    import keras
+
+    means = isinstance(layer, keras.layers.Normalization)
+    return not means and any(len(weight.shape) > 1 for weight in layer.weights)
+
+
 @contextmanager
 def computing_in(precision, model):
     """Lets a network's layers compute in another precision for as long as the training lasts.
@@ -89,7 +96,9 @@ def computing_in(precision, model):
     """
     layers = _layers_in_order(model)
     last = max((place for place, layer in enumerate(layers) if layer.weights), default=0)
-    changed = [layer for layer in layers[:last] if _knows_16_bits(layer)]
+    # What stands before the first kernel may have to tell 1000 from 1001, as 16 bits cannot.
+    kernels = (place for place, layer in enumerate(layers) if _has_kernel(layer))
+    changed = [layer for layer in layers[next(kernels, last) : last] if _knows_16_bits(layer)]
 
     def set_to(policy):
         for layer in changed:
@@ -158,6 +167,7 @@ def fused_batch_norm(model):
         if type(layer) is keras.layers.BatchNormalization
         and layer.center
         and not layer.synchronized
+        and layer.variable_dtype == "float32"
         and layer.axis in (-1, 3)
         and not tf.config.list_physical_devices("GPU")
     ]

@@ -151,7 +151,8 @@ def non_maximum_suppression(boxes, scores, labels=None, threshold=0.5):
     [1, 2]
     """
     threshold = finite_number(threshold, "threshold", 0, 1)
-    boxes, scores = checked_boxes(boxes), _one_each(scores, boxes, "score")
+    boxes = checked_boxes(boxes)
+    scores = _one_each(scores, boxes, "score")
     labels = np.zeros(len(boxes)) if labels is None else _one_each(labels, boxes, "label")
     overlaps = box_iou(boxes, boxes) * (labels[:, None] == labels)
     staying = []

@@ -252,13 +252,14 @@ def picture(axes, image, title="", role=None, limits=None):
     Args:
         image: `(height, width)`, `(height, width, 1)` or `(height, width, 3)`; or Pillow's.
         role: a name in `PALETTE`, or None for no frame.
-        limits: `(darkest, brightest)`; when None, 0 to 255 for uint8 and else the image's own.
+        limits: `(darkest, brightest)`; when None, 0 to 255 for uint8, 0 to 1 for colours within
+            these, and else the image's own.
     """
     _check_axes(axes)
     text_of(title, "title")
     if role is not None:
         choice(role, "role", PALETTE)
-    if isinstance(image, Image) and image.mode in ("P", "PA", "CMYK"):
+    if isinstance(image, Image) and image.mode in ("P", "PA", "CMYK", "YCbCr", "HSV"):
         image = image.convert("RGB")  # of a palette the colours, not their numbers
     image = _array(image, "image")
     image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
@@ -270,7 +271,12 @@ def picture(axes, image, title="", role=None, limits=None):
     if limits is None:
         bytes_ = image.dtype == np.uint8 or not known.size
         limits = (0, 255) if bytes_ else (known.min(), known.max())
+        shares = image.ndim == 3 and not bytes_ and 0 <= limits[0] <= limits[1] <= 1
+        if shares or limits[0] == limits[1]:  # one grey is as bright as it says
+            limits = min(limits[0], 0), max(limits[1], 1)
     low, high = (finite_number(limit, "a limit") for limit in _several(limits, "limits", 2))
+    if image.ndim == 3:  # matplotlib would take the limits for greys alone
+        image = np.clip((image.astype(float) - low) / ((high - low) or 1), 0, 1)
     axes.imshow(image, vmin=low, vmax=high)
     axes.set(xticks=[], yticks=[])
     axes.set_title(title, loc="center", fontweight="normal", fontsize=9)
@@ -289,6 +295,8 @@ def images(pictures, alt, titles=None, columns=10, title="", role=None, limits=N
         limits: as for `picture`.
     """
     text_of(title, "title")
+    if getattr(pictures, "ndim", 0) == 3 and pictures.shape[-1] in (1, 3):
+        raise ValueError("pictures must be a list, and this is one picture: [picture]")
     pictures = _several(pictures, "pictures")
     titles = [""] * len(pictures) if titles is None else _several(titles, "titles", len(pictures))
     titles = list(map(str, titles))
@@ -383,6 +391,7 @@ def confusion(counts, class_names, alt, title=None):
     counts, names = _array(counts, "counts"), _several(class_names, "class_names", len(counts))
     if counts.shape != (len(counts),) * 2 or not (counts >= 0).all() or (counts % 1).any():
         raise ValueError(f"counts must be a square of whole numbers, not {counts.shape}")
+    counts = counts.astype(int)  # of unsigned numbers a difference would wrap round
     right, total = int(np.trace(counts)), int(counts.sum())
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     worst = np.argsort(np.diag(counts) - counts.sum(axis=1), kind="stable")
@@ -429,7 +438,7 @@ def windows(size, kernel, alt, stride=1, padding=0, dilation=1, title=None):
         title: the finding; when None, how many windows fit.
     """
     text_of("" if title is None else title, "title")
-    whole_number(size, "size", 1, 200)
+    size = whole_number(size, "size", 1, 200)
     before, after = padding_amounts(size, kernel, stride, padding, dilation)
     reads = windows_of(size, kernel, stride, padding, dilation)
     seen = {pixel for window in reads for pixel in window}

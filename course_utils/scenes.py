@@ -138,15 +138,16 @@ def _check_material(material):
     if not isinstance(material, Material):
         raise ValueError(f"material must be what `material` gives, not {material!r}")
     for name, array, last in (("digits", material.digits, 1), ("photographs", material[2], 3)):
+        array = numeric_array(array, name)
         if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != last or not array.size:
             raise ValueError(
                 f"{name} must be uint8 of shape (n, height, width, {last}), at least one, "
                 f"not {array.dtype} of shape {array.shape}"
             )
-    if len(material.labels) != len(material.digits):
+    if np.shape(material.labels) != (len(material.digits),):
         raise ValueError(
             f"each digit needs its label: {len(material.digits)} digits, "
-            f"{len(material.labels)} labels"
+            f"labels of shape {np.shape(material.labels)}"
         )
     if not np.isin(material.labels, range(10)).all():
         raise ValueError("labels must be the digits 0 to 9, as whole numbers")
@@ -337,7 +338,11 @@ def score(outputs, scenes):
     and answer the share with the right class. For `detector`'s outputs `average_precision` at an
     overlap of 0.5, the mean over the ten digits.
     """
-    size = scenes.masks.shape[1]
+    count, size = scenes.masks.shape[:2]
+    outputs = numeric_array(outputs, "outputs")
+    if outputs.ndim != 4 or len(outputs) != count:
+        shape = f"({count}, rows, columns, classes), not {outputs.shape}"
+        raise ValueError(f"outputs must be those for these scenes, {shape}")
     if outputs.shape[1] == size:
         truth, answer = scenes.masks, outputs.argmax(axis=-1)
         both = (truth > 0) & (answer > 0)

@@ -156,8 +156,10 @@ def _watching(model, train, epochs, title, live, checkpoints, callbacks):
     done = len(history["loss"])
     if done > epochs:
         raise ValueError(f"{checkpoints} holds {done} epochs, more than the {epochs} asked for")
-    if any(memory["stopped"] for memory in memories):
-        epochs = done  # a callback has ended it
+    same = [memory["kind"] for memory in memories] == [type(each).__name__ for each in callbacks]
+    if same and any(memory["stopped"] for memory in memories):
+        print(f"{title}: a callback ended it after {done} epochs; without it the training goes on")
+        epochs = done
     watcher = watch(history, epochs, _steps_of(train), title)
     everything, counter = [watcher, *callbacks], getattr(train, "epoch", None)
     if checkpoints is not None:
@@ -209,7 +211,8 @@ def _run(model, train, test, watcher, callbacks, scores, precision):
         try:
             run_in(precision)
         except (TypeError, ValueError) as problem:
-            if precision == "float32" or "float16" not in str(problem):
+            begun = watcher.told  # then all layers can, and the fault is another's
+            if precision == "float32" or begun or "float16" not in str(problem):
                 raise
             print(f"{watcher.title}: a layer cannot compute in 16 bits, so all compute in float32")
             run_in("float32")
@@ -251,6 +254,8 @@ def _callbacks(callbacks, optimizer):
 def _check_batches(batches, name):
     if not hasattr(batches, "cardinality") or not isinstance(batches.element_spec, tuple):
         raise ValueError(f"{name} must be batches: data.pipeline(images, labels, training=True)")
+    if int(batches.cardinality()) == -1:
+        raise ValueError(f"{name} never ends: leave out repeat(), epochs are counted here")
 
 
 def _steps_of(train):
@@ -259,8 +264,6 @@ def _steps_of(train):
     steps = int(train.cardinality())
     if steps == 0:
         raise ValueError("train has no batch: give more images or a smaller batch_size")
-    if steps == -1:
-        raise ValueError("train never ends: leave out repeat(), epochs are counted here")
     if steps < 0:
         raise ValueError("train must say how many batches it has: see tf.data's assert_cardinality")
     return steps
@@ -304,9 +307,13 @@ def _look_at(model, train, test, loss):
 
 def _check_images(model, images):
     """Refuses images that a model with a known input does not take."""
-    wanted, given = getattr(model, "inputs", None), keras.tree.flatten(images)
+    wanted = getattr(model, "inputs", None)
     if not wanted:
         return
+    if isinstance(images, dict):  # Keras finds each by its name
+        wanted = [one for one in wanted if one.name in images]
+        images = [images[one.name] for one in wanted]
+    given = keras.tree.flatten(images)
     if len(wanted) != len(given):
         counts = f"{len(wanted)} images at once, train gives {len(given)}"
         raise ValueError(f"{model.name} takes {counts}")
@@ -336,11 +343,27 @@ def _check_outputs(model, outputs, labels, loss):
 
 def _threshold(model, loss):
     """Above which number a network with one score says yes: 0 for a logit, half for a share."""
+    loss = (keras.tree.flatten(loss) or [None])[0]
+    loss = keras.losses.get(loss) if isinstance(loss, str) else loss
     logits = getattr(loss, "from_logits", None)
     if logits is None:
-        last = getattr(model.layers[-1], "activation", None) if model.layers else None
-        logits = last is not keras.activations.sigmoid and loss != "binary_crossentropy"
+        name = getattr(getattr(loss, "fn", loss), "__name__", "")
+        shares = name.startswith("binary_") or name in ("mean_squared_error", "mean_absolute_error")
+        logits = not shares and not _ends_in_sigmoid(model)
     return 0.0 if logits else 0.5
+
+
+def _ends_in_sigmoid(model):
+    """Whether the last layer that changes numbers is a sigmoid."""
+    if not type(model).__module__.startswith("keras."):
+        words = "a logit or a probability: compile it with its loss, BinaryCrossentropy say"
+        raise ValueError(f"{model.name} is a class of its own, and may end in {words}")
+    for layer in reversed(model.layers):
+        if hasattr(layer, "layers"):
+            return _ends_in_sigmoid(layer)
+        if getattr(layer, "activation", None) is not None or layer.weights:
+            return getattr(layer, "activation", None) is keras.activations.sigmoid
+    return False
 
 
 def error_percent(model, batches):
@@ -351,15 +374,19 @@ def error_percent(model, batches):
         batches: of (images, labels), as `data.pipeline` gives them.
     """
     _check_model(model)
-    threshold = _threshold(model, getattr(model, "loss", None))
     wrong = total = 0
+    if hasattr(batches, "cardinality"):
+        _check_batches(batches, "batches")
     for images, labels in _pairs(batches):
         outputs = keras.tree.flatten(model.predict_on_batch(images))
         if len(outputs) != 1:
             raise ValueError(f"{model.name} has {len(outputs)} outputs, and one is needed")
         scores, labels = outputs[0], keras.ops.convert_to_numpy(labels)
         several = scores.shape[-1] > 1
-        answers = scores.argmax(axis=-1) if several else scores[..., 0] > threshold
+        if several:
+            answers = scores.argmax(axis=-1)
+        else:
+            answers = scores[..., 0] > _threshold(model, getattr(model, "loss", None))
         if labels.size != answers.size:
             shapes = f"labels of shape {labels.shape}, answers of shape {answers.shape}"
             raise ValueError(f"one label for each answer is needed, and a batch has {shapes}")

@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from numbers import Real
 
 import keras
 
@@ -33,7 +34,8 @@ class Keeper(keras.callbacks.Callback):
         memories = []
         for callback in self.callbacks:
             kept = {key: value for key, value in vars(callback).items() if key in self.MEMORY}
-            kept = {key: value if value is None else float(value) for key, value in kept.items()}
+            numbers = {key: float(value) for key, value in kept.items() if isinstance(value, Real)}
+            kept = {key: None for key, value in kept.items() if value is None} | numbers
             kind, stopped = type(callback).__name__, self.model.stop_training
             memories.append({"kind": kind, "stopped": stopped, **kept})
         try:
@@ -65,7 +67,8 @@ class Watcher(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         for key in HISTORY_KEYS[:-1]:
             if key in logs or not key.startswith("val_"):  # a step of one's own need not tell
-                self.history[key].append(float(logs.get(key, math.nan)))
+                before = [math.nan] * (epoch - len(self.history[key]))  # a test set came later
+                self.history[key] += [*before, float(logs.get(key, math.nan))]
         self.history["seconds"].append(time.perf_counter() - self.epoch_began)
         self.draw()
 

@@ -149,6 +149,11 @@ def test_windows_are_those_that_tensorflow_reads(axis):
     assert ours == windows_read_by_tensorflow(**axis)
 
 
+def test_small_integers_of_numpy_do_not_wrap_round():
+    small = np.uint8(3)
+    assert windows(300, small, stride=small, dilation=small) == windows(300, 3, 3, 0, 3)
+
+
 @given(axes())
 @many
 def test_windows_are_as_many_as_output_size_says(axis):

@@ -458,6 +458,13 @@ def test_bytes_are_scaled_batch_by_batch():
         data.pipeline(data.scale(images[:9]), labels[:9], scaling=scaling)
 
 
+@pytest.mark.parametrize("kind", ["uint8", "int64", "uint16", "bool"])
+def test_whole_numbers_are_not_fed_to_a_network_as_they_are(kind):
+    images = np.zeros((4, 5, 6, 1), kind)
+    with pytest.raises(ValueError, match=r"these images are .* from 0 to 255: scale\(images\)"):
+        data.pipeline(images, np.zeros(4, int))
+
+
 def test_without_a_size_128_are_a_batch():
     images, labels = numbered(300)
     assert [len(part) for _, part in data.pipeline(images, labels)] == [128, 128, 44]

@@ -157,6 +157,18 @@ def test_bars_are_the_softmax_of_the_logits(recorded, test_set):
     assert test_set.class_names[best[4]] not in texts(explorer)
 
 
+def test_a_quantised_network_is_asked_itself():
+    """Its last kernel is kept in 8 bits, without the scale that belongs to it."""
+    image = np.random.default_rng(0).random((8, 8, 3)).astype("float32")
+    keras.utils.set_random_seed(0)
+    end = [layers.Flatten(), layers.Dense(3, activation="softmax")]
+    network = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3), *end])
+    network.quantize("int8")
+    seen = texts(inside(network, image))
+    for share in network.predict(image[None], verbose=0)[0]:
+        assert f"{100 * share:.1f} %" in seen
+
+
 def test_softmax_and_logits_give_the_same_pictures():
     image = NUMBERS.uniform(-1, 1, (8, 8)).astype("float32")
     first, second = (inside(corner_network(softmax), image) for softmax in (False, True))

@@ -188,6 +188,17 @@ def test_non_maximum_suppression_by_another_way():
         assert again.tolist() == list(range(len(staying)))  # nothing is left to suppress
 
 
+def test_a_single_box_is_one_box():
+    assert metrics.non_maximum_suppression([0, 0, 4, 4], [0.3]).tolist() == [0]
+    with pytest.raises(ValueError, match="1 boxes, scores of shape"):
+        metrics.non_maximum_suppression([0, 0, 4, 4], [0.1, 0.2, 0.3, 0.4])
+
+
+def test_what_lies_under_a_mask_is_not_counted_in_silence():
+    with pytest.raises(ValueError, match="truth must not be masked"):
+        metrics.mean_iou(np.ma.masked_equal([1, 2, 2], 2), [1, 1, 1], range(1, 3))
+
+
 def test_one_box_twice_stays_once():
     twice = [[0, 0, 3, 3]] * 2
     assert metrics.non_maximum_suppression(twice, [0.5, 0.5]).tolist() == [0]

@@ -90,6 +90,19 @@ def empty_class(folder):
     (folder / "mugs").mkdir()
 
 
+def two_spellings(folder):
+    two(folder)
+    fill(folder / "Cups ", 12, first=300)
+
+
+def two_kinds_of_fractions(folder):
+    for most, name in ((1, "dim"), (100, "bright")):
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            values = most * np.random.default_rng(number).random((40, 40))
+            Image.fromarray(values.astype(np.float32)).save(folder / name / f"{number}.tif")
+
+
 CANNOT = {
     "misspelt": (lambda folder: None, "there is no folder"),
     "a file": (a_file, "is a file: unpack it"),
@@ -102,6 +115,8 @@ CANNOT = {
     "the same in two classes": (in_two_classes, "class cups has 0 usable pictures"),
     "a class of nine": (few, "class mugs has 9 usable pictures.*at least 10"),
     "no picture at all": (unreadable, "class cups has 0 usable pictures"),
+    "one name in two spellings": (two_spellings, "class 'cups' is there twice"),
+    "fractions of two kinds": (two_kinds_of_fractions, "has grey pictures of two kinds"),
     "an empty class": (empty_class, "class mugs has 0 usable pictures"),
 }
 
@@ -137,7 +152,15 @@ def scans(folder):
             Image.fromarray(deep).save(folder / name / f"{number}.png")
 
 
-CAN = {"ten of each": minimum, "loose files": loose, "deep scans": scans}
+def from_a_mac(folder):
+    two(folder, name="img_{}_phone.jpg")  # as one file of the example is called
+    for name in ("__MACOSX/cups", "lost+found"):
+        (folder / name).mkdir(parents=True)
+    (folder / "__MACOSX" / "cups" / "._p1.png").write_bytes(b"Mac")
+    (folder / "__MACOSX" / "._cups").write_bytes(b"Mac")
+
+
+CAN = {"ten of each": minimum, "from a Mac": from_a_mac, "loose files": loose, "deep scans": scans}
 
 
 @pytest.mark.parametrize("make", CAN.values(), ids=list(CAN))
@@ -224,8 +247,8 @@ def test_without_a_network_the_own_trunk_takes_its_place(capsys, monkeypatch):
 def read():
     """The notebook's `read_picture`, for pictures of 32 pixels."""
     names = {"np": np, "Image": Image, "re": re, "SIZE": 32}
-    cells = "check-file", "open-picture", "white-of", "grey-middle", "read-picture", "reason"
-    for cell_id in cells:
+    cells = "check-file open-picture white-of grey-middle colour-middle read-picture reason"
+    for cell_id in cells.split():
         exec(CELLS[cell_id], names)
 
     def outcome(path):
@@ -245,6 +268,7 @@ DEEP = {
     "16 bits": (np.uint16(65535 * RAMP), ".png", 65535),
     "16 bits in a TIFF": (np.uint16(65535 * RAMP), ".tif", 65535),
     "12 bits in 16": (np.uint16(4095 * RAMP), ".png", 4095),
+    "the highest byte first": ((65535 * RAMP).astype(">u2"), ".tif", 65535),
     "10 bits in 32": (np.int32(1023 * RAMP), ".tif", 1023),
     "20 bits": (np.int32((2**20 - 1) * RAMP), ".tif", 2**20 - 1),
     "fractions": (np.float32(RAMP), ".tif", 1),
@@ -332,6 +356,50 @@ def test_half_a_picture_is_left_out_with_a_reason(read, tmp_path, ending, damage
     assert isinstance(read(path), str) and str(tmp_path) not in read(path)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_a_fine_jpeg_that_ends_in_zeros_is_left_out(read, tmp_path, share):
+    """Where a block takes enough bytes the decoder reads zeros without a word, as grey."""
+    path = tmp_path / "p.jpg"
+    Image.fromarray(textured(1, shape=(300, 400, 3))).save(path, quality=100, subsampling=0)
+    content = path.read_bytes()
+    path.write_bytes(content + bytes(5000))  # a camera that fills up behind the end mark
+    assert not isinstance(read(path), str)
+    lost = int(share * len(content))
+    path.write_bytes(content[:-lost] + bytes(lost))
+    assert "bytes are zeros" in read(path)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "LA"])
+def test_colours_that_use_few_of_their_sixteen_bits_are_refused(read, tmp_path, mode):
+    """Pillow keeps the upper eight: of 12 bits nearly nothing would be left."""
+    channels, kind = len(mode), {"RGB": 2, "LA": 4}[mode]
+    for bits, refused in ((16, False), (12, True)):
+        values = (2**bits - 1) * RAMP[..., None].repeat(channels, axis=-1)
+        if mode == "LA":
+            values[..., 1] = 2**16 - 1
+        rows = [b"\0" + row.tobytes() for row in values.astype(">u2")]
+        head = struct.pack(">IIBBBBB", 48, 48, 16, kind, 0, 0, 0)
+        chunks = (b"IHDR", head), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b"")
+        (tmp_path / "p.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(map(chunk, chunks)))
+        found = read(tmp_path / "p.png")
+        assert isinstance(found, str) == refused
+        assert not refused or "16 bits a colour, and at most 15 of 255 used" in found
+
+
+def test_where_all_is_transparent_the_colours_count(read, tmp_path):
+    picture = Image.fromarray(textured(6))
+    picture.putalpha(0)
+    picture.save(tmp_path / "p.png")
+    image, _ = read(tmp_path / "p.png")
+    assert image.std() > 10
+
+
+@pytest.mark.parametrize("size", [(40, 40), (1, 1), (1, 5000)])
+def test_a_picture_of_one_colour_is_left_out(read, tmp_path, size):
+    Image.new("RGB", size, "beige").save(tmp_path / "p.png")
+    assert read(tmp_path / "p.png") == "the same colour everywhere: is it blank?"
+
+
 def test_black_at_the_edge_is_no_damage(read, tmp_path):
     pixels = textured(2, shape=(80, 100, 3))
     pixels[:8] = 0  # a BMP ends with its upper rows
@@ -339,16 +407,18 @@ def test_black_at_the_edge_is_no_damage(read, tmp_path):
     assert not isinstance(read(tmp_path / "p.bmp"), str)
 
 
+def chunk(part):
+    """A part of a PNG, (kind, content), as it stands in the file."""
+    kind, content = part
+    parts = struct.pack(">I", len(content)), kind, content
+    return b"".join((*parts, struct.pack(">I", zlib.crc32(kind + content))))
+
+
 def png(path, width, height):
     """A PNG that says so much of itself, and holds next to nothing."""
-
-    def chunk(kind, content):
-        parts = struct.pack(">I", len(content)), kind, content
-        return b"".join((*parts, struct.pack(">I", zlib.crc32(kind + content))))
-
     head = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
     chunks = (b"IHDR", head), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in chunks))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(map(chunk, chunks)))
 
 
 @pytest.mark.parametrize(
@@ -384,8 +454,9 @@ def test_of_a_tiff_the_largest_page_is_taken(read, tmp_path):
 def test_a_palette_is_read_by_its_colours_and_a_phone_upright(read, tmp_path):
     palette = Image.new("P", (40, 40), 1)
     palette.putpalette([0, 0, 0, 200, 10, 30])
+    palette.paste(0, (0, 0, 40, 20))
     palette.save(tmp_path / "p.png")
-    assert (read(tmp_path / "p.png")[0] == [200, 10, 30]).all()
+    assert (read(tmp_path / "p.png")[0][-1] == [200, 10, 30]).all()
     turned, upright = Image.Exif(), textured(5, shape=(40, 40, 3))
     upright[:20] = 0
     turned[0x0112] = 6

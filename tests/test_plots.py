@@ -437,6 +437,7 @@ def test_of_many_classes_those_with_most_mistakes_are_shown(notebook):
 # ---------------------------------------------------------------------------------------------
 
 AXES = plots.subplots()[1]
+COLOURED = np.zeros((32, 32, 3))
 WRONG = {
     "no pictures": lambda: plots.images([], "alt"),
     "an array of none": lambda: plots.images(np.zeros((0, 4, 4)), "alt"),
@@ -464,6 +465,8 @@ WRONG = {
     "rows of text": lambda: plots.architecture(["C1"], (32, 32, 1), "alt"),
     "no rows": lambda: plots.architecture([], (32, 32, 1), "alt"),
     "an input of one number": lambda: plots.architecture(ROWS, 32, "alt"),
+    "one image as a list": lambda: plots.images(COLOURED, "alt"),
+    "masked numbers": lambda: plots.number_grid(AXES, np.ma.masked_equal([[1, 2]], 2)),
     "one history": lambda: plots.draw_curves(HISTORY),
     "no history": lambda: plots.draw_curves({}),
     "a history of words": lambda: plots.draw_curves({"ours": {"loss": ["a"], "accuracy": [1]}}),
@@ -488,7 +491,50 @@ def test_a_palette_is_drawn_by_its_colours():
     picture.putpalette([0, 0, 0, 200, 10, 30])
     _, axes = plots.subplots()
     plots.picture(axes, picture)
-    np.testing.assert_array_equal(axes.images[0].get_array()[0, 0], [200, 10, 30])
+    drawn = 255 * axes.images[0].get_array()[0, 0]
+    np.testing.assert_allclose(drawn, [200, 10, 30])
+    plots.picture(axes, Image.new("RGB", (4, 4), "red").convert("YCbCr"))
+    red, *others = axes.images[1].get_array()[0, 0]
+    assert red > 0.95 and max(others) < 0.05
+
+
+HALVES = np.repeat([[0.25, 0.75]], 8, axis=0)[..., None].repeat(3, axis=-1)
+
+
+@pytest.mark.parametrize(
+    "image, limits, drawn",
+    [
+        (HALVES, None, (0.25, 0.75)),
+        (HALVES, (0, 1), (0.25, 0.75)),
+        (255 * HALVES, (0, 255), (0.25, 0.75)),
+        (4 * HALVES - 2, (-2, 2), (0.25, 0.75)),
+        (4 * HALVES - 2, None, (0, 1)),
+        (np.uint8(256 * HALVES), (64, 192), (0, 1)),
+        (np.uint16(65535 * HALVES), (0, 65535), (0.25, 0.75)),
+    ],
+)
+def test_colours_are_drawn_between_their_limits(image, limits, drawn):
+    _, axes = plots.subplots()
+    plots.picture(axes, image, limits=limits)
+    np.testing.assert_allclose(axes.images[0].get_array()[0, :, 0], drawn, atol=1e-4)
+
+
+@pytest.mark.parametrize("grey, drawn", [(0, 0), (0.5, 0.5), (1, 1), (200, 1), (-3, 0)])
+def test_one_grey_is_as_bright_as_it_says(grey, drawn):
+    _, axes = plots.subplots()
+    plots.picture(axes, np.full((3, 3), float(grey)))
+    assert axes.images[0].norm(float(grey)) == drawn
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint32, np.int64])
+def test_the_classes_with_most_mistakes_are_shown_whatever_counts_them(kind, monkeypatch):
+    counts = np.diag(np.full(15, 50)).astype(kind)
+    counts[3, 4], counts[14, 0] = 40, 30
+    figures = []
+    monkeypatch.setattr(plots, "show", lambda figure, alt: figures.append(figure))
+    plots.confusion(counts, list("abcdefghijklmno"), "alt")
+    names = "".join(tick.get_text() for tick in figures[0].axes[0].get_yticklabels())
+    assert len(names) == 12 and {"d", "o"} <= set(names)
 
 
 # ---------------------------------------------------------------------------------------------

@@ -285,6 +285,16 @@ def test_a_score_tells_places_from_classes(painted):
     assert set(scenes.score(nothing, painted).values()) == {0.0}
 
 
+def test_outputs_may_be_a_networks_and_must_be_those_of_the_scenes(painted):
+    import tensorflow as tf
+
+    masks = np.eye(11, dtype="float32")[painted.masks]
+    assert scenes.score(tf.constant(masks), painted)["mean_iou"] == 1
+    for wrong in (masks[1:], masks[..., 0], masks[0]):
+        with pytest.raises(ValueError, match="outputs must be those for these scenes"):
+            scenes.score(wrong, painted)
+
+
 @pytest.mark.parametrize("cell", [4, 16])
 def test_a_detector_may_have_cells_of_another_size(material, cell):
     painted = scenes.paint(material, 20, digits=1)
@@ -335,7 +345,9 @@ def test_the_smallest_digits_keep_their_strokes(material):
         ({"photographs": np.zeros((2, 32, 32, 1), np.uint8)}, "photographs must be uint8"),
         ({"photographs": np.zeros((0, 32, 32, 3), np.uint8)}, "at least one"),
         ({"photographs": np.zeros((2, 32, 32, 3))}, "not float64"),
-        ({"labels": np.arange(3)}, "each digit needs its label: 10000 digits, 3 labels"),
+        ({"labels": np.arange(3)}, "each digit needs its label: 10000 digits, labels of shape"),
+        ({"labels": np.zeros((10000, 1), int)}, "each digit needs its label"),
+        ({"digits": [[1], [2]]}, "digits must be uint8 of shape"),
         ({"labels": np.full(10000, -1)}, "labels must be the digits 0 to 9"),
         ({"labels": np.full(10000, 10)}, "labels must be the digits 0 to 9"),
         ({"labels": np.full(10000, 2.5)}, "labels must be the digits 0 to 9"),

@@ -504,6 +504,96 @@ def test_callbacks_go_on_where_they_were(tmp_path):
     assert bests == [best]
 
 
+def test_a_callback_that_is_left_out_ends_nothing_any_more(tmp_path, capsys):
+    stopping = keras.callbacks.EarlyStopping("loss", patience=0, min_delta=100)
+    options = {"epochs": 4, "checkpoints": tmp_path / "kept"}
+    quick_fit(network(), callbacks=[stopping], optimizer=steady(), **options)
+    quick_fit(network(), callbacks=[stopping], optimizer=steady(), **options)
+    assert "a callback ended it after 2 epochs; without it the training goes on" in (
+        capsys.readouterr().out
+    )
+    history = quick_fit(network(), optimizer=steady(), **options)
+    assert len(history["loss"]) == 4
+
+
+def test_what_a_callback_of_ones_own_calls_best_need_be_no_number(tmp_path):
+    own = keras.callbacks.Callback()
+    own.best, own.wait = {"epoch": 0}, 3
+    quick_fit(network(), epochs=1, callbacks=[own], checkpoints=tmp_path / "kept")
+    told = json.loads((tmp_path / "kept" / "epoch-0001" / "history.json").read_text())
+    assert told["callbacks"] == [{"kind": "Callback", "stopped": False, "wait": 3.0}]
+
+
+def test_checkpoints_and_anything_else_share_a_folder(tmp_path):
+    (tmp_path / "epoch-best").mkdir()
+    name = str(tmp_path / "epoch-{epoch:02d}.weights.h5")
+    saving = keras.callbacks.ModelCheckpoint(name, save_weights_only=True)
+    options = {"checkpoints": tmp_path, "callbacks": [saving], "optimizer": steady()}
+    history = quick_fit(network(), epochs=3, **options)
+    assert quick_fit(network(), epochs=3, **options) == history
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("epoch-best", "epoch-0002", "epoch-0003"),
+        *(f"epoch-0{number}.weights.h5" for number in (1, 2, 3)),
+    }
+
+
+def test_epochs_are_ordered_by_their_number(tmp_path):
+    model = network()
+    model.compile("sgd", "mse")
+    model.optimizer.build(model.trainable_variables)
+    for count in (9999, 10_000):
+        checkpoints.keep(tmp_path, model, {"loss": [0.0] * count})
+    history, _ = checkpoints.resume(tmp_path, model)
+    assert len(history["loss"]) == 10_000
+
+
+@pytest.mark.parametrize("told", [{}, [], {"history": None}, {"history": []}, {"history": {}}])
+def test_a_checkpoint_without_a_history_is_none(told, kept, capsys):
+    history, folder = kept
+    (folder / "epoch-0003" / "history.json").write_text(json.dumps(told))
+    quick_fit(network(), epochs=3, checkpoints=folder, optimizer=steady())
+    assert "there is no history in it" in capsys.readouterr().out
+
+
+def test_a_test_set_that_comes_later_is_measured_from_then_on(tmp_path):
+    options = {"checkpoints": tmp_path, "live": "silent"}
+    fit(network(), train_batches(), epochs=2, optimizer=steady(), **options)
+    tested = network(), train_batches(), held_out_batches()
+    history = fit(*tested, epochs=3, optimizer=steady(), **options)
+    assert np.isnan(history["val_loss"]).tolist() == [True, True, False]
+    assert len(history["val_accuracy"]) == 3
+
+
+def test_a_lambda_goes_on_after_a_restart(tmp_path):
+    """Keras keeps its code with the name of the file, which holds the number of the kernel."""
+
+    def with_a_lambda(file):
+        names = {}
+        exec(compile("halve = lambda maps: maps / 2", file, "exec"), names)
+        set_seed(0)
+        end = [keras.layers.Flatten(), keras.layers.Dense(2)]
+        return keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Lambda(names["halve"]), *end])
+
+    for epochs, file in ((1, "/tmp/ipykernel_101/1.py"), (2, "/tmp/ipykernel_202/1.py")):
+        options = {"epochs": epochs, "checkpoints": tmp_path, "optimizer": steady()}
+        history = quick_fit(with_a_lambda(file), **options)
+    assert len(history["loss"]) == 2
+
+
+def test_a_layer_that_is_all_in_16_bits_is_kept_and_goes_on(tmp_path):
+    def sixteen():
+        set_seed(0)
+        first = keras.layers.Conv2D(2, 3, dtype="bfloat16")
+        normal = keras.layers.BatchNormalization(dtype="bfloat16")
+        end = [keras.layers.Flatten(), keras.layers.Dense(2)]
+        return keras.Sequential([keras.Input((4, 4, 1)), first, normal, *end])
+
+    for epochs in (1, 2):
+        options = {"checkpoints": tmp_path, "precision": "mixed_bfloat16", "optimizer": steady()}
+        history = quick_fit(sixteen(), epochs=epochs, **options)
+    assert len(history["loss"]) == 2 and np.isfinite(history["loss"]).all()
+
+
 def test_checkpoints_in_the_old_form_are_read(kept):
     history, folder = kept
     for place in folder.glob("epoch-*"):
@@ -684,7 +774,7 @@ def test_a_network_computes_in_another_precision_only_while_it_trains(precision,
         on_train_batch_end=lambda batch, logs: seen.append([x.compute_dtype for x in model.layers])
     )
     history = quick_fit(model, epochs=20, learning_rate=0.02, callbacks=[look], precision=precision)
-    assert seen[0] == [precision.removeprefix("mixed_")] * 2 + ["float32"]
+    assert seen[0] == ["float32", precision.removeprefix("mixed_"), "float32"]
     assert [layer.compute_dtype for layer in model.layers] == ["float32"] * 3
     assert {weight.dtype for weight in model.weights} == {"float32"}
     assert history["loss"][-1] < 0.6 * history["loss"][0]  # and it learns
@@ -783,6 +873,100 @@ def test_one_score_is_compared_with_the_threshold_that_suits_it(logits):
     fresh = keras.models.clone_model(model)  # which was never compiled
     fresh.set_weights(model.get_weights())
     assert error_percent(fresh, batches) == 0
+
+
+class OneOfItsOwn(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.end = keras.layers.Dense(1, "sigmoid")
+
+    def call(self, images):
+        return self.end(images)
+
+
+def shares(number=0):
+    """Networks that end in a share, each in another way, and what they can be compiled with."""
+    image, sigmoid = keras.Input((1,)), keras.layers.Dense(1, "sigmoid")
+    inner = keras.Sequential([keras.Input((1,)), sigmoid])
+    reshaped = keras.Sequential([keras.Input((1,)), sigmoid, keras.layers.Reshape((1,))])
+    plain = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    return [
+        (keras.Model(image, inner(image)), None),
+        (reshaped, None),
+        (reshaped, keras.losses.binary_crossentropy),
+        (reshaped, ["binary_crossentropy"]),
+        (plain, "mse"),
+        (plain, keras.losses.MeanAbsoluteError()),
+        (OneOfItsOwn(), "binary_focal_crossentropy"),
+    ][number]
+
+
+@pytest.mark.parametrize("number", range(7))
+def test_a_share_is_compared_with_a_half(number):
+    """All weights are 0 but a bias: the network's share is below a half, so it says no."""
+    model, loss = shares(number)
+    model(np.zeros((1, 1)))
+    for weight in model.weights:
+        weight.assign(np.full(weight.shape, 0.3 if number in (4, 5) else -0.4))
+    if loss is not None:
+        model.compile("sgd", loss)
+    scores = model.predict(np.zeros((4, 1)), verbose=0)
+    batches = data_of(np.zeros((4, 1), "float32"), np.zeros(4, "int32"))
+    assert 0 < scores.min() and scores.max() < 0.5 and error_percent(model, batches) == 0
+
+
+def test_whether_a_class_of_ones_own_ends_in_a_share_is_not_guessed():
+    batches = data_of(np.zeros((4, 1), "float32"), np.zeros(4, "int32"))
+    with pytest.raises(ValueError, match="may end in a logit or a probability: compile it"):
+        error_percent(OneOfItsOwn(), batches)
+
+
+def test_batches_that_never_end_are_refused():
+    endless = data_of(*examples(64)).repeat()
+    with pytest.raises(ValueError, match="test never ends"):
+        fit(network(), train_batches(), endless, epochs=1, live="silent")
+    with pytest.raises(ValueError, match="batches never ends"):
+        error_percent(network(), endless)
+
+
+def test_images_with_names_are_found_by_them():
+    image, extra = keras.Input((4, 4, 1), name="image"), keras.Input((3,), name="extra")
+    flat = keras.layers.Flatten()(image)
+    both = keras.Model(
+        [image, extra], keras.layers.Dense(2)(keras.ops.concatenate([flat, extra], -1))
+    )
+    images, labels = examples(64)
+    given = {"extra": np.zeros((64, 3), "float32"), "image": images}
+    one = keras.Model(image, keras.layers.Dense(2)(flat))
+    for model in (both, one):
+        fit(model, data_of(given, labels), epochs=1, live="silent")
+    with pytest.raises(ValueError, match="takes images of 4×4×1, train gives 3"):
+        fit(one, data_of({"image": given["extra"]}, labels), epochs=1, live="silent")
+
+
+def test_a_fault_of_a_callback_is_not_taken_for_a_layers(capsys):
+    def fails(epoch, logs):
+        raise TypeError("Object of type bfloat16 is not JSON serializable")
+
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=fails)
+    with pytest.raises(TypeError, match="JSON"):
+        quick_fit(network(), precision="mixed_bfloat16", callbacks=[callback])
+    assert "cannot compute in 16 bits" not in capsys.readouterr().out
+
+
+def test_numbers_are_standardised_before_they_lose_digits():
+    """1000 and 1001 are one number in bfloat16."""
+    images = np.repeat([[1000.0], [1001.0]], 32, axis=0).astype("float32")
+    labels = np.repeat([0, 1], 32).astype("int32")
+    normal = keras.layers.Normalization()
+    normal.adapt(images)
+    set_seed(0)
+    layers = [normal, keras.layers.Dense(8, "relu"), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((1,)), *layers])
+    batches = data_of(images, labels, batch=64)
+    options = {"epochs": 20, "live": "silent", "precision": "mixed_bfloat16"}
+    history = fit(model, batches, optimizer=keras.optimizers.Adam(0.05), **options)
+    assert history["accuracy"][-1] == 1
 
 
 def data_of(*arrays, batch=20):

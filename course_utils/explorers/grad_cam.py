@@ -233,6 +233,8 @@ def _logits(layer):
     softmax = getattr(layer, "activation", None) is keras.activations.softmax
     if not isinstance(layer, kinds[0]) and not (softmax and isinstance(layer, kinds)):
         return None
+    if getattr(layer, "quantization_mode", None):  # its kernel is not what it multiplies by
+        return None
     if not isinstance(layer, keras.layers.Dense):
         return lambda scores, *_, **__: scores
     bias = layer.bias if layer.use_bias else 0.0

@@ -7,10 +7,9 @@ Importing this module imports neither TensorFlow nor Keras.
 import math
 from collections import Counter
 from functools import cache, cached_property
-from typing import NamedTuple
 
-from ..anatomy import BYTES, SIZES, Row, anatomy, role_of, windows_of
-from ..arithmetic import Conv, Field, Pool, grow
+from ..anatomy import BYTES, SIZES, Fields, Row, anatomy, meet, role_of, windows_of
+from ..arithmetic import Conv, Pool
 from ..arithmetic import read_stack as read_layers
 from ..graph import IMAGE
 
@@ -35,31 +34,6 @@ BUILDERS = {
 }
 
 
-class Fields(NamedTuple):
-    """What the units of a map see along one axis: unit u sees `size` pixels from `start + u·jump`.
-
-    Positions below 0 are in the padding.
-    """
-
-    start: int = 0
-    size: int = 1
-    jump: int = 1
-
-    def region(self, unit):
-        """The first and the last pixel that a unit sees."""
-        first = self.start + unit * self.jump
-        return first, first + self.size - 1
-
-    def nearest(self, place):
-        """The unit in the middle of whose region a place lies."""
-        return round((place - self.start - (self.size - 1) / 2) / self.jump)
-
-    def after(self, window):
-        """What the units of the next layer see, which look through this window."""
-        field = grow(Field(self.size, self.jump), *window[:3])
-        return Fields(self.start + window.first * self.jump, *field)
-
-
 class Network:
     """A network that has been read.
 
@@ -75,23 +49,19 @@ class Network:
 
     @cached_property
     def fields(self):
-        """For each layer its `Fields` down and across; None where a unit sees everything.
-
-        Where branches meet, it is what the widest one sees.
-        """
+        """For each layer its `Fields` down and across; None where a unit sees everything."""
         known = {IMAGE: (Fields(), Fields())}
         for number, row in enumerate(self.rows):
-            before = known[self.widest_input(number, known)]
-            seen = before and row.windows and isinstance(row.receptive_field, tuple)
-            known[number] = tuple(map(Fields.after, before, row.windows)) if seen else None
+            seen = row.windows and isinstance(row.receptive_field, tuple)
+            before = meet([known[source] for source in row.inputs]) if seen else None
+            known[number] = tuple(map(Fields.after, before, row.windows)) if before else None
         return known
 
-    def widest_input(self, number, known=None):
+    def widest_input(self, number):
         """The input of a layer whose units see most."""
-        known = self.fields if known is None else known
 
         def width(source):
-            return sum(axis.size for axis in known[source] or [Fields(size=math.inf)])
+            return sum(axis.size for axis in self.fields[source] or [Fields(size=math.inf)])
 
         return max(self.rows[number].inputs, key=width)
 
