@@ -17,8 +17,6 @@ PAPER_ERROR = {
     "lenet5": "0.95",
     "lenet5_modern_shifted": "0.8 (LeNet-5 with distorted digits)",
     "resnet20": "8.75 (182 epochs)",
-    "resnet20_short": "8.75 (182 epochs)",
-    "resnet56_short": "6.97 (182 epochs)",
 }
 
 

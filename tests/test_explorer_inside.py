@@ -499,7 +499,7 @@ CHANNELS_FIRST = keras.Sequential([keras.Input((3, 8, 9)), layers.Flatten(), lay
     [
         (lambda: inside(5), "network: a Keras model or the name of a recorded run, not a int"),
         (lambda: inside("vgg_smal"), "a recorded run must be one of"),
-        (lambda: inside("plain20_short"), "no weights of 'plain20_short' are kept"),
+        (lambda: inside("plain20_16"), "no weights of 'plain20_16' are kept"),
         (lambda: inside(two_inputs()), "it has 2 inputs and 1 outputs"),
         (lambda: inside(without_convolution()), "it has no convolution"),
         (lambda: inside(Written()), "begin it with keras.Input"),
