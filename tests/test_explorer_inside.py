@@ -414,6 +414,7 @@ def test_layers_inside_a_shortcut_have_a_grad_cam():
 
 def test_a_network_inside_a_network_is_looked_through():
     """The same layers, flat and as a trunk that is called: the same pictures in every view."""
+    keras.utils.set_random_seed(0)
     image = NUMBERS.integers(0, 256, (12, 20, 3), dtype=np.uint8)
     flat = keras.Sequential(
         [

@@ -289,6 +289,26 @@ def test_calling_the_course_is_seen():
         assert ran.answers[f"{way}_allowed"] == [{"value": {"tuple": [1, 1]}}]
 
 
+def test_what_is_imported_while_a_question_is_asked_changes_nothing():
+    """Each import makes the guard look again at what there is, its own copies among it."""
+    source = """
+from course_utils import convolution
+def conv(n):
+    import colorsys
+    import numpy as np
+    images, kernel = np.ones((1, n, n, 1)), np.ones((3, 3, 1, 1))
+    return convolution.conv2d(images, kernel).shape
+def own(n):
+    from course_utils.arithmetic import output_size
+    import wave
+    return output_size(n, 3)"""
+    forbidden = dict.fromkeys(("conv", "own"), ("course_utils.arithmetic",))
+    asked_of_both = asked(conv=[{"n": 5}, {"n": 6}], own=[{"n": 5}])
+    ran = run([code("conv", source)], asked_of_both, forbidden=forbidden)
+    assert ran.called == {"own": ["course_utils.arithmetic.output_size"]}
+    assert ran.answers["conv"] == [{"value": {"tuple": [1, n, n, 1]}} for n in (3, 4)]
+
+
 def test_the_course_may_call_itself():
     source = """
 import numpy as np

@@ -122,7 +122,8 @@ class Guard:
             function.__closure__,
         )
         original.__kwdefaults__ = function.__kwdefaults__
-        self.changed[id(function)] = function, function.__code__
+        for each in (function, original):  # or a later look would guard the original, too
+            self.changed[id(each)] = each, each.__code__
         function.__globals__[RECORDER] = self._asked
         key = f"{name} {len(self.originals)}"
         self.originals[key] = original
