@@ -27,8 +27,8 @@
 | `environment` | is this machine ready? |
 
 Importing the package imports none of them. Only `models`, `speednet`, `training` and `watching`,
-which are useless without it, import Keras and so TensorFlow; the others import it in
-the functions that need it, or never.
+which are useless without it, import Keras and so TensorFlow; the others import it in the functions
+that need it, or never.
 """
 
 __version__ = "0.2.0"

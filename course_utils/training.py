@@ -385,7 +385,7 @@ def error_percent(model, batches):
         several = scores.shape[-1] > 1
         if several:
             answers = scores.argmax(axis=-1)
-        else:
+        else:  # of a network with several scores the loss need not be known
             answers = scores[..., 0] > _threshold(model, getattr(model, "loss", None))
         if labels.size != answers.size:
             shapes = f"labels of shape {labels.shape}, answers of shape {answers.shape}"

@@ -33,9 +33,12 @@ class Keeper(keras.callbacks.Callback):
         """Keeps a checkpoint; where there is no room for it, the training is worth more."""
         memories = []
         for callback in self.callbacks:
-            kept = {key: value for key, value in vars(callback).items() if key in self.MEMORY}
-            numbers = {key: float(value) for key, value in kept.items() if isinstance(value, Real)}
-            kept = {key: None for key, value in kept.items() if value is None} | numbers
+            memory = {key: vars(callback)[key] for key in self.MEMORY if key in vars(callback)}
+            kept = {
+                key: value if value is None else float(value)
+                for key, value in memory.items()
+                if isinstance(value, Real | None)  # one's own callback may call anything so
+            }
             kind, stopped = type(callback).__name__, self.model.stop_training
             memories.append({"kind": kind, "stopped": stopped, **kept})
         try:
