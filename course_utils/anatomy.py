@@ -226,8 +226,9 @@ def _read(model):
                 raise ValueError(f"{call.name} gives {outputs[0].shape[1:]}, of no known size")
         tensors |= {(number, which): output for which, output in enumerate(outputs)}
         inputs = tuple(dict.fromkeys(source for source, _ in call.sources))
-        shapes = tensors[call.sources[0]].shape, outputs[0].shape
-        after, windows = _seen(call.layer, *shapes, [fields[other] for other in inputs])
+        shapes = [tensors[source].shape for source in call.sources]
+        before = [fields[other] for other in inputs]
+        after, windows = _seen(call.layer, shapes, outputs[0].shape, before)
         fields[number] = after
         rows.append(
             Row(
@@ -270,14 +271,17 @@ def windows_of(layer, extents):
     return tuple(map(Window, kernel, strides, dilation, (-before for before, _ in ends)))
 
 
-def _seen(layer, shape, output_shape, before):
+def _seen(layer, shapes, output_shape, before):
     """The receptive fields along both axes, None for the whole image or UNKNOWN; the windows."""
-    kind = _kind(layer)
+    kind, shape = _kind(layer), shapes[0]
     if kind.startswith("Global") or (kind == "Dense" and len(output_shape) == 2) or None in before:
         return None, None  # pooled over the whole map, or connected to all of it
     known = WINDOWS | PLACES | {"Dense"}
     if all(fields == (Fields(), Fields()) for fields in before):
         known = known | SIZES
+    # Side by side, or one repeated over the other: not every unit sees the place where it stands.
+    if len(shapes) > 1 and any(joined[1:-1] != output_shape[1:-1] for joined in shapes):
+        known = known - {kind}
     if kind == "Softmax" and layer.axis not in (-1, len(shape) - 1):
         known = known - {kind}  # over a whole map, say
     # The course's own layers say their window as Keras' do, and count for themselves.

@@ -65,11 +65,22 @@ def text_of(value, name):
 def listed(values, name, example="[...]"):
     """What a list, a tuple, an array or a generator holds, as a list."""
     try:
-        if isinstance(values, (str, bytes, dict)):
+        if isinstance(values, (str, bytes, dict, set, frozenset)):  # a set has no order
             raise TypeError
+        _check_mask(values, name)
         return list(values.__array__() if hasattr(values, "__array__") else values)
     except TypeError:
         raise ValueError(f"{name} must be a list, {example} say, not {values!r}") from None
+
+
+def _check_mask(values, name):
+    """Refuses a masked array, or a list of them: what is hidden would be counted."""
+    several = values if isinstance(values, (list, tuple)) else [values]
+    if any(getattr(value, "mask", False) is not False for value in several):
+        import numpy as np
+
+        if any(np.ma.is_masked(value) for value in several):
+            raise ValueError(f"{name} must not be masked: fill it first, {name}.filled(0) say")
 
 
 def same_shape(wanted, given):
@@ -82,16 +93,17 @@ def numeric_array(values, name, finite=True):
     """Real numbers as an array of one axis or more, also those of a tensor, a bfloat16 one say."""
     import numpy as np
 
+    _check_mask(values, name)
     try:
         array = np.asarray(values)
         array = array.astype(np.float32) if array.dtype.kind == "V" else array  # bfloat16
     except (TypeError, ValueError):
-        raise ValueError(f"{name} must be an array of numbers, with as many in each row") from None
+        rows = isinstance(values, (list, tuple))
+        end = ", with as many in each row" if rows else f", not {type(values).__name__}"
+        raise ValueError(f"{name} must be an array of numbers{end}") from None
     if array.dtype.kind not in "buif" or array.ndim == 0:
         kind = array.dtype if isinstance(values, np.ndarray) else type(values).__name__
         raise ValueError(f"{name} must be an array of numbers, not {kind}")
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} must not be masked: fill it first, {name}.filled(0) say")
     if finite and array.size and not np.isfinite([array.min(), array.max()]).all():
         raise ValueError(f"{name} must be finite numbers: there is a NaN, or one is infinite")
     return array

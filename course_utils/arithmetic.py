@@ -18,6 +18,7 @@ from typing import NamedTuple
 from .arguments import flag, listed, whole_number
 
 MOST_PLACES = 10**7  # that are listed one by one
+KINDS = "Conv(...), Pool(...), GlobalPool(), Dense(...)"  # of layers in a stack
 
 # --- One axis -------------------------------------------------------------------------------------
 
@@ -351,8 +352,7 @@ def window_of(layer):
     """`(kernel, stride, dilation)` of a layer, Keras' too; each is (vertical, horizontal)."""
     name = "kernel_size" if hasattr(layer, "kernel_size") else "pool_size"
     if not hasattr(layer, name):
-        kinds = "Conv(...), Pool(...), GlobalPool(), Dense(...)"
-        raise ValueError(f"{layer!r} is no layer: use {kinds}")
+        raise ValueError(f"{layer!r} is no layer: use {KINDS}")
     kernel, strides = pair(getattr(layer, name), name), getattr(layer, "strides", None)
     if strides is None:
         strides = kernel if name == "pool_size" else 1
@@ -376,6 +376,7 @@ def receptive_field(layers):
     """
     fields = Field(), Field()
     for layer in listed(layers, "layers", "[Conv(8, 3)]"):
+        _check_layer(layer)
         if isinstance(layer, (Dense, GlobalPool)):
             raise ValueError(f"{layer} sees its whole input: stop the list before it")
         fields = tuple(map(grow, fields, *window_of(layer)))
@@ -409,8 +410,15 @@ def read_stack(input_shape, layers):
     return readings
 
 
+def _check_layer(layer):
+    """Refuses Keras' layers, which count otherwise: `anatomy` reads a network of those."""
+    if not isinstance(layer, (Conv, Pool, GlobalPool, Dense)):
+        raise ValueError(f"{layer!r} is no layer of this module: use {KINDS}")
+
+
 def _read(layer, shape, fields, input_shape):
     """One layer's `Reading`, and the receptive fields after it."""
+    _check_layer(layer)
     if isinstance(layer, Dense):
         inputs = math.prod(shape)
         weights = dense_parameters(inputs, layer.units, use_bias=False)

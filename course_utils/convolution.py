@@ -219,7 +219,8 @@ def max_pool2d_gradient(images, output_gradient, pool_size=2, strides=None, padd
     of `images`.
     """
     images, plan = _checked_pool(images, pool_size, strides, padding)
-    columns = _window_columns(images, plan, -np.inf)
+    lowest = np.maximum(images, np.finfo(images.dtype).min)  # of -inf, too, the padding never wins
+    columns = _window_columns(lowest, plan, -np.inf)
     taps = math.prod(plan.kernel)
     winners = columns.reshape(*columns.shape[:3], taps, columns.shape[-1]).argmax(axis=3)
     output_gradient = _checked_gradient(output_gradient, winners.shape, images.dtype)

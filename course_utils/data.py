@@ -287,6 +287,11 @@ def scale(images, low=0.0, high=1.0, border=0):
     images, border = numeric_array(images, "images"), whole_number(border, "border", 0, 1000)
     if images.dtype != np.uint8 or images.ndim != 4:
         hint = ". Have they been scaled before?" if images.dtype.kind == "f" else ""
+        hint = (
+            ": images.astype('uint8') makes bytes of 0 to 255"
+            if images.dtype.kind in "iu"
+            else hint
+        )
         given = f"{images.dtype} of shape {images.shape}{hint}"
         raise ValueError(f"scale takes uint8 (n, height, width, channels), these are {given}")
     frame = ((0, 0), (border, border), (border, border), (0, 0))
@@ -363,8 +368,12 @@ def _images_and_table(images, scaling):
     """The images of a pipeline, and what each byte becomes, None if they are no bytes."""
     images = numeric_array(images, "images")
     if scaling is None and images.dtype.kind in "bui":
-        kind = "bytes" if images.dtype == np.uint8 else f"{images.dtype}, and not bytes (uint8),"
-        raise ValueError(f"these images are {kind} from 0 to 255: scale(images) makes fractions")
+        if images.dtype != np.uint8:
+            first = "images.astype('uint8'), of True and False 255 times that, and then scale"
+            raise ValueError(
+                f"these images are {images.dtype}, and not bytes (uint8): take {first}"
+            )
+        raise ValueError("these images are bytes from 0 to 255: scale(images) makes fractions")
     if scaling is None:
         return images, None
     if not isinstance(scaling, dict) or set(scaling) != {"low", "high"}:

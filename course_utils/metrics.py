@@ -70,7 +70,10 @@ def mean_iou(truth, answer, classes):
 
 
 def _classes(classes):
-    return [whole_number(value, "each of classes", 0) for value in listed(classes, "classes")]
+    classes = [whole_number(value, "each of classes", 0) for value in listed(classes, "classes")]
+    if len(set(classes)) < len(classes):
+        raise ValueError(f"classes must be all different, not {classes}")
+    return classes
 
 
 def _same_shape(truth, answer):
@@ -120,8 +123,13 @@ def checked_boxes(boxes):
     boxes = np.atleast_2d(boxes)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes must be of shape (n, 4), not {boxes.shape}")
-    for box in boxes:
-        if (box[2:] <= box[:2]).any() or not 0 < _area(box) < np.inf:
+    with np.errstate(over="ignore"):
+        areas = _area(boxes)
+    for box, area in zip(boxes, areas, strict=True):
+        in_order = (box[2:] > box[:2]).all()
+        if in_order and not area < np.inf:
+            raise ValueError(f"the box {tuple(box.tolist())} is too large: its area has no number")
+        if not (in_order and area > 0):
             raise ValueError(
                 f"the box {tuple(box.tolist())} has no area: a box is (top, left, bottom, right), "
                 "bottom below top and right of left"
@@ -210,7 +218,8 @@ def precision_recall(detections, truths, threshold=0.5):
         overlaps = box_iou(boxes, true_boxes)
         for place in np.argsort(-scores, kind="stable"):
             best = overlaps[place].argmax() if len(true_boxes) else 0
-            right.append(len(true_boxes) > 0 and overlaps[place, best] >= threshold)
+            overlap = overlaps[place, best] if len(true_boxes) else 0
+            right.append(overlap > 0 and overlap >= threshold)
             if right[-1]:
                 overlaps[:, best] = -1  # found: it is not to be found again
             scored.append(scores[place])

@@ -157,6 +157,23 @@ class RadialOutput(layers.Layer):
         return digit_targets().size
 
 
+def checked_labels(labels, logits):
+    """Labels as `(batch,)`, whole numbers, each a class of the logits `(batch, classes)`.
+
+    Where a step is traced there are no numbers yet: Keras' cross-entropy looks at them then.
+    """
+    if len(getattr(logits, "shape", ())) != 2:
+        raise ValueError("logits must be an array or a tensor of the shape (batch, classes)")
+    if not ops.is_tensor(labels) or hasattr(labels, "numpy"):
+        labels, classes = numeric_array(labels, "labels"), logits.shape[-1]
+        if strange := [label for label in labels.ravel() if label % 1 or not 0 <= label < classes]:
+            raise ValueError(f"a label is {strange[0]}: {classes} classes are 0 to {classes - 1}")
+    labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
+    if None not in (rows := (logits.shape[0], labels.shape[0])) and rows[0] != rows[1]:
+        raise ValueError(f"logits must have a row for each label, not {rows[0]} for {rows[1]}")
+    return labels
+
+
 @register
 def lenet5_loss(labels, logits, rubbish_penalty=10.0):
     """LeNet-5's discriminative loss: pull the right class close, push all others away.
@@ -172,18 +189,14 @@ def lenet5_loss(labels, logits, rubbish_penalty=10.0):
     value; ours is 10.
     """
     finite_number(rubbish_penalty, "rubbish_penalty")
-    if not ops.is_tensor(labels):
-        labels = numeric_array(labels, "labels")
     if not ops.is_tensor(logits):
         logits = ops.convert_to_tensor(numeric_array(logits, "logits"))
-    labels = ops.reshape(ops.cast(labels, "int32"), (-1, 1))
-    rows = {labels.shape[0], *logits.shape[:1]} - {None}  # unknown while a step is traced
-    if len(logits.shape) != 2 or len(rows) > 1:
-        given = tuple(logits.shape)
-        raise ValueError(f"logits must be (batch, classes), a row for each label, not {given}")
-    right = ops.squeeze(ops.take_along_axis(logits, labels, axis=1), axis=1)
+    labels = checked_labels(labels, logits)
+    # Equation 9 is the cross-entropy, which refuses a label that is no class, with one class more.
+    entropy = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     rubbish = ops.full_like(logits[:, :1], -rubbish_penalty)
-    return ops.logsumexp(ops.concatenate([logits, rubbish], axis=1), axis=1) - right
+    with_rubbish = ops.logsumexp(ops.concatenate([logits, rubbish], axis=1), axis=1)
+    return entropy + with_rubbish - ops.logsumexp(logits, axis=1)
 
 
 def lenet5():
@@ -703,6 +716,8 @@ def digits_weigh_more(masks, logits, weight=2.0):
         logits: `(batch, height, width, classes)`.
         weight: of a digit's pixel; background has 1.
     """
+    if len(masks.shape) != 3:
+        raise ValueError(f"masks must be (batch, height, width), not {tuple(masks.shape)}")
     losses = ops.sparse_categorical_crossentropy(masks, logits, from_logits=True)
     weights = ops.where(ops.equal(masks, 0), 1.0, weight)
     return ops.sum(losses * weights, axis=(1, 2)) / ops.sum(weights, axis=(1, 2))

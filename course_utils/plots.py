@@ -349,7 +349,7 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
     rows, columns = numbers.shape
     known = numbers[np.isfinite(numbers)]
     if digits is None:
-        digits = 0 if np.allclose(known, np.round(known)) else 2
+        digits = 0 if np.allclose(known, np.round(known), rtol=0, atol=1e-6) else 2
     digits = whole_number(digits, "digits", 0, 10)
     low, high = (known.min(), known.max()) if known.size else (0, 1)
     brightness = np.full(numbers.shape, 1.0)
@@ -359,11 +359,14 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
     for (row, column), number in np.ndenumerate(numbers):
         if np.isfinite(number):
             colour = "white" if brightness[row, column] < 0.46 else "black"  # the stronger contrast
-            text = f"{number:.{digits}f}".replace("-", "−")  # a real minus sign
+            text = f"{round(number, digits) + 0.0:.{digits}f}".replace(
+                "-", "−"
+            )  # no minus before a 0
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
     for cell in listed(marked, "marked", "[(0, 1)]"):
         cell = _several(cell, "places of a cell", 2)
-        row, column = (whole_number(place, "a marked cell", 0) for place in cell)
+        limits = zip(cell, numbers.shape, strict=True)
+        row, column = (whole_number(place, "a marked cell", 0, size - 1) for place, size in limits)
         box = (column - 0.5, row - 0.5)
         look = {"fill": False, "color": PALETTE["lost"], "linewidth": 3, "zorder": 3}
         axes.add_patch(Rectangle(box, 1, 1, **look))
@@ -389,8 +392,11 @@ def confusion(counts, class_names, alt, title=None):
         title: the finding; when None, how many are right.
     """
     counts, names = _array(counts, "counts"), _several(class_names, "class_names", len(counts))
-    if counts.shape != (len(counts),) * 2 or not (counts >= 0).all() or (counts % 1).any():
+    numeric_array(counts, "counts")  # no NaN among them
+    if counts.shape != (len(counts),) * 2 or (counts < 0).any() or (counts % 1).any():
         raise ValueError(f"counts must be a square of whole numbers, not {counts.shape}")
+    if counts.sum(dtype=float) > 2**53:
+        raise ValueError("counts must be numbers of images: these are too large to be counted")
     counts = counts.astype(int)  # of unsigned numbers a difference would wrap round
     right, total = int(np.trace(counts)), int(counts.sum())
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -402,7 +408,7 @@ def confusion(counts, class_names, alt, title=None):
     for (row, column), share in np.ndenumerate(shares[np.ix_(shown, shown)]):
         count = counts[shown[row], shown[column]]
         colour = "white" if share > 0.54 else "black" if count else PALETTE["neutral"]
-        rounded = f"{share:.0%}" if share >= 0.01 else "<1%"
+        rounded = "<1%" if share < 0.01 else ">99%" if 0.99 < share < 1 else f"{share:.0%}"
         text = f"{count:g}\n{rounded}" if count else "0"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     for place in range(len(shown)):
@@ -540,9 +546,12 @@ def draw_curves(histories, title="", epochs=None):
     figure, panels = subplots(1, 2, height=2.9)
     colours = [PALETTE[role] for role in ("output", "input", "kernel", "gradient")]
     drawn = ({}, {})
-    for index, (name, curves_of) in enumerate(_losses_and_errors(histories).items()):
-        prefix = f"{label(name)}, " if len(histories) > 1 else ""
-        look = {"color": colours[index % 4], "linestyle": LINES[index % 4]}
+    all_curves = _losses_and_errors(histories)
+    names = [label(name) for name in all_curves]
+    for index, curves_of in enumerate(all_curves.values()):
+        name = names[index] if names.count(names[index]) == 1 else f"{index + 1}: {names[index]}"
+        prefix = f"{name}, " if len(histories) > 1 else ""
+        look = {"color": colours[index % 4], "linestyle": LINES[(index + index // 4) % 4]}
         for axes, lines, kinds in zip(panels, drawn, curves_of, strict=True):
             for kind, values in kinds.items():
                 dots = {"linewidth": 1} if kind == "training" else {"marker": "o", "markersize": 3}

@@ -266,8 +266,8 @@ def cells_from_boxes(boxes, labels, size=64, cell=CELL):
             f"number: {len(boxes)} boxes, {labels.size} labels"
         )
     cells = np.zeros((size // cell, size // cell, 6), np.float32)
-    if np.any(np.less(labels, 0)):
-        raise ValueError(f"a label must be a digit, 0 for the first, not {min(labels)}")
+    if strange := [label for label in labels.tolist() if not 0 <= label <= 9]:
+        raise ValueError(f"a label must be a digit, 0 to 9, not {strange[0]}")
     for (top, left, bottom, right), label in zip(boxes.tolist(), labels, strict=True):
         row, column = int((top + bottom) / 2 // cell), int((left + right) / 2 // cell)
         if not (0 <= row < len(cells) and 0 <= column < len(cells)):
@@ -343,6 +343,12 @@ def score(outputs, scenes):
     if outputs.ndim != 4 or len(outputs) != count:
         shape = f"({count}, rows, columns, classes), not {outputs.shape}"
         raise ValueError(f"outputs must be those for these scenes, {shape}")
+    channels = 11 if outputs.shape[1] == size else 15
+    if outputs.shape[-1] != channels:
+        of = "11 classes for each pixel" if channels == 11 else "15 numbers for each cell"
+        raise ValueError(
+            f"outputs must have {of}, as those of models have, not {outputs.shape[-1]}"
+        )
     if outputs.shape[1] == size:
         truth, answer = scenes.masks, outputs.argmax(axis=-1)
         both = (truth > 0) & (answer > 0)

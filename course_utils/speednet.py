@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from . import data, training
+from . import data, models, training
 from .arguments import finite_number, flag, listed, numeric_array, whole_number
 
 BATCH_SIZE, EPOCHS, FILTERS = 2000, 12, (64, 256, 256)
@@ -98,6 +98,8 @@ def whiten(model, images):
     training set. The first 5,000 are looked at, and their mean, near 0, is left in.
     """
     shown = data.scale(numeric_array(images, "images")[:5000], **SCALE)
+    if not len(shown) or shown.shape[-1] != 3:
+        raise ValueError(f"images must be bytes of the shape (n, 32, 32, 3), not {shown.shape}")
     if "whitening" not in [layer.name for layer in getattr(model, "layers", ())]:
         raise ValueError(f"model must be a network of speednet.network(), not {model!r}")
     layer = model.get_layer("whitening")
@@ -126,6 +128,7 @@ def orthogonal(matrix, rounds=3):
     """
     if len(getattr(matrix, "shape", ())) != 2:
         raise ValueError("matrix must be an array or a tensor of two axes, rows and columns")
+    matrix = ops.cast(matrix, "float32")  # in 16 bits the squares overflow
     matrix = matrix / (ops.sqrt(ops.sum(ops.square(matrix))) + 1e-7)
     for _ in range(whole_number(rounds, "rounds", 0, 100)):
         square = ops.matmul(ops.transpose(matrix), matrix)
@@ -196,12 +199,10 @@ def smoothed_loss(labels, logits, smoothing=0.2):
 
     Source: Szegedy et al., "Rethinking the Inception architecture" (2016), section 7.
     """
-    if len(getattr(logits, "shape", ())) != 2:
-        raise ValueError("logits must be an array or a tensor of the shape (n, classes)")
-    smoothing, classes = finite_number(smoothing, "smoothing", 0, 1), logits.shape[-1]
-    hot = ops.one_hot(ops.reshape(labels, (-1,)), classes)
-    target = (1 - smoothing) * hot + smoothing / classes
-    return -ops.sum(target * ops.log_softmax(ops.cast(logits, "float32")), axis=-1)
+    labels = models.checked_labels(labels, logits)
+    smoothing, logits = finite_number(smoothing, "smoothing", 0, 1), ops.cast(logits, "float32")
+    right = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    return (1 - smoothing) * right - smoothing * ops.mean(ops.log_softmax(logits), axis=-1)
 
 
 # -- 4 What it is shown ----------------------------------------------------------------------------

@@ -585,3 +585,22 @@ def test_the_text_is_aligned():
     assert "C5  " in body[8] and body[8].endswith("32×32")
     assert repr(table) == str(table)
     assert max(map(len, str(table).splitlines())) <= 100
+
+
+def joined_along_rows(image):
+    bottom, top = (
+        layers.Cropping2D(((6, 0), (0, 0)))(image),
+        layers.Cropping2D(((0, 6), (0, 0)))(image),
+    )
+    return layers.Concatenate(axis=1)([bottom, top])
+
+
+def repeated_over(image):
+    return layers.Add()([image, layers.Conv2D(2, 12)(image)])
+
+
+@pytest.mark.parametrize("join", [joined_along_rows, repeated_over])
+def test_what_is_joined_along_an_axis_of_the_image_has_no_known_field(join):
+    image = keras.Input((12, 12, 2))
+    table = anatomy(keras.Model(image, layers.Conv2D(4, 3)(join(image))))
+    assert [row.receptive_field for row in table.rows[-2:]] == ["?", "?"]

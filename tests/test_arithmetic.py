@@ -476,3 +476,12 @@ def test_numpy_integers_are_whole_numbers(kind):
     layers = [Conv(kind(6), kind(5), (kind(1), kind(1))), Pool(kind(2)), Dense(kind(10))]
     shapes = [row.output_shape for row in read_stack((28, 28, 1), layers)]
     assert repr(shapes) == "[(24, 24, 6), (12, 12, 6), (10,)]"
+
+
+@pytest.mark.parametrize(
+    "layer", [keras.layers.Conv2DTranspose(4, 2), keras.layers.MaxPooling2D(2)]
+)
+def test_layers_of_keras_are_not_taken_for_the_courses_own(layer):
+    for read in (receptive_field, lambda stack: read_stack((8, 8, 3), stack)):
+        with pytest.raises(ValueError, match=r"is no layer of this module: use Conv\(\.\.\.\)"):
+            read([layer])

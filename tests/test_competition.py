@@ -11,7 +11,7 @@ from keras import layers
 from packed import fitted, linear, pixels, png, recorded, table_of_tests
 from PIL import Image
 
-from course_utils import competition, data
+from course_utils import competition, data, models, speednet
 from course_utils.anatomy import anatomy
 
 
@@ -71,6 +71,17 @@ def test_the_courses_own_network_can_be_handed_in():
     images, labels, _ = data.load("cifar10", "test")
     right = competition.classify(entry, images[:100]) == labels[:100]
     assert right.mean() > 0.8
+
+
+@pytest.mark.parametrize("build", [models.resnet_cifar, lambda _: speednet.network((8, 8, 8))])
+def test_a_network_of_the_course_is_handed_in_behind_a_rescaling(build, images):
+    """As exercise 10 says."""
+    scaled = keras.Input((32, 32, 3)), layers.Rescaling(1 / 64, offset=-2)
+    network = keras.Sequential([*scaled, build(8)])
+    entry, _ = competition.unpack(competition.pack(network))
+    expected = np.asarray(network(images.astype("float32"), training=False))
+    came = np.asarray(entry.network(images.astype("float32"), training=False))
+    np.testing.assert_allclose(came, expected, atol=0.01 * np.abs(expected).max())
 
 
 def test_views_are_means_and_cost_their_multiply_adds(images):

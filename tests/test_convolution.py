@@ -481,3 +481,16 @@ def test_pooling_errors():
         max_pool2d(photo, 0)
     with pytest.raises(ValueError, match=r"images\[None\] or images\[\.\.\., None\]"):
         average_pool2d(photo[0])
+
+
+@pytest.mark.parametrize("padding", ["same", ((1, 1), (1, 1))])
+def test_padding_never_wins_not_even_over_minus_infinity(padding):
+    images = np.full((1, 2, 2, 1), -np.inf)
+    arrives = np.ones_like(max_pool2d(images, 3, 1, padding))
+    gradient = max_pool2d_gradient(images, arrives, 3, 1, padding)
+    assert gradient[0, ..., 0].tolist() == [[4, 0], [0, 0]]  # as TensorFlow has it
+
+
+def test_an_argument_that_is_no_array_is_named_by_its_kind():
+    with pytest.raises(ValueError, match="images must be an array of numbers, not KerasTensor"):
+        conv2d(keras.Input((3, 3, 1)), np.ones((1, 1, 1, 1)))

@@ -461,7 +461,9 @@ def test_bytes_are_scaled_batch_by_batch():
 @pytest.mark.parametrize("kind", ["uint8", "int64", "uint16", "bool"])
 def test_whole_numbers_are_not_fed_to_a_network_as_they_are(kind):
     images = np.zeros((4, 5, 6, 1), kind)
-    with pytest.raises(ValueError, match=r"these images are .* from 0 to 255: scale\(images\)"):
+    with pytest.raises(
+        ValueError, match=r"these images are (bytes .*: scale\(images\)|\w+, and not bytes)"
+    ):
         data.pipeline(images, np.zeros(4, int))
 
 

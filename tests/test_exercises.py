@@ -5,6 +5,7 @@ import re
 import statistics
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -280,6 +281,19 @@ def in_other_words(exercise, library):
         cell["source"] = sources.pop(cell["id"], cell["source"])
     assert not sources, f"no such cells: {list(sources)}"
     return notebook
+
+
+@pytest.mark.parametrize("name", ["ex01", "ex02", "ex03", "ex05", "ex07", "ex10"])
+def test_short_answers_in_other_words_are_right_in_every_variant(name):
+    exercise = questions.load(name)
+    notebook = in_other_words(exercise, "numpy")
+    cell = next(cell["source"] for cell in notebook["cells"] if cell["id"] == "by-hand")
+    for variant, own in enumerate(exercise.variants):
+        given = {"np": np, "own": SimpleNamespace(**own)}
+        exec(cell, given)  # one of our own
+        right = exercise.short_answers(variant)["by_hand"]
+        for part, answer in given["by_hand"].items():
+            assert answers.difference(answer, right[part], 1e-5) == "", (variant, part)
 
 
 def others(exercise):

@@ -295,3 +295,29 @@ def test_nothing_to_find_is_refused():
         metrics.average_precision([(boxes(1), [0.5])], [[]])
     with pytest.raises(ValueError, match="detections of 1 scenes, truths of 2"):
         metrics.average_precision([(boxes(1), [0.5])], [boxes(1), boxes(1)])
+
+
+def test_a_box_that_touches_nothing_is_wrong_at_any_threshold():
+    far = [([[8, 8, 9, 9]], [0.9])]
+    assert metrics.average_precision(far, [[[0, 0, 2, 2]]], threshold=0) == 0
+
+
+def test_classes_are_counted_once():
+    for measure in (metrics.mean_iou, metrics.class_ious):
+        with pytest.raises(ValueError, match=r"classes must be all different, not \[1, 1, 2\]"):
+            measure([1, 1, 2, 2], [1, 1, 1, 2], [1, 1, 2])
+    with pytest.raises(ValueError, match="classes must be a list"):
+        metrics.class_ious([1], [1], {1, 2})  # in what order would they come back?
+
+
+def test_a_box_too_large_to_be_measured_is_told_so():
+    with pytest.raises(ValueError, match="too large"):
+        metrics.checked_boxes([[0, 0, 1e200, 1e200]])
+    with pytest.raises(ValueError, match="no area"):
+        metrics.checked_boxes([[0, 0, 0, 1e200]])
+
+
+def test_a_list_of_masked_arrays_is_refused_like_one():
+    masked = np.ma.masked_array([1, 0, 1], [False, True, False])
+    with pytest.raises(ValueError, match=r"truth must not be masked: fill it first"):
+        metrics.iou([masked], [[1, 1, 1]])

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from course_utils import models
+from course_utils import models, speednet, training
 
 NETWORKS = {
     "lenet5": models.lenet5,
@@ -356,3 +356,28 @@ def test_pooling_and_activation_can_be_chosen(pooling, kind):
 def test_an_unknown_pooling_is_refused():
     with pytest.raises(ValueError, match="'max' or 'average', not 'maximum'"):
         models.lenet5_modern(pooling="maximum")
+
+
+@pytest.mark.parametrize("label, said", [(-1, "-1"), (10, "10"), (1.9, "1.9")])
+def test_a_label_that_is_no_class_is_refused_by_the_courses_own_losses(label, said):
+    logits = np.zeros((2, 10), "float32")
+    for loss in (models.lenet5_loss, speednet.smoothed_loss):
+        with pytest.raises(ValueError, match=f"a label is {said}: 10 classes are 0 to 9"):
+            loss([0, label], logits)
+        with pytest.raises(ValueError, match="a row for each label"):
+            loss([1], logits)
+
+
+@pytest.mark.parametrize("loss", [models.lenet5_loss, speednet.smoothed_loss])
+@pytest.mark.parametrize("label", [-1, 10])
+def test_and_where_a_network_learns_by_them(loss, label):
+    images, labels = np.zeros((4, 2, 2, 1), "float32"), np.array([0, 1, label, 3])
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)
+    network = keras.Sequential([keras.Input((2, 2, 1)), layers.Flatten(), layers.Dense(10)])
+    with pytest.raises(ValueError, match=f"a label is {label}, and the network gives 10 scores"):
+        training.fit(network, batches, epochs=1, live=False, loss=loss)
+
+
+def test_masks_with_a_channel_are_refused():
+    with pytest.raises(ValueError, match=r"masks must be \(batch, height, width\)"):
+        models.digits_weigh_more(np.zeros((4, 4, 4, 1), int), np.zeros((4, 4, 4, 11), "float32"))

@@ -628,3 +628,39 @@ def test_lines_and_words_are_dark_enough():
 def test_the_palette_is_written_in_one_way():
     assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in PALETTE.values())
     assert len(set(PALETTE.values())) == len(PALETTE)
+
+
+def test_many_curves_can_be_told_apart():
+    history = {"loss": [1.0, 0.5], "accuracy": [0.5, 0.8]}
+    names = [f"learning rate 0.{'0' * number}1, batch size 128" for number in range(9)]
+    figure = plots.draw_curves({name: history for name in names})
+    looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines}
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(looks) == len(words) == len(set(words)) == 9
+
+
+@pytest.mark.parametrize(
+    "numbers, said",
+    [
+        ([[50000.4, 1]], ["50000.40", "1.00"]),
+        ([[-0.0, 3]], ["0", "3"]),
+        ([[-0.001, 0.5]], ["0.00", "0.50"]),
+    ],
+)
+def test_a_grid_writes_numbers_as_they_are(numbers, said):
+    figure, axes = plots.subplots()
+    plots.number_grid(axes, numbers)
+    assert [text.get_text() for text in axes.texts] == said
+    with pytest.raises(ValueError, match="a marked cell must be at most 0, not 5"):
+        plots.number_grid(axes, numbers, marked=[(5, 5)])
+
+
+def test_a_confusion_with_a_mistake_is_not_100_per_cent(notebook):
+    plots.confusion([[998, 2], [1, 199]], ["a", "b"], "Two classes, nearly right.")
+    words = [text.get_text() for text in notebook.figures[-1].axes[0].texts]
+    assert words == ["998\n>99%", "2\n<1%", "1\n<1%", "199\n>99%"]
+    for counts in ([[1e300, 0], [0, 1]], [[np.nan, 0], [0, 1]]):
+        with pytest.raises(ValueError, match="too large|there is a NaN"):
+            plots.confusion(counts, ["a", "b"], "Two classes.")
+    with pytest.raises(ValueError, match="class_names must be a list"):
+        plots.confusion([[1, 0], [0, 1]], {"a", "b"}, "Two classes.")

@@ -373,3 +373,12 @@ def test_material_that_is_none_is_refused(material, change, sentence):
 def test_cells_and_boxes_that_do_not_fit_are_refused(call, sentence):
     with pytest.raises(ValueError, match=sentence):
         call()
+
+
+def test_outputs_of_another_number_of_classes_are_refused():
+    painted = scenes.paint(scenes.material("test"), 2, seed=0)
+    for shape, said in (((2, 64, 64, 1), "11 classes"), ((2, 4, 4, 14), "15 numbers")):
+        with pytest.raises(ValueError, match=f"outputs must have {said} for each"):
+            scenes.score(np.zeros(shape, "float32"), painted)
+    with pytest.raises(ValueError, match="a label must be a digit, 0 to 9, not 12"):
+        scenes.cells_from_boxes([[0, 0, 4, 4]], [12])

@@ -311,3 +311,16 @@ def test_a_speedrun_ends_in_a_line_for_the_list(monkeypatch, capsys, photographs
     (line,) = csv.DictReader([last], SPEEDRUN.COLUMNS)
     check_line(line)
     assert line["seed"] == "7" and line["epochs"] == "2"
+
+
+def test_what_is_no_picture_of_cifar_is_refused():
+    network = speednet.network((8, 8, 8))
+    for images in (np.zeros((3, 32, 32, 1), np.uint8), np.zeros((0, 32, 32, 3), np.uint8)):
+        with pytest.raises(ValueError, match=r"bytes of the shape \(n, 32, 32, 3\)"):
+            speednet.whiten(network, images)
+
+
+def test_a_matrix_of_16_bits_is_turned_in_32():
+    large = (10 * np.random.default_rng(0).normal(size=(100, 100))).astype("float16")
+    sizes = np.linalg.svd(np.array(speednet.orthogonal(large)), compute_uv=False)
+    assert np.median(sizes) > 0.5

@@ -110,7 +110,7 @@ def _offered(image):
     """The images to choose from, by name, and what was done to the reader's own."""
     if image is not None:
         image, note = as_image(image)
-        image = image if image.ndim == 2 else np.round(image.mean(axis=2), 3)
+        image = image if image.ndim == 2 else image.mean(axis=2)
         return {"yours": image}, note
     from .. import data
 

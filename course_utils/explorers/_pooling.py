@@ -88,7 +88,8 @@ class Pooling(Explorer):
         drawing = Drawing(760, BELOW + 162)
         pairs = (scene.shifted, scene.image), (scene.after, scene.before)
         changes = [relative_change(*pair) for pair in pairs]
-        changed = ~np.isclose(scene.after, scene.before, rtol=1e-9, atol=1e-9)
+        rounding = 1e-9 * np.abs(scene.before).max()
+        changed = ~np.isclose(scene.after, scene.before, rtol=0, atol=rounding)
         _draw_input(drawing, scene, shift, row, column)
         won = _draw_winners(drawing, scene, position)
         _draw_legend(drawing, scene)

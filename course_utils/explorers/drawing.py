@@ -275,7 +275,7 @@ def compact(number):
         text = f"{number:.0f}"
     else:
         text = f"{number:.2f}" if abs(number) < 100 else f"{number:.0f}"
-    return text.replace("-", "−")
+    return (text if float(text) else text.removeprefix("-")).replace("-", "−")
 
 
 # --- Each shape as SVG ----------------------------------------------------------------------------

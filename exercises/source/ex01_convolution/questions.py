@@ -108,6 +108,9 @@ QUESTIONS = [
         "That is the kernel turned round: a layer does not turn it.":
             ("* kernel))", "* kernel[::-1, ::-1]))"),
         "That is without turning the kernel.": ("kernel[::-1, ::-1]", "kernel"),
+        "Turned, not mirrored: the rows change places, too.":
+            ("kernel[::-1, ::-1]", "kernel[:, ::-1]"),
+        "Turning a kernel does not change its signs.": ("* kernel[::-1, ::-1]", "* -kernel"),
         "Each filter is as deep as the image.": ("**2 * 3 + 1", "**2 + 1"),
         "Each filter has a bias of its own.": ("* 3 + 1)", "* 3)"),
         "One bias for each filter, not one for all.":
@@ -124,7 +127,7 @@ QUESTIONS = [
             [("kernel.shape[0] + 1", "kernel.shape[0]"),
              ("kernel.shape[1] + 1", "kernel.shape[1]")],
         "Do not turn the kernel.": ("* kernel)", "* kernel[::-1, ::-1])"),
-        "Do not turn the kernel, along one axis neither.": ("* kernel)", "* kernel[:, ::-1])"),
+        "Do not turn the kernel, not even along one axis.": ("* kernel)", "* kernel[:, ::-1])"),
         "Where is the bias?": (" + bias", ""),
         "Add up the products of all channels.":
             ("(window * kernel)", "((window * kernel)[..., 0])"),

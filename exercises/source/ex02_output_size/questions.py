@@ -19,10 +19,11 @@ FIRST = {
 
 
 def own_numbers(rng):
+    kernel = whole(rng, 3, 7)
     return {
-        "size": whole(rng, 26, 50),
-        "kernel": whole(rng, 3, 7),
-        "stride": whole(rng, 2, 5),
+        "size": whole(rng, 26, 56),
+        "kernel": kernel,
+        "stride": whole(rng, 2, min(kernel, 5)),  # or windows would leave gaps between them
         "dilation": whole(rng, 3, 4),
         "pixels": whole(rng, 13, 18),
         "layers": whole(rng, 5, 12),
@@ -53,10 +54,11 @@ def with_padding(rng):
 
 
 def with_dilation(rng):
-    return [
-        {"size": whole(rng, 30, 60), "kernel": whole(rng, 2, 6), "dilation": whole(rng, 2, 4)}
+    cases = [
+        {"size": whole(rng, 30, 60), "kernel": whole(rng, 3, 6), "dilation": whole(rng, 2, 4)}
         for _ in range(3)
     ]
+    return [*cases, {**cases[0], "stride": whole(rng, 2, 3)}]
 
 
 # --- 3 The padding called 'same' ------------------------------------------------------------------
@@ -141,6 +143,8 @@ QUESTIONS = [
         "A filter of 3 with dilation 2 spans 5 pixels, not 6.": ("(kernel - 1) + 1", "kernel"),
         "With dilation, the filter spans more pixels than it has taps.": ("- span", "- kernel"),
         "Where is the stride?": (" // stride", ""),
+        "What the filter spans is taken off before the division, not behind it.":
+            ("- span) // stride", "- kernel) // stride - (dilation - 1) * (kernel - 1)"),
     }),
     Question("same_padding", [
         Part("odd kernels", 1, odd_kernels), Part("even kernels", 1, even_kernels),

@@ -54,6 +54,10 @@ def with_rest(rng):
     return cases
 
 
+def overlapping_or_with_rest(rng):
+    return overlapping(rng) + with_rest(rng)
+
+
 # --- 4 Back to the winner -------------------------------------------------------------------------
 
 
@@ -64,8 +68,8 @@ def gradient_case(image, rng, size, strides):
 
 
 def different_numbers(rng, height, width):
-    """Every number once, in a random order: there is one winner in each window."""
-    return rng.permutation(height * width).reshape(height, width) / 4
+    """Every number once, half of them below zero, in a random order: each window has one winner."""
+    return (rng.permutation(height * width).reshape(height, width) - height * width // 2) / 4
 
 
 def one_window_each(rng):
@@ -105,6 +109,10 @@ def with_pooling(rng):
 SUMMED = "np.linalg.norm(shifted - still) / np.linalg.norm(still)"  # of `change`, as a whole
 ARRIVES = "gradient[top + down, left + across] += output_gradient[row, column]"
 TO_ALL = "gradient[top : top + pool_size, left : left + pool_size] += output_gradient[row, column]"
+INCOMPLETE = [("rows = (images.shape[1] - pool_size) // strides",
+               "rows = -((pool_size - images.shape[1]) // strides)"),
+              ("columns = (images.shape[2] - pool_size) // strides",
+               "columns = -((pool_size - images.shape[2]) // strides)")]  # fmt: skip
 
 # fmt: off
 QUESTIONS = [
@@ -128,11 +136,7 @@ QUESTIONS = [
         Part("a rest that does not fit", 1, with_rest),
     ], mistakes={
         "That is the mean of each window.": ("window.max", "window.mean"),
-        "Leave out the windows that do not fit whole.":
-            [("rows = (images.shape[1] - pool_size) // strides",
-              "rows = -((pool_size - images.shape[1]) // strides)"),
-             ("columns = (images.shape[2] - pool_size) // strides",
-              "columns = -((pool_size - images.shape[2]) // strides)")],
+        "Leave out the windows that do not fit whole.": INCOMPLETE,
         "The stride need not be the size of the window.":
             ("    rows = ", "    strides = pool_size\n    rows = "),
         "Windows begin `strides` pixels apart.": ("row * strides, column * strides", "row, column"),
@@ -152,8 +156,10 @@ QUESTIONS = [
             ("images.shape[3]))", "images.shape[3]), int)"),
     }),
     Question("average_pool", [
-        Part("windows side by side", 1, side_by_side), Part("overlapping windows", 1, overlapping),
+        Part("windows side by side", 1, side_by_side),
+        Part("overlapping windows, and a rest", 1, overlapping_or_with_rest),
     ], mistakes={
+        "Leave out the windows that do not fit whole.": INCOMPLETE,
         "That is the maximum of each window.": ("window.mean", "window.max"),
         "That is the sum of each window.": ("window.mean", "window.sum"),
         "The stride need not be the size of the window.":
@@ -168,6 +174,8 @@ QUESTIONS = [
         Part("windows side by side", 1, one_window_each),
         Part("a winner of several windows", 2, several_windows), Part("ties", 1, ties),
     ], mistakes={
+        "The largest number, not the largest size: −3 is smaller than 1.":
+            ("np.argmax(window)", "np.argmax(np.abs(window))"),
         "That is the gradient of the mean.": (ARRIVES, f"{TO_ALL} / window.size"),
         "Where several are equally large, only one of them wins.":
             (ARRIVES, f"{TO_ALL} * (window == window.max())"),

@@ -94,7 +94,7 @@ QUESTIONS = [
         "steepness.": ("own.steepness / 4", "own.steepness"),
         "That is the value of the sigmoid where it is steepest.": ("own.steepness / 4", "1 / 2"),
         "How often is it divided?": ("own.layers * round(np.log10(own.divisor))", "own.divisor"),
-        "10^-20 has a 1 at the twentieth place: n is the exponent, not the number of zeros.":
+        "10^-3 has its 1 at the third place: n is the exponent, not the number of zeros.":
             ("own.divisor))", "own.divisor)) - 1"),
         "The filter is as deep as the maps it reads.": (" * own.maps", ""),
         "A kernel of size 3 has 3 · 3 places.": ("own.kernel_size**2", "own.kernel_size"),

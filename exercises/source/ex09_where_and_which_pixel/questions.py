@@ -107,7 +107,12 @@ def chain(rng, left, width, classes, threshold):
 
 
 def crowd(rng, classes, threshold):
-    return chain(rng, np.cumsum(rng.integers(2, 5, 7)), 10, classes, threshold)
+    """A chain, and far below it a copy of one of its boxes, which shares that one's columns only."""
+    case = chain(rng, np.cumsum(rng.integers(2, 5, 7)), 10, classes, threshold)
+    copied = whole(rng, 0, 6)
+    below = {"boxes": case["boxes"][copied] + [20, 0, 20, 0], "labels": case["labels"][copied]}
+    below["scores"] = 0.05  # asked last
+    return case | {name: np.concatenate([case[name], [below[name]]]) for name in below}
 
 
 def just_at_the_threshold(rng):
@@ -233,6 +238,9 @@ QUESTIONS = [
         Part("one class", 1, one_class), Part("several classes", 1, several_classes),
         Part("other thresholds", 1, other_thresholds),
     ], mistakes={
+        "Boxes that share columns and no rows do not overlap.":
+            ("box_iou(boxes[place], boxes[other])",
+             "box_iou(*([0, each[1], 10, each[3]] for each in (boxes[place], boxes[other])))"),
         "Only boxes of the same class suppress each other.":
             ("labels[other] == labels[place]", "True"),
         "Begin with the highest score.": ("-scores", "scores"),

@@ -116,10 +116,10 @@ QUESTIONS = [
             ("2 * own.million", "own.million"),
         "A part of a view is none: round down.":
             ("50 // (2 * own.million)", "-(-50 // (2 * own.million))"),
-        "Those are the views. How many shifts are it?":
+        "Those are the views. How many shifts is that?":
             ("50 // (2 * own.million)", "2 * (50 // (2 * own.million))"),
         "That is a share: give it in per cent.": ("100 * np.sqrt", "np.sqrt"),
-        "So far scatters a single picture. How many are there?": (" / own.pictures", ""),
+        "That is the spread of a single picture. How many are there?": (" / own.pictures", ""),
         "That is a number of pictures, not a share of them.":
             ("100 * np.sqrt(share * (1 - share) / own.pictures)",
              "np.sqrt(share * (1 - share) * own.pictures)"),
