@@ -19,9 +19,10 @@ sys.path.insert(0, str(ROOT / "tools"))
 import address as addresses  # noqa: E402
 import minutes  # noqa: E402
 import strips  # noqa: E402
+import work  # noqa: E402
 
-NOTEBOOKS = [*sorted((ROOT / "notebooks").glob("*.ipynb"))]
-EXERCISES = [*sorted((ROOT / "exercises" / "release").glob("*/*.ipynb"))]
+NOTEBOOKS = work.notebooks()
+EXERCISES = work.exercises()
 WHOLE = (
     *("notebooks/glossary.md", "grading/README.md", "data/README.md", "CHANGELOG.md"),
     "deploy/jupyterhub/README.md",
@@ -64,7 +65,7 @@ def write(folder):
     for name, (origin, text) in texts.items():
         laid[name] = linked(glossary(text) if name.endswith("glossary.md") else text, origin)
     for name, path in notebooks.items():
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook = work.read_notebook(path)
         notebook["cells"] = readable(notebook["cells"], path.stem)
         for cell in notebook["cells"]:
             if cell["cell_type"] == "markdown":
@@ -238,7 +239,7 @@ def section(path, title):
 
 def cells_of(path, ids):
     """Cells of a notebook, by id, without their headings."""
-    cells = {cell["id"]: cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]}
+    cells = {cell["id"]: cell for cell in work.read_notebook(path)["cells"]}
     sources = ["".join(cells[name]["source"]) for name in ids]
     return "\n\n".join(re.sub(r"^#+ .*\n", "", source).strip() for source in sources)
 
@@ -318,7 +319,7 @@ def notes(paths=NOTEBOOKS):
     """What the notebooks say to whoever teaches: their cells with the tag `instructor`."""
     lines = []
     for path in paths:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        cells = work.read_notebook(path)["cells"]
         said = ["".join(cell["source"]) for cell in cells if "instructor" in tags_of(cell)]
         if said:
             lines += [

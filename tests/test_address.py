@@ -140,7 +140,7 @@ def test_a_host_whose_name_does_not_tell_is_asked_for():
     url = "https://git.uni.example/institute/cnn"
     with pytest.raises(ValueError, match="which kind of git host is git.uni.example"):
         tool().checked(url)
-    assert tool().checked(url, "gitlab") == (url, "gitlab")
+    assert tool().checked(url, "gitlab") == tool().checked(url, " GitLab ") == (url, "gitlab")
     with pytest.raises(ValueError, match="HOST=gitlab"):
         tool().checked(url, "cvs")
 
@@ -154,6 +154,15 @@ def test_a_notebook_stays_as_nbformat_writes_it(course):
     written = _try(course).read_text(encoding="utf-8")
     nbformat.write(nbformat.read(_try(course), 4), _try(course))
     assert _try(course).read_text(encoding="utf-8") == written
+
+
+def test_a_damaged_notebook_is_named_and_a_foreign_one_passed_over(course):
+    (course / "notebooks" / "._99_try.ipynb").write_bytes(b"\x00\x05\x16\x07")
+    (course / "notebooks" / "Untitled.ipynb").write_text("")
+    assert tool().stale(course) == []
+    _try(course).write_text("<<<<<<< ours")
+    with pytest.raises(ValueError, match="notebooks/99_try.ipynb is not a whole notebook"):
+        tool().write(address(), course)
 
 
 def test_a_stale_notebook_is_found(course):

@@ -98,6 +98,22 @@ def test_it_says_nothing_where_a_cell_was_interrupted_or_never_ran(capsys, monke
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_notebook_without_a_set_up_cell_is_not_reminded_of_it(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT / "notebooks")
+    monkeypatch.delitem(sys.modules, "course_utils", raising=False)
+    failed = SimpleNamespace(error_in_exec=NameError("images"))
+    mine = tmp_path / "mine.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("images")]), mine)
+    for path, speaks in (
+        (mine, False),
+        (ROOT / "notebooks" / "04_lenet.ipynb", True),
+        (tmp_path / "renamed since.ipynb", True),
+    ):
+        monkeypatch.setenv("JPY_SESSION_NAME", str(path))
+        TOOL.remind(failed)
+        assert (TOOL.WORDS in capsys.readouterr().err) == speaks, path
+
+
 def test_a_notebook_may_have_any_name_and_lie_in_a_folder_below(course_copy):
     """The set-up cell finds the course above, whatever the notebook is called."""
     course = course_copy("notebooks/00_start_here.ipynb", "course_utils", "pyproject.toml")

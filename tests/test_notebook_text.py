@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 TOOL = ROOT / "tools" / "notebook_text.py"
 NOTEBOOK = ROOT / "notebooks" / "01_convolution.ipynb"
@@ -44,3 +46,19 @@ def test_what_is_no_notebook_is_shown_as_it_is(tmp_path):
     path.write_text("<<<<<<< ours", encoding="utf-8")
     done = subprocess.run([sys.executable, TOOL, path], capture_output=True, text=True, check=True)
     assert done.stdout == "<<<<<<< ours\n"
+
+
+@pytest.mark.parametrize(
+    ("tool", "names"),
+    [
+        ("notebook_text", []),
+        ("notebook_text", ["not there.ipynb"]),
+        ("execute", ["not there.ipynb"]),
+    ],
+)
+def test_a_name_that_leads_to_nothing_is_a_sentence(tmp_path, tool, names):
+    command = [sys.executable, TOOL.with_name(f"{tool}.py"), *names]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1 and line.startswith(f"{tool}: ")
+    assert ("not there.ipynb" if names else "give it the name of one notebook") in line

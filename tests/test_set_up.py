@@ -376,27 +376,38 @@ def test_the_second_run_does_nothing(course_copy, learner_environment, empty_ven
     assert not (course / "build").exists(), "pip was not called"
 
 
-def test_what_lies_in_pythonpath_is_not_installed(course_copy, learner_environment, tmp_path):
-    """As ROS, Spark and a cluster's modules leave it: pip must install all the same."""
+def wheel(folder, version, name="tiny", needs=""):
+    """Write a package of one module; give its file."""
+    folder.mkdir(exist_ok=True)
+    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
+    info = f"{name}-{version}.dist-info"
+    files = {f"{info}/METADATA": about, f"{info}/RECORD": "", f"{name}.py": f"at = {version!r}\n"}
+    files[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as made:
+        for place, text in files.items():
+            made.writestr(place, text)
+    return path
+
+
+def tiny_course(course_copy, wheels):
+    """A copy that wants one small package, and the variables with which pip finds it."""
     course = course_copy("Makefile", "tools")
-    wheels, elsewhere = tmp_path / "wheels", tmp_path / "elsewhere"
-    for folder, version in ((wheels, "2.0"), (elsewhere, "1.0")):
-        folder.mkdir()
-        about = f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n"
-        info = f"tiny-{version}.dist-info"
-        files = {f"{info}/METADATA": about, f"{info}/RECORD": "", "tiny.py": f"at = {version!r}\n"}
-        files[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        with zipfile.ZipFile(folder / f"tiny-{version}-py3-none-any.whl", "w") as wheel:
-            for name, text in files.items():
-                wheel.writestr(name, text)
-        if folder is elsewhere:
-            zipfile.ZipFile(folder / f"tiny-{version}-py3-none-any.whl").extractall(folder)
     (course / "requirements.lock").write_text("tiny==2.0\n")
     (course / "pyproject.toml").write_text(
         '[project]\ndependencies = ["tiny"]\n[project.optional-dependencies]\nlab = []\n'
     )
-    env = learner_environment | closed_index() | {"PIP_FIND_LINKS": str(wheels)}
-    env |= {"PIP_NO_INDEX": "1", "PYTHONPATH": str(elsewhere), "PIP_TARGET": str(elsewhere)}
+    return course, closed_index() | {"PIP_FIND_LINKS": str(wheels), "PIP_NO_INDEX": "1"}
+
+
+def test_what_lies_in_pythonpath_is_not_installed(course_copy, learner_environment, tmp_path):
+    """As ROS, Spark and a cluster's modules leave it: pip must install all the same."""
+    wheels, elsewhere = tmp_path / "wheels", tmp_path / "elsewhere"
+    wheel(wheels, "2.0")
+    zipfile.ZipFile(wheel(elsewhere, "1.0")).extractall(elsewhere)
+    course, offline = tiny_course(course_copy, wheels)
+    env = learner_environment | offline
+    env |= {"PYTHONPATH": str(elsewhere), "PIP_TARGET": str(elsewhere)}
     status, _, lines = set_up(course, env)
     assert status == 0, lines
     script = "import tiny; print(tiny.at, tiny.__file__)"
@@ -408,6 +419,74 @@ def test_what_lies_in_pythonpath_is_not_installed(course_copy, learner_environme
         (course / "Makefile").read_text(encoding="utf-8") + f"\ntry:\n\t@$(VENV) -c '{script}'\n"
     )
     assert make(course, "try", env=env)[1].startswith("2.0 ")
+
+
+@pytest.mark.parametrize(
+    ("setting", "variables"),
+    [
+        *(("target = {}", {}), ("prefix = {}", {}), ("root = {}", {}), ("user = true", {})),
+        *(("no-deps = true", {}), ("dry-run = true\nquiet = 3", {"PIP_NO_DEPENDENCIES": "1"})),
+        ("", {"PIP_PREFIX": "{}", "PIP_DRY_RUN": "1"}),
+        ("", {"PIP_ROOT": "{}", "PIP_CONSTRAINT": "{}/old.txt"}),
+    ],
+)
+def test_pips_own_settings_lead_to_no_other_place(
+    course_copy, learner_environment, empty_venv, tmp_path, setting, variables
+):
+    wheel(tmp_path / "wheels", "2.0", needs="Requires-Dist: tinier\n")
+    wheel(tmp_path / "wheels", "2.0", "tinier")
+    course, offline = tiny_course(course_copy, tmp_path / "wheels")
+    shutil.copytree(empty_venv, course / ".venv", symlinks=True)
+    elsewhere, settings = tmp_path / "elsewhere", tmp_path / "pip.conf"
+    elsewhere.mkdir()
+    (elsewhere / "old.txt").write_text("tiny==1.0\n")
+    settings.write_text(f"[install]\n{setting.format(elsewhere)}\n")
+    env = learner_environment | offline | {"PIP_CONFIG_FILE": str(settings)}
+    env |= {name: value.format(elsewhere) for name, value in variables.items()}
+    status, said, lines = set_up(course, env)
+    assert status == 0 and "is ready" in said, lines
+    python = course / ".venv" / "bin" / "python"
+    subprocess.run([python, "-I", "-c", "import tiny, tinier"], check=True)
+    assert [path.name for path in elsewhere.iterdir()] == ["old.txt"]
+
+
+def test_what_is_not_there_after_all_is_named(empty_venv):
+    tool().check_installed(empty_venv, ["pip>=20"])
+    with pytest.raises(tool().Problem, match="has no tiny, tinier: .* pip config list"):
+        tool().check_installed(empty_venv, ["pip", "tiny[all]>=1,<2", "tinier==2.0"])
+
+
+def test_an_environment_without_pip_is_kept(course_copy, learner_environment, tmp_path):
+    """uv makes such ones."""
+    wheel(tmp_path / "wheels", "2.0")
+    course, offline = tiny_course(course_copy, tmp_path / "wheels")
+    venv.create(course / ".venv", symlinks=True)
+    (course / ".venv" / "mine").touch()
+    status, said, lines = set_up(course, learner_environment | offline)
+    assert status == 0 and "anew" not in said, lines
+    assert (course / ".venv" / "mine").exists()
+
+
+def test_an_environment_into_which_no_pip_can_be_put_is_left(tmp_path, monkeypatch):
+    venv.create(tmp_path / ".venv", symlinks=True)
+    answers = {"-c": "3.12", "import pip": None, "-m": None}
+    monkeypatch.setattr(tool(), "ask", lambda _, how, what: answers.get(what, answers[how]))
+    with pytest.raises(tool().Problem, match="has no pip that runs.*[Rr]ename"):
+        tool().bring_venv(tmp_path / ".venv", "3.12", tmp_path / "log")
+    assert (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize("text", ["[]", "[1]", "3", "null", "half a st"])
+def test_a_stamp_that_is_none_counts_as_no_stamp(tmp_path, text):
+    (tmp_path / tool().STAMP).write_text(text)
+    assert tool().read_stamp(tmp_path) == {}
+
+
+@pytest.mark.parametrize("name", ["set_up", "address", "notes", "links", "minutes", "colab_today"])
+def test_a_python_that_drops_docstrings_runs_the_tools(name):
+    command = [sys.executable, "-OO", ROOT / "tools" / f"{name}.py", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0 and "usage: " in done.stdout, done.stderr
 
 
 def test_a_python_named_by_a_path_with_dots(course_copy, learner_environment):
@@ -462,7 +541,7 @@ def test_a_python_that_is_gone(course_copy, learner_environment, empty_venv):
     program.symlink_to("/usr/bin/a-python-that-was-removed")
     env = learner_environment | closed_index()
     status, said, _ = set_up(course, env)
-    assert ".venv does not work (its Python or its pip does not run): making it anew" in said
+    assert ".venv does not work (its Python does not run): making it anew" in said
     assert status == 1 and subprocess.run([program, "-c", ""]).returncode == 0
 
 
@@ -595,6 +674,27 @@ def test_a_folder_that_cannot_be_written(course_copy, learner_environment):
             "Check the permissions.",
             "Close JupyterLab",
         ),
+        (
+            "ERROR: Cannot install a and b==1 because these package versions have conflicting "
+            "dependencies.\n\nThe conflict is caused by:\n    a depends on b==2\n\n"
+            "ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/",
+            "Cannot install a and b==1 because these package versions have conflicting",
+        ),
+        (
+            "Configuration file could not be loaded.\nFile contains no section headers.\n"
+            "file: '/home/ada/.config/pip/pip.conf', line: 1\n'not a config\\n'",
+            "pip cannot take its own settings: Configuration file could not be loaded. File "
+            "contains no section headers. file: '/home/ada/.config/pip/pip.conf', line: 1",
+        ),
+        (
+            "\nUsage:   \n  python -m pip <command> [options]\n\nmaybe is not a valid value for "
+            "no-input option, please specify a boolean value like yes/no instead.",
+            "settings: maybe is not a valid value for no-input option",
+        ),
+        (
+            "An error occurred during configuration: option timeout: invalid value: 'abc'",
+            "settings: An error occurred during configuration: option timeout: invalid value",
+        ),
         ("Collecting a\nERROR: No matching distribution found for a\n", "No matching distribution"),
     ],
 )
@@ -683,6 +783,21 @@ def test_keras_settings_of_ones_own_are_left_aside(tmp_path):
     assert rest == ['tensorflow float32 <DTypePolicy "float32">', "(None, 10) None"]
 
 
+def test_a_keras_that_runs_already_is_set_as_it_runs(tmp_path):
+    keras_json(tmp_path, '{"floatx": "float64", "image_data_format": "channels_first"}')
+    script = "import keras; keras.config.set_max_steps_per_epoch(2)\n" + BEGIN
+    script += "keras.config.set_dtype_policy('mixed_bfloat16'); begin('0.1.0')\n"
+    script += "print(*(getattr(keras.config, name)() for name in ('floatx', 'image_data_format', "
+    script += "'max_epochs', 'max_steps_per_epoch')), keras.config.dtype_policy().name)"
+    done = in_python(script, tmp_path, KERAS_MAX_EPOCHS="1")
+    assert done.returncode == 0, done.stderr
+    first, second, rest = done.stdout.splitlines()
+    told = ("floatx = float64", "format = channels_first", "max_epochs = 1", "per_epoch = 2")
+    assert all(setting in first for setting in told)
+    assert second.endswith("left aside in this notebook: dtype_policy = mixed_bfloat16")
+    assert rest == "float32 channels_last None None float32"
+
+
 def test_where_keras_has_its_usual_settings_nothing_is_said_or_imported(tmp_path):
     keras_json(
         tmp_path,
@@ -694,13 +809,35 @@ def test_where_keras_has_its_usual_settings_nothing_is_said_or_imported(tmp_path
     assert (done.stdout, done.stderr) == ("False tensorflow\n", "")
 
 
-@pytest.mark.parametrize("text", ["not json", "[]"])
+@pytest.mark.parametrize("text", ["not json", "[]", '{"floatx": ["x"]}'])
 def test_a_keras_json_that_is_wrong_is_named(tmp_path, text):
     keras_json(tmp_path, text)
     done = in_python(BEGIN, tmp_path)
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("RuntimeError: ") and "keras.json is not right" in last
     assert done.stderr.count("Traceback") == 1
+
+
+def test_a_keras_json_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    def denied(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "keras.json").touch()
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delitem(sys.modules, "keras", raising=False)
+    monkeypatch.setattr(Path, "read_text", denied)
+    with pytest.raises(RuntimeError, match="keras.json is not right .*Permission denied"):
+        environment.set_keras()
+
+
+def test_without_a_place_for_temporary_files_tensorflow_starts_all_the_same(monkeypatch):
+    def none(*_, **__):
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(environment.tempfile, "TemporaryFile", none)
+    with environment._quiet_error_stream():
+        ran = True
+    assert ran
 
 
 def test_keras_that_runs_already_on_something_else(tmp_path):
@@ -800,6 +937,26 @@ def test_check_says_what_to_do(monkeypatch):
     assert "1.26.4" in todo["numpy"] and ">=2.1,<3" in todo["numpy"] and "make lab" in todo["numpy"]
     assert "missing" in todo["keras"] and "make lab" in todo["keras"]
     assert "0.4 GB free" in todo["memory"]
+
+
+def test_check_counts_the_cores_that_it_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 4, 5}, raising=False)
+    assert environment._cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert environment._cores() == os.cpu_count()
+
+
+@pytest.mark.parametrize("beside", [None, "", '[project]\nname = "my-work"\n'])
+def test_a_package_that_was_copied_alone_says_so(tmp_path, monkeypatch, beside):
+    def none(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    if beside is not None:
+        (tmp_path / "pyproject.toml").write_text(beside)
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "course_utils" / "environment.py"))
+    monkeypatch.setattr(environment.importlib.metadata, "metadata", none)
+    with pytest.raises(FileNotFoundError, match="pyproject.toml is missing: fetch the whole"):
+        environment.check()
 
 
 @pytest.mark.parametrize(

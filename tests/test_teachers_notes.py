@@ -74,5 +74,8 @@ def test_a_note_for_no_notebook_is_refused(course_copy):
     (course / "notebooks" / "04_lenet.ipynb").unlink()
     with pytest.raises(ValueError, match="a note for 04_lenet, which is no notebook"):
         TOOL.wanted(course)
+    (course / "notebooks" / "04_lenet.ipynb").write_text('{"worksheets": []}')
+    with pytest.raises(ValueError, match="notebooks/04_lenet.ipynb is not a whole notebook"):
+        TOOL.wanted(course)
     with pytest.raises(ValueError, match="no cell 'set-up'"):
         TOOL.with_note(json.dumps({"cells": []}), "words")

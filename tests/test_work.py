@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,54 @@ def test_without_its_notes_it_keeps_what_differs(course, notes):
     assert f"work/{NAME}" in line and (course / "work" / NAME).read_bytes() == mine
 
 
+DAMAGED = {
+    "half a merge": b"<<<<<<< ours\n{}",
+    "empty": b"",
+    "binary": b"\x00\x05\x16\x07\xff",
+    "old": json.dumps({"nbformat": 3, "worksheets": [{"cells": []}]}).encode(),
+    "of odd cells": json.dumps({"cells": [{"cell_type": "code"}, 3]}).encode(),
+    "a list": b"[]",
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_original_is_named_and_the_others_are_laid(course, kind):
+    whole = (course / OTHER).read_bytes()
+    (course / OTHER).write_bytes(DAMAGED[kind])
+    command = [sys.executable, course / "tools" / "work.py"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"work: {OTHER} is not a whole notebook (") and "git checkout" in line
+    assert (course / "work" / NAME).is_file() and not (course / "work" / OTHER).exists()
+    (course / OTHER).write_bytes(whole)
+    assert lay(course)[0].startswith("Laid 1 notebooks")
+
+
+def test_a_copy_outlives_a_damaged_original(course):
+    lay(course)
+    copy, whole = (course / "work" / OTHER).read_bytes(), (course / OTHER).read_bytes()
+    (course / OTHER).write_bytes(b"")
+    for _ in range(2):
+        assert len(TOOL.lay(course)[3]) == 1 and (course / "work" / OTHER).read_bytes() == copy
+    (course / OTHER).write_bytes(whole)
+    change(course / OTHER)
+    assert lay(course) == [f"Renewed, as the course has a newer one: work/{OTHER}"]
+
+
+def test_what_is_not_the_courses_is_passed_over(course):
+    for name in (
+        *("notebooks/._00_start_here.ipynb", "notebooks/Untitled.ipynb"),
+        *("notebooks/01_convolution-Copy1.ipynb", "notebooks/notes of mine.md"),
+        f"{Path(EXERCISE).parent.as_posix()}/._{Path(EXERCISE).name}",
+    ):
+        (course / name).write_bytes(b"\x00\x05\x16\x07")
+    lay(course)
+    laid = {path.name for path in (course / "work").rglob("*.*")}
+    assert not [name for name in laid if name[0] == "." and name != TOOL.LAID]
+    assert not {"Untitled.ipynb", "01_convolution-Copy1.ipynb", "notes of mine.md"} & laid
+
+
 def refused(course, *wrap):
     command = [*wrap, sys.executable, course / "tools" / "work.py"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -135,13 +184,26 @@ def test_a_full_disk_leaves_nothing_half_done(course, bubblewrap):
 
 def test_a_folder_that_cannot_be_written(course, bubblewrap):
     line = refused(course, bubblewrap, "--dev-bind", "/", "/", "--ro-bind", course, course)
-    assert "yours to write in" in line
+    assert "yours to read and to write" in line
 
 
 def test_a_file_called_work_is_left_alone(course):
     (course / "work").write_text("my notes")
-    assert "work is a file. Give it another name" in refused(course)
+    line = refused(course)
+    assert f"{course / 'work'} is in the way: it is no folder. Give it another name" in line
     assert (course / "work").read_text() == "my notes"
+
+
+def test_a_link_that_leads_nowhere_and_a_folder_in_a_notebooks_place(course):
+    (course / "work").symlink_to(course / "a disk that is not mounted")
+    assert f"{course / 'work'} is in the way: it is no folder." in refused(course)
+    (course / "work").unlink()
+    (course / "work" / NAME).mkdir(parents=True)
+    line = refused(course)
+    assert f"{course / 'work' / NAME} is in the way: it is a folder. Give it another name" in line
+    shutil.rmtree(course / "work" / "notebooks")
+    (course / "work" / "notebooks").touch()
+    assert f"{course / 'work' / 'notebooks'} is in the way: it is no folder" in refused(course)
 
 
 def test_every_link_of_a_copy_leads_somewhere(course_copy):

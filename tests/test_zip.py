@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import zip_course
 
 ROOT = Path(__file__).parents[1]
 EXERCISE = "exercises/release/ex01_convolution/ex01_convolution.ipynb"
@@ -62,6 +63,7 @@ def test_it_is_small_and_holds_what_a_learner_needs(course, archive):
     ):
         found = {path.relative_to(course).as_posix() for path in course.glob(wanted)}
         files = {name for name in found if (course / name).is_file() and "__pycache__" not in name}
+        files = {name for name in files if not name.startswith("data/runs/unfinished/")}
         assert files and files <= names, wanted
     assert not any(name.startswith(("exercises/source", "tests", "grading")) for name in names)
     assert not any(cell.get("outputs") for cell in notebook["cells"]), "no answer is in view"
@@ -72,6 +74,44 @@ def test_the_same_course_gives_the_same_bytes(course, archive):
     for path in course.rglob("*.py"):
         path.touch()
     assert hashlib.sha256(zipped(course).read_bytes()).digest() == before
+
+
+def test_nothing_of_anybodys_own_is_in_it(course_copy, tmp_path):
+    course = course_copy("course_utils", "data", "notebooks", "exercises/release")
+    before = set(zip_course.files(course))
+    assert {"data/photos/cat.png", "notebooks/glossary.md"} <= before
+    secret = tmp_path / "grades.csv"
+    secret.write_text("Ada,1.0")
+    for name in (
+        *("data/.DS_Store", "data/.env", "data/mine/grades.csv", "data/runs/grades.csv"),
+        *("data/cifar-10-batches-py/data_batch_1", "data/photos/ada.png", "data/weights/x.txt"),
+        *("notebooks/Untitled.ipynb", "notebooks/._04_lenet.ipynb", "notebooks/mine.md"),
+        *("course_utils/._data.py", "course_utils/.old/data.py", "data/runs/._lenet5.json"),
+        "exercises/release/ex01_convolution/Untitled.ipynb",
+    ):
+        (course / name).parent.mkdir(exist_ok=True)
+        (course / name).write_bytes(b"secret")
+    (course / "course_utils" / "linked.py").symlink_to(secret)
+    (course / "data" / "runs" / "grades.json").symlink_to(secret)
+    assert set(zip_course.files(course)) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("notebooks/04_lenet.ipynb", "zip: notebooks/04_lenet.ipynb is not a whole notebook"),
+        ("build", "/build is in the way: it is no folder. Give it another name"),
+        ("build/course.zip/x", "/build/course.zip is in the way: it is a folder. Give it another"),
+    ],
+)
+def test_what_is_in_the_way_is_a_sentence(course_copy, name, said):
+    course = course_copy("tools", "notebooks")
+    (course / name).parent.mkdir(parents=True, exist_ok=True)
+    (course / name).write_text("<<<<<<< ours")
+    command = [sys.executable, course / "tools" / "zip_course.py"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1 and said in line and line.endswith("then run this again")
 
 
 def test_in_an_unpacked_one_the_readmes_first_lines_do_what_they_say(archive, tmp_path):

@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
+import work
+
 ROOT = Path(__file__).resolve().parent.parent
 NOT_SET = "https://address-not-set.invalid"
 # What the set-up cell says in a notebook, and what in an exercise.
@@ -105,7 +107,7 @@ def checked(url, host=""):
         raise ValueError(f"{url!r} is not an address like https://github.com/owner/name")
     server, path = urlsplit(url).hostname, urlsplit(url).path
     guess = next((kind for kind in ARCHIVES if kind in server), "")
-    host = host or HINTS.get(server) or guess
+    host = host.strip().lower() or HINTS.get(server) or guess
     if host not in ARCHIVES:
         raise ValueError(
             f"which kind of git host is {server}? Say it: make address URL={url} HOST=gitlab "
@@ -149,12 +151,8 @@ def set_up_cell(address, root=ROOT, exercise=None):
 
 def notebooks(root=ROOT):
     """The course's notebooks, in order."""
-    return sorted(
-        path
-        for folder in ("notebooks", "exercises")
-        for path in (root / folder).rglob("*.ipynb")
-        if ".ipynb_checkpoints" not in path.parts
-    )
+    released, sources = work.exercises(root), work.exercises(root, "source")
+    return [*work.notebooks(root), *released, *sources]
 
 
 def texts(address, root=ROOT):
@@ -195,8 +193,7 @@ def texts(address, root=ROOT):
 
 def _notebook_text(path, address, root):
     """A notebook's text with both cells as they should be; nothing else in it changes."""
-    text = path.read_text(encoding="utf-8")
-    notebook = json.loads(text)
+    notebook, text = work.read_notebook(path), path.read_text(encoding="utf-8")
     name = path.relative_to(root).as_posix()
     exercise = path.stem if name.startswith("exercises/") else None
     sources = {
@@ -238,7 +235,7 @@ def write(address, root=ROOT):
 
 def main(arguments=None):
     """Show, set or check the address; the exit status is 0 or 1."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("url", nargs="?", help="https://github.com/owner/name; '' unsets it")
     parser.add_argument("--host", default="", help=f"{', '.join(ARCHIVES)}: where no name tells")
     parser.add_argument("--check", action="store_true", help="only say what is out of step")

@@ -77,7 +77,7 @@ def refused(lock, project):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("list", nargs="?", help="a file with Colab's `pip freeze`")
     parser.add_argument("--check", action="store_true", help="only say what has changed")
     parser.add_argument("--ranges", action="store_true", help="whether the course admits the lock")

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import nbformat
+import work
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-ROOT = Path(__file__).resolve().parent.parent
 WIDGET = "application/vnd.jupyter.widget-view+json"
 KEPT = {"tags", "nbgrader", "cellView", "jupyter"}  # of a cell's metadata
 METADATA = {
@@ -48,8 +48,12 @@ def execute(path):
 
 
 def main(names):
-    paths = [Path(name) for name in names] or sorted((ROOT / "notebooks").glob("*.ipynb"))
+    paths = [Path(name) for name in names] or work.notebooks()
     for path in paths:
+        try:
+            work.read_notebook(path)
+        except (OSError, ValueError) as problem:
+            sys.exit(f"execute: {problem}")
         began = time.perf_counter()
         print(f"{path.name} ...", end=" ", flush=True)
         try:

@@ -20,10 +20,9 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import address
-from work import FOLDER
+from work import FOLDER, exercises, notebooks
 
 ROOT = Path(__file__).resolve().parent.parent
-LEARNERS = ("notebooks/*.ipynb", "exercises/release/*/*.ipynb")
 
 
 def link(hub, course, notebook, branch="", copies=False):
@@ -45,13 +44,13 @@ def link(hub, course, notebook, branch="", copies=False):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("hub", help="the address of your JupyterHub")
     parser.add_argument("--branch", default="", help="of the course's repository")
     parser.add_argument("--copies", action="store_true", help="to the copies that the hub lays")
     options, course = parser.parse_args(arguments), address.present_address()
     try:
-        for path in sorted(path for form in LEARNERS for path in ROOT.glob(form)):
+        for path in [*exercises(), *notebooks()]:
             name = path.relative_to(ROOT).as_posix()
             made = link(options.hub, course, name, options.branch, options.copies)
             print(f"- [{path.stem}]({made})")

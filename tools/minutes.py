@@ -20,6 +20,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import work
+
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = ROOT / "site" / "seconds.json"
 WORDS_A_MINUTE = 150  # text with formulas
@@ -46,7 +48,7 @@ class Notebook(NamedTuple):
 
 def read(path, seconds):
     """Count words, code cells and questions of a notebook; its set-up cell is not read."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    cells = work.read_notebook(path)["cells"]
     cells = [cell for cell in cells if "instructor" not in cell["metadata"].get("tags", ())]
     texts = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
@@ -59,7 +61,7 @@ def read(path, seconds):
 def notebooks(root=ROOT):
     """All notebooks of the course, counted."""
     seconds = json.loads(SECONDS.read_text(encoding="utf-8"))["seconds"]
-    return [read(path, seconds) for path in sorted((root / "notebooks").glob("*.ipynb"))]
+    return [read(path, seconds) for path in work.notebooks(root)]
 
 
 def table(words=WORDS_A_MINUTE):
@@ -103,7 +105,7 @@ def measure(names=()):
     import bench
 
     kept = json.loads(SECONDS.read_text(encoding="utf-8"))
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    for path in work.notebooks():
         if not names or path.stem[:2] in names:
             seconds, megabytes = map(round, bench.run_notebook(path))
             kept["seconds"][path.stem], kept["megabytes"][path.stem] = seconds, megabytes
@@ -114,7 +116,7 @@ def measure(names=()):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--words", type=int, default=WORDS_A_MINUTE, help="words read a minute")
     parser.add_argument("--measure", nargs="*", help="run notebooks first: all, or those named")
     options = parser.parse_args(arguments)

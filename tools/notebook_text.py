@@ -31,16 +31,25 @@ def lines_of(notebook):
             yield text_of(output).rstrip("\n")
 
 
-def main(path):
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
+def main(names):
+    """Print a notebook as text; the exit status is 0 or 1."""
+    if len(names) != 1:
+        print("notebook_text: give it the name of one notebook", file=sys.stderr)
+        return 1
+    try:
+        with open(names[0], encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError as problem:
+        print(f"notebook_text: {problem}", file=sys.stderr)
+        return 1
     try:
         text = "\n".join(lines_of(json.loads(text)))
     except (ValueError, KeyError, TypeError):
         pass  # half a merge, say: as it is
     sys.stdout.reconfigure(encoding="utf-8")
     print(text)
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.exit(main(sys.argv[1:]))

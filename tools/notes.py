@@ -14,6 +14,8 @@ import re
 import sys
 from pathlib import Path
 
+import work
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "for-teachers"  # the id of the cell
 BEFORE = "set-up"  # the id of the cell that it stands below
@@ -51,14 +53,15 @@ def wanted(root=ROOT):
     """Every notebook that has a note, with the text that it should have.
 
     Raises:
-        ValueError: there is a note for no notebook.
+        ValueError: there is a note for no notebook, or for something that is none.
     """
-    paths = {path.stem: path for path in (root / "notebooks").glob("*.ipynb")}
+    paths = {path.stem: path for path in work.notebooks(root)}
     found = notes(root)
     if odd := sorted(found.keys() - paths.keys()):
         raise ValueError(f"tools/notes.md has a note for {', '.join(odd)}, which is no notebook")
     texts = {}
     for name, words in found.items():
+        work.read_notebook(paths[name])
         try:
             texts[paths[name]] = with_note(paths[name].read_text(encoding="utf-8"), words)
         except ValueError as problem:
@@ -67,7 +70,7 @@ def wanted(root=ROOT):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--check", action="store_true", help="only say what is out of step")
     options = parser.parse_args(arguments)
     try:

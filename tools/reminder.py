@@ -3,11 +3,12 @@
     python tools/reminder.py        `make lab` calls it each time, and Binder once
 
 It lies down in the environment whose Python runs it (`.venv`, or Binder's), as an extension of
-IPython, and does nothing in the notebooks of anything else. Where a cell of the course fails by a
-name that is not there, and the set-up cell has not run in this kernel, one more line says so.
+IPython, and does nothing in notebooks that have no set-up cell. Where a cell of the course fails by
+a name that is not there, and the set-up cell has not run in this kernel, one more line says so.
 It needs nothing installed.
 """
 
+import os
 import shutil
 import sys
 import sysconfig
@@ -33,10 +34,22 @@ def remind(result):
     ):
         return
     here = Path.cwd()
-    if any(
+    if has_set_up_cell() and any(
         (place / "course_utils" / "environment.py").is_file() for place in (here, *here.parents)
     ):
         print(WORDS, file=sys.stderr)
+
+
+def has_set_up_cell():
+    """Whether this kernel's notebook has one; taken for granted where nothing names the notebook.
+
+    Jupyter's server gives the kernel that name; other editors do not.
+    """
+    try:
+        text = Path(os.environ["JPY_SESSION_NAME"]).read_text(encoding="utf-8")
+    except (KeyError, OSError, ValueError):
+        return True
+    return '"set-up"' in text  # the cell's id
 
 
 def lie_down(prefix, packages):

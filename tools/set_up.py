@@ -45,8 +45,22 @@ INSTEAD = {
 }
 # The longest name of a file of TensorFlow, counted from site-packages, and Windows' longest path.
 LONGEST_NAME, LONGEST_PATH = 175, 259
-# Variables that make a Python, or pip, look into folders other than the environment's.
-ASTRAY = ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
+# Variables that make a Python, or pip, look into folders other than the environment's, or bring
+# other packages there than the pins say.
+ASTRAY = (
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PIP_PYTHON"),
+    *("PIP_CONSTRAINT", "PIP_NO_DEPENDENCIES"),
+)
+# These outdo pip's settings file, in which proxies and certificates stand as well.
+PIP = {"PIP_USER": "0", "PIP_NO_DEPS": "0", "PIP_DRY_RUN": "0", "PIP_QUIET": "0"}
+ABSENT = """
+import importlib.metadata, sys
+for name in sys.argv[1:]:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        print(name)
+"""
 STAMP = "course.json"
 UNPACKING = "course.half-done"  # lies in the environment while pip is at work in it
 
@@ -133,8 +147,8 @@ def fingerprints(groups, pins, version):
 def read_stamp(venv):
     """The fingerprints of the groups that a finished run left in `venv`."""
     try:
-        return json.loads((venv / STAMP).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return dict(json.loads((venv / STAMP).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return {}
 
 
@@ -149,23 +163,22 @@ def python_of(venv):
 def alone():
     """The environment variables for a Python that shall see its own packages only."""
     kept = {name: value for name, value in os.environ.items() if name not in ASTRAY}
-    return dict(kept, PYTHONUNBUFFERED="1", PYTHONNOUSERSITE="1", PIP_USER="0")
+    return dict(kept, PYTHONUNBUFFERED="1", PYTHONNOUSERSITE="1", **PIP)
 
 
-def version_of(venv):
-    """'3.12', or '' when the environment's Python does not run or has no pip."""
-    script = "import sys, pip; print('%d.%d' % sys.version_info[:2])"
+def ask(venv, *arguments):
+    """What the environment's Python prints when it is called so; None when it fails."""
     try:
         done = subprocess.run(
-            [str(python_of(venv)), "-c", script],
+            [str(python_of(venv)), "-I"] + list(arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=alone(),
-            timeout=60,
+            timeout=200,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.decode().strip() if done.returncode == 0 else ""
+        return None
+    return done.stdout.decode().strip() if done.returncode == 0 else None
 
 
 def remove(venv, why):
@@ -177,6 +190,27 @@ def remove(venv, why):
         )
     print(f"{venv.name} {why}: making it anew", flush=True)
     shutil.rmtree(str(venv))
+
+
+def bring_venv(venv, version, log):
+    """See that `venv` is an environment of this Python with a pip in it: make it where needed."""
+    if venv.exists() or venv.is_symlink():
+        found = ask(venv, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+        if not found:
+            remove(venv, "does not work (its Python does not run)")
+        elif found != version:
+            remove(venv, f"holds Python {found}, not {version}")
+        elif (venv / UNPACKING).exists():
+            # pip takes a package whose unpacking was cut off for an installed one.
+            remove(venv, "was left half installed")
+        elif ask(venv, "-c", "import pip") is None and ask(venv, "-m", "ensurepip") is None:
+            # uv makes such ones, and an interrupted run leaves them.
+            raise Problem(
+                f"{venv.name} has no pip that runs, and none can be put in. Rename or remove that "
+                "folder, then run this again"
+            )
+    if not venv.exists():
+        make_venv(venv, log)
 
 
 def make_venv(venv, log):
@@ -267,6 +301,10 @@ NO_NETWORK = (
 )
 NO_TRUST = ("CERTIFICATE_VERIFY_FAILED", "certificate verify failed")
 IN_USE = ("WinError 5]", "WinError 32]", "Access is denied", "being used by another process")
+BAD_SETTING = re.compile(
+    r"^.*(Configuration file co|error occurred during config|is not a valid value for)[\s\S]*", re.M
+)
+CONFLICT = re.compile(r"^ERROR: (Cannot install [^\n]*)", re.M)
 LONG_PATH = ("Windows Long Path support", "WinError 206]", "filename or extension is too long")
 NO_ROOM = ("No space left on device", "Disk quota exceeded", "enough space on the disk")
 
@@ -305,6 +343,24 @@ def explain(text, log):
         return Problem(
             f"this folder cannot be written: {ROOT}. Move the course to a folder of yours, {again}"
         )
+    return explain_the_rest(text, log, again)
+
+
+def explain_the_rest(text, log, again):
+    """The `Problem` where nothing of the machine is in the way: in pip's own words."""
+    setting, conflict = BAD_SETTING.search(text), CONFLICT.search(text)
+    if setting:
+        said = " ".join(setting[0].split())[:300].rstrip(".")
+        return Problem(
+            f"pip cannot take its own settings: {said}. Mend the settings file, or the variable "
+            f"PIP_... that says so, {again}"
+        )
+    if conflict:
+        return Problem(
+            f"the wanted versions do not go together: {conflict[1][:300].rstrip('.')}. If pip's "
+            f"settings name versions of their own (constraint), take them out, {again} "
+            f"(everything it wrote is in {log})"
+        )
     errors = [line.strip() for line in text.splitlines() if re.match(r"\s*(ERROR|error)\b", line)]
     lines = errors or [line.strip() for line in text.splitlines() if line.strip()] or ["no output"]
     return Problem(f"the installation failed: {lines[-1][:300]} (everything it wrote is in {log})")
@@ -331,6 +387,8 @@ def pip_install(venv, wanted, pins, log):
     """
     command = [str(python_of(venv)), "-m", "pip", "install", "--no-input", "--progress-bar=off"]
     command += ["--disable-pip-version-check", "--constraint", str(pins.relative_to(ROOT))]
+    # Into the environment, wherever pip's settings file wants it.
+    command += ["--target=", f"--prefix={venv}", f"--root={venv.anchor}"]
     start, shown, status = time.time(), 0.0, None
     half_done = venv / UNPACKING
     half_done.touch()
@@ -369,6 +427,17 @@ def pip_install(venv, wanted, pins, log):
         raise explain(read_from(log, begin), log)
 
 
+def check_installed(venv, wanted):
+    """Raise `Problem` when the environment's own Python does not find what pip was to install."""
+    absent = ask(venv, "-c", ABSENT, *[re.match(r"[\w.-]+", package)[0] for package in wanted])
+    if absent:
+        raise Problem(
+            f"pip was content, but {venv.name} has no {', '.join(absent.split())}: a setting of "
+            f"pip's own may stand behind it. Look for it with {python_of(venv)} -m pip config "
+            "list, take it out, then run this again"
+        )
+
+
 def read_from(log, begin):
     """What was written to a log since byte `begin`."""
     with open(str(log), "rb") as record:
@@ -393,17 +462,7 @@ def set_up(venv, extras, colab):
     log.write_text("", encoding="utf-8")
     check_path(venv)
     check_room(venv)
-    if venv.exists() or venv.is_symlink():
-        found = version_of(venv)
-        if not found:
-            remove(venv, "does not work (its Python or its pip does not run)")
-        elif found != version:
-            remove(venv, f"holds Python {found}, not {version}")
-        elif (venv / UNPACKING).exists():
-            # pip takes a package whose unpacking was cut off for an installed one.
-            remove(venv, "was left half installed")
-    if not venv.exists():
-        make_venv(venv, log)
+    bring_venv(venv, version, log)
 
     # What an earlier run installed stays at the versions that the rest is brought to.
     if not colab:
@@ -416,6 +475,7 @@ def set_up(venv, extras, colab):
     packages = sorted({package for group in groups.values() for package in group})
     print(f"Installing into {venv.name}; the log is {log.relative_to(ROOT)}", flush=True)
     pip_install(venv, packages, pins, log)
+    check_installed(venv, packages)
     # Written last: an interrupted run leaves no stamp, and the next one goes on.
     (venv / STAMP).write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
     print(f"{venv.name} is ready", flush=True)
@@ -423,7 +483,7 @@ def set_up(venv, extras, colab):
 
 def main(arguments=None):
     """Set up, or print one line on what is in the way; the exit status is 0 or 1."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--extras", default="lab", help="groups of pyproject.toml, with commas")
     parser.add_argument("--colab", action="store_true", help="the versions that Colab has")
     parser.add_argument("--venv", help="folder, default .venv (.venv-colab with --colab)")

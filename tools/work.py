@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -19,8 +20,43 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = "work"
 LAID = ".laid.json"  # what was laid, by name: the SHA-256 of the copy's bytes
-ORIGINALS = ("notebooks/*.ipynb", "notebooks/*.md", "exercises/release/*/*.ipynb")
 FOR_TEACHERS = "instructor"  # cells with this tag are left out
+
+
+def notebooks(root=ROOT):
+    """The course's own notebooks, in order: not what else somebody or some system left there."""
+    paths = sorted((root / "notebooks").glob("*.ipynb"))
+    return [path for path in paths if re.fullmatch(r"\d\d_\w+", path.stem)]
+
+
+def exercises(root=ROOT, folder="release"):
+    """The notebooks of the exercises, in order: each has its folder's name."""
+    paths = sorted((root / "exercises" / folder).glob("*/*.ipynb"))
+    return [path for path in paths if path.stem == path.parent.name]
+
+
+def originals(root=ROOT):
+    """All that a learner gets a copy of."""
+    return [*notebooks(root), *exercises(root), *root.glob("notebooks/glossary.md")]
+
+
+def read_notebook(path):
+    """A notebook's JSON.
+
+    Raises:
+        ValueError: it has no cells as format 4 has them.
+    """
+    try:
+        notebook = json.loads(path.read_bytes())
+        whole = all({"cell_type", "metadata", "source"} <= {*cell} for cell in notebook["cells"])
+    except (ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise ValueError(
+            f"{path.parent.name}/{path.name} is not a whole notebook (half a merge, or of an old "
+            "format): mend it, or bring it back with git checkout"
+        )
+    return notebook
 
 
 def copy_of(path):
@@ -28,7 +64,7 @@ def copy_of(path):
     original = path.read_bytes()
     if path.suffix != ".ipynb":
         return original
-    notebook = json.loads(original)
+    notebook = read_notebook(path)
     cells = notebook["cells"]
     kept = [cell for cell in cells if FOR_TEACHERS not in cell["metadata"].get("tags", ())]
     if not any("outputs" in cell and cell["outputs"] for cell in kept) and kept == cells:
@@ -59,20 +95,28 @@ def write(path, content):
 
 
 def lay(root=ROOT):
-    """Bring `work` up to date; return the names that were laid, renewed, and kept though stale."""
+    """Bring `work` up to date.
+
+    Returns the names that were laid, renewed, and kept though stale; and what is wrong with
+    originals that are no notebooks, which are passed over.
+    """
     folder = root / FOLDER
     try:
         before = dict(json.loads((folder / LAID).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         before = {}  # then what is there counts as the learner's own
-    laid, new, renewed, own = {}, [], [], []
-    for path in sorted(path for form in ORIGINALS for path in root.glob(form)):
+    laid, new, renewed, own, broken = {}, [], [], [], []
+    for path in originals(root):
         name = path.relative_to(root).as_posix()
-        copy, place = copy_of(path), folder / name
+        laid[name], place = before.get(name), folder / name
+        try:
+            copy = copy_of(path)
+        except ValueError as problem:
+            broken.append(str(problem))
+            continue
         present = sum_of(place.read_bytes()) if place.is_file() else None
-        if present not in (None, before.get(name), sum_of(copy)):
+        if present not in (None, laid[name], sum_of(copy)):
             # Changed by the learner. Say so when the course has a newer one than it began with.
-            laid[name] = before.get(name)
             if laid[name] != sum_of(copy):
                 own.append(name)
             continue
@@ -82,22 +126,33 @@ def lay(root=ROOT):
         laid[name] = sum_of(copy)
     if laid != before:
         write(folder / LAID, (json.dumps(laid, indent=1) + "\n").encode())
-    return new, renewed, own
+    return new, renewed, own, broken
+
+
+def in_the_way(problem):
+    """What an `OSError` that stopped a tool means, and what to do."""
+    if problem.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        path = Path(problem.filename2 or problem.filename)
+        while not os.path.lexists(path):  # a folder was to be made below a file
+            path = path.parent
+        kind = "a folder" if path.is_dir() else "no folder"
+        return f"{path} is in the way: it is {kind}. Give it another name"
+    return {
+        errno.ENOSPC: "no room on the disk. Make room",
+        errno.EDQUOT: "your quota is used up. Make room",
+    }.get(problem.errno, f"{problem}. See whether it is yours to read and to write")
 
 
 def main():
     """Lay the copies and say what was done; the exit status is 0 or 1."""
     try:
-        new, renewed, own = lay()
+        new, renewed, own, broken = lay()
     except OSError as problem:
-        reason = {
-            errno.ENOSPC: "no room on the disk. Make room",
-            errno.EDQUOT: "your quota is used up. Make room",
-            errno.ENOTDIR: f"{FOLDER} is a file. Give it another name",
-            errno.EEXIST: f"{FOLDER} is a file. Give it another name",
-        }.get(problem.errno, f"{problem}. See whether the folder is yours to write in")
+        reason = in_the_way(problem)
         print(f"work: {reason}, then run this again: what is there is kept", file=sys.stderr)
         return 1
+    for words in broken:  # no reason not to begin with the others
+        print(f"work: {words}", file=sys.stderr)
     if new:
         print(f"Laid {len(new)} notebooks to work in: {FOLDER}/ (yours: git takes no notice of it)")
     for name in renewed:
