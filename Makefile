@@ -82,7 +82,7 @@ test: ## set up what is missing, then run every test (some: make test ARGS="-k p
 	$(call set_up,$(PYTHONS),--extras lab$(comma)test$(comma)grading$(comma)site,$(NO_PYTHON))
 	@$(VENV) $(PYTEST) $(ARGS)
 
-quick: ## run the tests that need no TensorFlow, in about a minute
+quick: ## run a choice of tests that need no TensorFlow, in about a minute
 	$(call set_up,$(PYTHONS),--extras lab$(comma)test$(comma)grading,$(NO_PYTHON))
 	@$(VENV) -m pytest -n 2 --quick tests course_utils/arithmetic.py course_utils/convolution.py $(ARGS)
 

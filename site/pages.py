@@ -272,7 +272,7 @@ def glossary(text):
 def results():
     """The recorded runs as a table; the files themselves say more."""
     lines = [
-        "| run | network | data | epochs | seeds | test error, % | spread | score | minutes |",
+        "| run | network | data | epochs | seeds | error, % | spread | score | minutes |",
         "| --- | --- | --- | ---: | ---: | ---: | ---: | --- | ---: |",
     ]
     for path in sorted((ROOT / "data" / "runs").glob("*.json")):
@@ -281,7 +281,8 @@ def results():
         part = recipe.get("part")
         data = f"{recipe['data']} ({part['train']:,})" if part else recipe["data"]
         if "hold_out" in recipe:  # not a test error, but one on training images set aside
-            data += f", {recipe['hold_out']:,} of them held out and measured"
+            of_them = "digits and photographs" if recipe["data"] == "scenes" else "of them"
+            data += f", {recipe['hold_out']:,} {of_them} held out and measured"
         scores = run.get("score", [{}])
         score = ", ".join(
             f"{statistics.mean(each[kind] for each in scores):.3f} {kind.replace('_', ' ')}"

@@ -682,9 +682,9 @@ def test_a_folder_that_cannot_be_written(course_copy, learner_environment):
         ),
         (
             "Configuration file could not be loaded.\nFile contains no section headers.\n"
-            "file: '/home/ada/.config/pip/pip.conf', line: 1\n'not a config\\n'",
+            "file: '/own/pip.conf', line: 1\n'not a config\\n'",
             "pip cannot take its own settings: Configuration file could not be loaded. File "
-            "contains no section headers. file: '/home/ada/.config/pip/pip.conf', line: 1",
+            "contains no section headers. file: '/own/pip.conf', line: 1",
         ),
         (
             "\nUsage:   \n  python -m pip <command> [options]\n\nmaybe is not a valid value for "

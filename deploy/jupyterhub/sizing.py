@@ -2,7 +2,7 @@
 
     python deploy/jupyterhub/sizing.py                     20, 200 and 2,000 students
     python deploy/jupyterhub/sizing.py 60 --share 0.5      sixty, half of them at the same time
-    python deploy/jupyterhub/sizing.py 60 --memory 2       in the week of notebook 11
+    python deploy/jupyterhub/sizing.py 60 --memory 2       in the week of 08, 11 or 13
 
 Measured: what a student takes in notebook 04, and what the hub takes beside (`trial.json`, with the
 machine that it was measured on). Counted: the minutes that 04 lasts (`tools/minutes.py`). Chosen:
