@@ -19,6 +19,8 @@ DTYPE = re.compile(r"[<>|=]?[biufc]\d{1,2}")
 DEEPEST = 20  # lists in lists in lists
 MOST_EMPTY = 10_000  # rows that hold nothing
 MOST = 1_000_000  # items of a list
+DIGITS = 6  # of a short answer that are compared, and of a number that a message shows
+NOISE = 1e-3  # by which floats may miss a whole number
 
 
 def encode(value, depth=0):
@@ -50,15 +52,19 @@ def encode(value, depth=0):
         return {"tuple": [encode(item, depth + 1) for item in value]}
     if isinstance(value, dict):
         return {"dict": {str(key): encode(item, depth + 1) for key, item in value.items()}}
+    if np.ma.is_masked(value):
+        raise TypeError("the answer holds a masked array: fill it first, with .filled(0) say")
     if hasattr(value, "__array__"):
         array = np.asarray(value)
+        if array.dtype.kind == "V" and array.dtype.type is not np.void:  # bfloat16
+            array = array.astype(np.float32)
         if array.dtype.kind == "O" and array.size <= MOST:  # a list in the form of an array
             return encode(array.tolist(), depth + 1)
         if array.dtype.kind in KINDS:
             content = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
             return {"dtype": array.dtype.str, "shape": list(array.shape), "bytes": content}
-    raise TypeError(f"the answer holds a {type(value).__name__}: numbers, texts, arrays, lists "
-                    "and dictionaries can be checked")  # fmt: skip
+    raise TypeError(f"the answer holds a {type(value).__name__}: real numbers, texts, arrays of "
+                    "numbers, lists and dictionaries can be checked")  # fmt: skip
 
 
 def decode(data, depth=0):
@@ -107,7 +113,7 @@ def canonical(value):
             return {key: plain(entry) for key, entry in item.items()}
         if isinstance(item, float) and math.isfinite(item):
             whole = math.isclose(item, round(item), rel_tol=1e-9, abs_tol=1e-9)
-            return round(item) if whole else float(f"{item:.6g}")
+            return round(item) if whole else float(f"{item:.{DIGITS}g}")
         return item.strip().lower() if isinstance(item, str) else item
 
     if hasattr(value, "tolist"):
@@ -121,9 +127,9 @@ def canonical(value):
 def difference(expected, came, tolerance=1e-6):
     """What is wrong with an answer, in a sentence; '' when it is right.
 
-    Numbers may differ by `tolerance` times the largest number that is expected (or times 1).
-    Whether an answer is a tuple or a list, a list or an array, an int or a float does not matter;
-    shapes do.
+    Numbers may differ by `tolerance` times the largest number that is expected (or times 1), but
+    where whole numbers are expected only by as little as `NOISE`. Whether an answer is a tuple or a
+    list, a list or an array, an int or a float does not matter; shapes do.
 
     >>> difference([[1.0, 2.0]], [[1.0, 3.0]])
     'at index (0, 1): expected 2, came 3 (1 of 2 numbers differ)'
@@ -132,7 +138,7 @@ def difference(expected, came, tolerance=1e-6):
         return "nothing (None) came: is there a `return` at the end?"
     if isinstance(expected, dict):
         return _difference_of_dicts(expected, came, tolerance)
-    if isinstance(came, np.ndarray) and came.ndim == 0:
+    if isinstance(came, np.ndarray | np.generic) and came.ndim == 0:
         came = came.item()
     if isinstance(expected, str | bool) or expected is None:
         same = isinstance(came, type(expected)) and came == expected
@@ -142,7 +148,7 @@ def difference(expected, came, tolerance=1e-6):
     return _difference_of_numbers(np.asarray(expected), came, tolerance)
 
 
-def shown(value, digits=6):
+def shown(value, digits=DIGITS):
     """A value as a message shows it, short."""
     if isinstance(value, float):
         return f"{value:.{digits}g}"
@@ -155,9 +161,9 @@ def shown(value, digits=6):
 
 
 def numeric(value):
-    """Whether a value is an array of numbers, or lists that make one."""
+    """Whether a value is an array of numbers, none of them masked, or lists that make one."""
     try:
-        return np.asarray(value).dtype.kind in KINDS
+        return not np.ma.is_masked(value) and np.asarray(value).dtype.kind in KINDS
     except ValueError:  # rows of different lengths
         return False
 
@@ -187,7 +193,7 @@ def _difference_of_lists(expected, came, tolerance):
 def _difference_of_numbers(expected, came, tolerance):
     if isinstance(came, str):
         return f"expected {shown(expected)}, came the text {shown(came)}"
-    if not numeric(came):
+    if isinstance(came, bool) or not numeric(came):
         return f"expected {shown(expected)}, came {shown(came)}"
     kind = "an array" if isinstance(came, np.ndarray) else f"a {type(came).__name__}"
     came = np.asarray(came)
@@ -198,12 +204,25 @@ def _difference_of_numbers(expected, came, tolerance):
     if expected.size == 0:
         return ""
     scale = max(1.0, float(np.max(np.abs(expected[np.isfinite(expected)]), initial=0.0)))
-    wrong = ~np.isclose(came, expected, rtol=0, atol=tolerance * scale, equal_nan=True)
+    allowed = tolerance * scale
+    if expected.dtype.kind in "biu":
+        allowed = min(allowed, NOISE)
+    wrong = ~np.isclose(came, expected, rtol=0, atol=allowed, equal_nan=True)
     if not wrong.any():
         return ""
     index = tuple(int(place) for place in np.argwhere(wrong)[0])
-    pair = f"expected {shown(expected[index].item())}, came {shown(came[index].item())}"
+    pair = _told_apart(expected[index].item(), came[index].item())
     if not index:
         return pair
     place = index if len(index) > 1 else index[0]
     return f"at index {place}: {pair} ({wrong.sum()} of {wrong.size} numbers differ)"
+
+
+def _told_apart(expected, came):
+    """Two numbers that differ, with as many digits as it takes to see that."""
+    first = len(str(expected)) if isinstance(expected, int) else DIGITS
+    for digits in range(min(max(first, DIGITS), 17), 18):
+        texts = shown(expected, digits), shown(came, digits)
+        if texts[0] != texts[1]:
+            break
+    return f"expected {texts[0]}, came {texts[1]}"

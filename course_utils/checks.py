@@ -20,10 +20,13 @@ import json
 import os
 import re
 import secrets
+import sys
 import sysconfig
 import traceback
 import unicodedata
+from contextlib import contextmanager
 from functools import cache
+from numbers import Integral
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -85,10 +88,10 @@ class Checks:
                 Without one, a name is made up and, where the notebook can be written, put into
                 the cell.
         """
-        if isinstance(student, bool) or not isinstance(student, str | int):
+        name = str(student).strip() if isinstance(student, str | Integral) else None
+        if name is None or isinstance(student, bool) or (name and not re.search(r"\w", name)):
             raise ValueError("STUDENT is your student number or user name between quotes, "
                              f"not {answers.shown(student)}")  # fmt: skip
-        name = str(student).strip()
         if not name:
             name = self.guest
             kept = _written_into_the_cell(name)
@@ -101,7 +104,7 @@ class Checks:
     def __call__(self, question, answer):
         """Raises CheckFailed when the answer is not right yet, or no question has that name."""
         self.arguments = self.expected = self.came = None
-        if question not in self.questions:
+        if not isinstance(question, str) or question not in self.questions:
             text = f"No question is called {question!r}: choose from {', '.join(self.questions)}."
             raise CheckFailed(text)
         asked = self.questions[question]
@@ -171,7 +174,11 @@ def decoded(arguments):
 def _answer_to(case, part, answer, probe):
     """A learner's answer to a case, or None and what was raised."""
     try:
-        came = answers.decode(answers.encode(ask(probe, answer, case["arguments"])))
+        given = ask(probe, answer, case["arguments"])
+        try:
+            came = answers.decode(answers.encode(given))
+        except TypeError as problem:  # the answer is at fault, and raised nothing
+            return None, f"gave what cannot be compared: {problem}"
         return part_of(came, part["of"]), lacking(came, part["of"])
     except (Exception, SystemExit) as problem:
         return None, f"raised {raised(problem)}"
@@ -221,18 +228,22 @@ def raised(problem):
     frames = traceback.extract_tb(problem.__traceback__)
     theirs = [frame for frame in frames if _is_theirs(frame.filename)]
     place = f" (in `{theirs[-1].line}`)" if theirs and theirs[-1].line else ""
-    return f"{type(problem).__name__}: {str(problem)[:300]}{place}"
+    try:
+        text = str(problem)[:300]
+    except Exception:  # an exception of the learner's own may be wrong itself
+        text = "its text cannot be shown"
+    return f"{type(problem).__name__}: {text}{place}"
 
 
 def _is_theirs(file):
     """Whether a file is the learner's: not the course's, nor Python's, nor a package's."""
-    if file.startswith("<") and not file.startswith("<ipython"):
-        return False
+    if file.startswith("<"):
+        return file.startswith("<ipython")
     if {"site-packages", "dist-packages"} & set(Path(file).parts):
         return False
     places = [ROOT / "course_utils", ROOT / "grading"]
-    places += [sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib")]
-    return not any(file.startswith(f"{place}{os.sep}") for place in places)
+    places += [Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib")]
+    return not any(Path(file).resolve().is_relative_to(place) for place in places)
 
 
 # --- Numbers of one's own, and short answers ------------------------------------------------------
@@ -293,7 +304,16 @@ def _problem_of_short(part, answer, variant):
     if found == seal["answer"]:
         return ""
     hint = seal["mistakes"].get(found)
+    if not hint and part.get("kind") == "number" and _is_short_of_digits(value):
+        hint = f"If it is rounded, give at least {answers.DIGITS} digits, or the fraction itself."
     return f"{answers.shown(value)} is not right." + (f"\n    Hint: {hint}" if hint else "")
+
+
+def _is_short_of_digits(value):
+    """Whether a number has decimals, but fewer digits than are compared."""
+    text = _canonical(value)
+    digits = text.replace(".", "").lstrip("-0")
+    return re.fullmatch(r"-?\d+\.\d+", text) is not None and len(digits) < answers.DIGITS
 
 
 def no_number(value):
@@ -316,19 +336,29 @@ def sealed(value, salt):
     """A short answer as a hash, so that the right one can be told without being shown.
 
     The hash is slow on purpose: `COST` says how slow.
+
+    Raises:
+        RuntimeError: where Python has no scrypt.
     """
+    return _hash(_canonical(value), salt, COST)
+
+
+def _canonical(value):
     try:
-        text = answers.canonical(value)
+        return answers.canonical(value)
     except (TypeError, ValueError, OverflowError):
-        text = repr(type(value))
-    return _hash(text, salt, COST)
+        return repr(type(value))
 
 
 @cache
 def _hash(text, salt, cost):
     memory = 2 * 128 * 8 * cost
-    found = hashlib.scrypt(text.encode(), salt=salt.encode(), n=cost, r=8, p=1, maxmem=memory,
-                           dklen=8)  # fmt: skip
+    try:
+        found = hashlib.scrypt(text.encode(), salt=salt.encode(), n=cost, r=8, p=1, maxmem=memory,
+                               dklen=8)  # fmt: skip
+    except (AttributeError, ValueError) as problem:
+        raise RuntimeError(f"short answers need scrypt, and here it fails ({problem}): use another "
+                           "Python, Colab or Binder") from None  # fmt: skip
     return found.hex()
 
 
@@ -368,6 +398,22 @@ def _is_data(value):
     return True
 
 
+@contextmanager
+def _in_float32():
+    """Keras computes as the right answers were computed, whatever policy the learner has set."""
+    keras = sys.modules.get("keras")
+    if keras is None:  # so nobody has set one
+        yield
+        return
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+@_in_float32()
 def network(answer, weight_seed, batch=2, **arguments):
     """A function that builds a Keras model answers with what the model does.
 

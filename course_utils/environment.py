@@ -31,8 +31,15 @@ GROUPS = (
     ("", "memory.max", "memory.current", "inactive_file"),
     ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
-# What the course takes for granted of Keras.
-KERAS = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+# What the course takes for granted of Keras, by the names in `keras.config`.
+KERAS = {
+    "floatx": "float32",  # before the policy, which follows it where none was set
+    "dtype_policy": "float32",
+    "epsilon": 1e-7,
+    "image_data_format": "channels_last",
+    "max_epochs": None,  # with these two every training would end early
+    "max_steps_per_epoch": None,
+}
 
 
 def begin(version):
@@ -84,7 +91,7 @@ def set_keras():
     """Sets Keras to TensorFlow, float32 and channels last, and tells what the user had otherwise.
 
     `KERAS_BACKEND` and `keras.json` serve the user's other work. Keras itself is imported only
-    where the latter differs.
+    where the latter differs; where it runs already, it is set as it runs.
 
     Raises:
         RuntimeError: Keras runs already, and not on TensorFlow, or its `keras.json` is wrong.
@@ -94,21 +101,21 @@ def set_keras():
         raise RuntimeError(f"Keras runs on {here} here: restart the kernel, run this cell first")
     own = {"KERAS_BACKEND": os.environ.get("KERAS_BACKEND") or "tensorflow"}
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    limits = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")  # every training would end early
+    limits = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
     own |= {name: os.environ.pop(name) for name in limits if name in os.environ}
     path = Path(os.path.expanduser(os.environ.get("KERAS_HOME", "~/.keras")), "keras.json")
-    if keras is None and path.is_file():
+    if keras is None and os.path.isfile(path):
         try:
             settings = json.loads(path.read_text(encoding="utf-8"))
-            own |= {name: settings.get(name, usual) for name, usual in KERAS.items()}
-            if any(own[name] != usual for name, usual in KERAS.items()):
+            if any(settings.get(name, usual) != usual for name, usual in KERAS.items()):
                 import keras
-
-                for name, usual in KERAS.items():
-                    getattr(keras.config, f"set_{name}")(usual)
-                keras.config.set_dtype_policy("float32")
-        except (AttributeError, ValueError) as problem:
+        except (AttributeError, OSError, TypeError, ValueError) as problem:
             raise RuntimeError(f"{path} is not right ({problem}): mend or remove it") from None
+    for name, usual in KERAS.items() if keras else ():
+        value = getattr(keras.config, name)()
+        own[name] = getattr(value, "name", value)  # a policy is known by its name
+        if own[name] != usual:
+            getattr(keras.config, f"set_{name}")(usual)
     usual = {"KERAS_BACKEND": "tensorflow"} | KERAS
     told = ", ".join(f"{name} = {own[name]}" for name in own if own[name] != usual.get(name))
     if told:
@@ -119,9 +126,10 @@ def quiet_tensorflow():
     """Import TensorFlow and Keras and run one operation, without TensorFlow's log lines.
 
     TensorFlow's C++ part writes to the process's error stream at import and at its first
-    operation; a notebook would keep those lines as output. They are held back here, and given
-    out after all if the import fails. Later errors and warnings are shown as ever. On a GPU,
-    memory is taken as needed instead of all at once. Calling it again costs nothing.
+    operation; a notebook would keep those lines as output. They are held back here, where there
+    is a place for them, and given out after all if the import fails. Later errors and warnings
+    are shown as ever. On a GPU, memory is taken as needed instead of all at once. Calling it again
+    costs nothing.
 
     Raises:
         ImportError: when TensorFlow or Keras is missing or does not load, with their own text.
@@ -130,8 +138,10 @@ def quiet_tensorflow():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
     with _quiet_error_stream():
         try:
-            set_keras()
-            import keras  # noqa: F401
+            keras = sys.modules.get("keras")
+            if keras is None or keras.config.backend() != "tensorflow":
+                set_keras()  # what a learner has set since then stays
+            import keras
             import tensorflow as tf
         except ModuleNotFoundError as problem:
             raise ImportError(f"{problem}: {_remedy(problem.name)}") from None
@@ -150,11 +160,12 @@ def _quiet_error_stream():
     Replacing `sys.stderr` would not do: C++ code writes to the descriptor itself.
     """
     try:
+        held_back = tempfile.TemporaryFile()
         kept = os.dup(2)
-    except OSError:  # a process without an error stream has nothing to hold back
+    except OSError:  # no place to hold it back, or no error stream
         yield
         return
-    with tempfile.TemporaryFile() as held_back:
+    with held_back:
         os.dup2(held_back.fileno(), 2)
         try:
             yield
@@ -173,6 +184,9 @@ def check():
     It looks at Python, at the packages (their versions against the ranges in `pyproject.toml`),
     at the free memory in GB, and at the device that TensorFlow computes on.
     It gives True when nothing has to be done.
+
+    Raises:
+        FileNotFoundError: the course is not there as a whole, so its ranges are not known.
     """
     ranges = _ranges()
     lines = [_check_version(name, ranges[name]) for name in ("python", *PACKAGES)]
@@ -182,7 +196,7 @@ def check():
         import tensorflow as tf
 
         gpus = len(tf.config.list_physical_devices("GPU"))
-        device = f"GPU, {gpus} in all" if gpus else f"CPU, {os.cpu_count()} cores"
+        device = f"GPU, {gpus} in all" if gpus else f"CPU, {_cores()} cores"
         lines.append((True, "device", device, ""))
     for fine, name, found, advice in lines:
         print(f"{'OK' if fine else 'TO DO':<6} {name:<11} {found:<24} {advice}".rstrip())
@@ -211,15 +225,28 @@ def free_memory():
     return free / 1e9
 
 
+def _cores():
+    """How many processor cores this process may use: in a container perhaps not all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
+
+
 def _ranges():
     """The supported versions by name, 'python' included: {'numpy': '>=2.1,<3', ...}."""
     beside = Path(__file__).parent.parent / "pyproject.toml"
-    if beside.is_file():
-        project = tomllib.loads(beside.read_text(encoding="utf-8"))["project"]
+    text = beside.read_text(encoding="utf-8") if beside.is_file() else ""
+    project = tomllib.loads(text).get("project", {})
+    if project.get("name") == "course-utils":  # and not a project that the package was copied into
         python, lines = project["requires-python"], project["dependencies"]
     else:  # installed with pip
-        python = importlib.metadata.metadata("course-utils")["Requires-Python"]
-        lines = importlib.metadata.requires("course-utils") or []
+        try:
+            found = importlib.metadata.metadata("course-utils")
+        except importlib.metadata.PackageNotFoundError:
+            raise FileNotFoundError(
+                f"the course's {beside} is missing: fetch the whole course, not {__package__} alone"
+            ) from None
+        python, lines = found["Requires-Python"], found.get_all("Requires-Dist") or []
     pairs = [
         re.match(r"([\w-]+)\s*([^; ]*)", line).groups() for line in lines if "extra" not in line
     ]

@@ -15,17 +15,33 @@ and `again` asks anew what was missed: after one day, after three and after seve
 """
 
 import ast
+import itertools
 import json
 import math
 import os
 import re
-from datetime import date, timedelta
+import time
+from contextlib import contextmanager, suppress
+from datetime import date, datetime, timedelta
 from html import escape
 from pathlib import Path
+
+from .arguments import finite_number
 
 COURSE = Path(__file__).resolve().parents[1]
 PROGRESS = COURSE / ".progress.json"
 DAYS = (1, 3, 7)  # until a question that was missed is asked again, and again
+WAIT = 2  # seconds for another notebook that writes; one that was killed has left its lock
+# What is kept of a prediction, and of which kind it is.
+ENTRY = {
+    "question": str,
+    "choices": list,
+    "said": str,
+    "sure": bool,
+    "came": str,
+    "within": int | float,
+    "right": bool,
+}
 
 _asked = {}  # the predictions of this kernel by question, in the order in which they were asked
 _told = set()  # problems with the file that were told already
@@ -48,9 +64,10 @@ class Prediction:
 
     def say(self, answer, sure=False):
         """Predict by code what the buttons or the field predict by hand."""
+        answer = _single(answer) if self.choices else _number(answer)
         if self.choices and answer not in self.choices:
             raise ValueError(f"{answer!r} is none of {_listed(self.choices)}")
-        self.said = answer if self.choices else _number(answer)
+        self.said = answer
         self.sure = bool(sure)
 
     def against(self, value, within=0.0):
@@ -60,7 +77,8 @@ class Prediction:
             value: what came: one of the choices, or a number.
             within: how far a predicted number may be off, as a share of what came: 0.1 for a tenth.
         """
-        value = value if self.choices else _number(value)
+        value = _single(value) if self.choices else _number(value)
+        within = finite_number(within, "within", 0)
         if self.said is None:
             print(_shown(value))
             return
@@ -102,13 +120,16 @@ def predict(question, *choices):
         raise ValueError(f"question must be a sentence, not {question!r}")
     if len(choices) == 1 or len({_shown(choice) for choice in choices}) < len(choices):
         raise ValueError(f"choices must be two or more, and all different, not {_listed(choices)}")
+    for text in (question, *map(_shown, choices)):
+        if re.search(r"[\ud800-\udfff]", text):
+            raise ValueError(f"{text!r} holds half a character, which no file can keep: remove it")
     _asked[question] = Prediction(question, choices)
     return _asked[question]
 
 
 def summary():
     """Say how the predictions of this notebook went, and where to read again."""
-    kept = _read()["predictions"]
+    kept = _entries()
     entries = [kept[question] for question in _asked if question in kept]
     if not entries:
         print(
@@ -132,10 +153,9 @@ def progress():
 
     An exercise counts as it was last saved, in `work/` or where the course has it.
     """
-    kept = _read()
-    rows = []
+    kept, rows = _entries(), []
     for notebook, questions in _questions().items():
-        entries = [kept["predictions"][each] for each in questions if each in kept["predictions"]]
+        entries = [kept[each] for each in questions if each in kept]
         right = sum(entry["right"] for entry in entries)
         rows.append((notebook, f"{len(entries)} of {len(questions)} predicted, {right} right"))
     for exercise, (right, count) in _exercises().items():
@@ -152,11 +172,8 @@ def again(today=None):
     today = date.today() if today is None else today
     if not isinstance(today, date):
         raise ValueError(f"today must be a datetime.date, not {today!r}")
-    due = [
-        entry
-        for entry in _read()["predictions"].values()
-        if "again" in entry and entry["again"] <= today.isoformat()
-    ]
+    today = today.date() if isinstance(today, datetime) else today
+    due = [entry for entry in _entries().values() if "again" in entry and _is_due(entry, today)]
     if not due:
         print("Nothing to ask again today.")
         return None
@@ -185,44 +202,81 @@ def _entry(prediction, value, within):
     return entry
 
 
+def _is_due(entry, today):
+    """Whether a question is to be asked; a day too far off is that of a clock that was wrong."""
+    days = (date.fromisoformat(entry["again"]) - today).days
+    return not 0 < days <= DAYS[-1]
+
+
+def _entries():
+    """What is kept, by question, but for what another version of the course has kept otherwise."""
+    try:
+        kept = _read()["predictions"]
+    except OSError as problem:
+        _tell(f"{PROGRESS.name} cannot be read ({problem.strerror}): your progress is not shown")
+        return {}
+    return {question: entry for question, entry in kept.items() if _is_whole(entry)}
+
+
+def _is_whole(entry):
+    try:
+        kinds = all(isinstance(entry[name], kind) for name, kind in ENTRY.items())
+        came = entry["choices"] or isinstance(_number(entry["came"]), float)
+        due = "again" not in entry or date.fromisoformat(entry["again"]) and DAYS[entry["step"]]
+        return bool(kinds and came and due)
+    except (LookupError, TypeError, ValueError):
+        return False
+
+
 def _keep(question, entry):
-    kept = _read()  # another notebook may have written since
-    kept["predictions"][question] = entry
-    _write(kept)
+    """Keeps an entry, or says once that this cannot be done; the file is written whole or not."""
+    part = PROGRESS.with_name(f".progress.{os.getpid()}.part")
+    try:
+        with _alone():
+            kept = _read()  # another notebook may have written since
+            kept["predictions"][question] = entry
+            part.write_text(json.dumps(kept, indent=1, ensure_ascii=False), encoding="utf-8")
+            os.replace(part, PROGRESS)
+    except OSError as problem:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        _tell(f"your progress cannot be kept in {PROGRESS.name} ({problem.strerror})")
+
+
+@contextmanager
+def _alone():
+    """The file for this notebook alone, as far as a lock beside it can be had in `WAIT` seconds."""
+    lock, end = PROGRESS.with_name(".progress.lock"), time.monotonic() + WAIT
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            if time.monotonic() < end:
+                time.sleep(0.01)
+                continue
+        break
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.unlink()
 
 
 def _read():
     """The kept progress; a file that is damaged is moved aside, not written over."""
     try:
         kept = json.loads(PROGRESS.read_text(encoding="utf-8"))
-        if not isinstance(kept["predictions"], dict):
-            raise ValueError
+        if isinstance(kept["predictions"], dict):
+            return kept
     except FileNotFoundError:
-        kept = {"predictions": {}}
-    except (OSError, ValueError, KeyError, TypeError):
-        kept = {"predictions": {}}
-        aside = PROGRESS.with_name(".progress.damaged.json")
-        try:
-            os.replace(PROGRESS, aside)
-            _tell(
-                f"{PROGRESS.name} could not be read: it is {aside.name} now, and a new one begins"
-            )
-        except OSError as problem:
-            _tell(
-                f"{PROGRESS.name} cannot be read ({problem.strerror}): your progress is not shown"
-            )
-    return kept
-
-
-def _write(kept):
-    """Writes the file whole or not at all; where it cannot be written, that is said once."""
-    part = PROGRESS.with_name(f".progress.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(kept, indent=1, ensure_ascii=False), encoding="utf-8")
-        os.replace(part, PROGRESS)
-    except OSError as problem:
-        part.unlink(missing_ok=True)
-        _tell(f"your progress cannot be kept in {PROGRESS.name} ({problem.strerror})")
+        return {"predictions": {}}
+    except (ValueError, LookupError, TypeError):
+        pass
+    names = (f".progress.damaged{number or ''}.json" for number in itertools.count())
+    aside = next(path for path in map(PROGRESS.with_name, names) if not path.exists())
+    os.replace(PROGRESS, aside)
+    print(f"{PROGRESS.name} could not be read: it is {aside.name} now, and a new one begins")
+    return {"predictions": {}}
 
 
 def _tell(text):
@@ -239,9 +293,8 @@ def _questions():
     notebooks = {}
     for path in sorted((COURSE / "notebooks").glob("[0-9][0-9]_*.ipynb")):
         heading, questions = "", {}
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            source = "".join(cell["source"])
-            if cell["cell_type"] == "markdown":
+        for kind, source, _ in _cells(path):
+            if kind == "markdown":
                 heading = ([heading] + re.findall(r"^#+ (.*)$", source, re.MULTILINE))[-1]
             elif "predict(" in source:
                 questions |= dict.fromkeys(_questions_in(source), heading)
@@ -262,26 +315,41 @@ def _exercises():
     return found
 
 
+def _cells(path):
+    """The kind, the source and the printed text of each cell; none of what is no notebook."""
+    try:
+        return [
+            (
+                cell["cell_type"],
+                "".join(cell["source"]),
+                "\n".join("".join(output.get("text", "")) for output in cell.get("outputs", ())),
+            )
+            for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
+        ]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return []
+
+
 def _right_in(path):
     """The questions that `check` calls right in a notebook's stored outputs; none without one."""
-    try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        outputs = [output for cell in cells for output in cell.get("outputs", ())]
-        text = "\n".join("".join(output.get("text", "")) for output in outputs)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return set()
+    text = "\n".join(printed for *_, printed in _cells(path))
     return set(re.findall(r"^(\w+): right, all \d+", text, re.MULTILINE))
 
 
 def _questions_in(source):
-    """The first argument of each call of `predict` in a cell."""
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    """The question of each call of `predict` in a cell; none in a cell that is no Python alone."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # half-written, or with a magic such as %time
+        return []
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return [
         call.args[0].value
         for call in calls
         if getattr(call.func, "id", getattr(call.func, "attr", None)) == "predict"
         and call.args
         and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
     ]
 
 
@@ -331,7 +399,10 @@ def _controls(prediction):
 
 
 def _asked_again(entry, today):
-    """The controls of a question that is asked anew; it tells its answer once something is said."""
+    """The controls of a question that is asked anew; it tells its answer once something is said.
+
+    Only the first thing said counts: afterwards the answer stands there.
+    """
     import ipywidgets as widgets
 
     prediction = Prediction(entry["question"], tuple(entry["choices"]))
@@ -340,6 +411,8 @@ def _asked_again(entry, today):
     def tell(_):
         if prediction.said is None:
             return
+        control.unobserve(tell, "value")
+        control.disabled = True
         said, came = _shown(prediction.said), entry["came"]
         value = came if prediction.choices else _number(came)
         right = prediction.is_right(value, entry["within"])
@@ -350,8 +423,8 @@ def _asked_again(entry, today):
             kept |= {"again": (today + timedelta(DAYS[step])).isoformat(), "step": step}
         _keep(entry["question"], {**kept, "said": said, "right": right})
 
-    row = prediction.view.children[1]
-    row.children[0].observe(tell, "value")
+    control = prediction.view.children[1].children[0]
+    control.observe(tell, "value")
     return widgets.VBox([prediction.view, answer])
 
 
@@ -369,9 +442,16 @@ def _number(value):
     return number
 
 
+def _single(value):
+    """One value, a number of NumPy's as Python's; ValueError for an array."""
+    if getattr(value, "ndim", 0):
+        raise ValueError(f"one value is needed, not {value!r}")
+    return value.item() if hasattr(value, "item") else value
+
+
 def _shown(value):
     """A value as a learner would write it: `2`, not `2.0`; `yes` for True."""
-    value = value.item() if hasattr(value, "item") else value  # NumPy's numbers
+    value = _single(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.10g}" if isinstance(value, float) and abs(value) < 1e9 else str(value)

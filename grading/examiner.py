@@ -14,7 +14,7 @@ from grading import competition, files, judge, papers, questions
 from grading.collect import Submission
 from grading.results import Job, Outcome, QuestionResult, Result, WrittenResult
 
-VERSION = 2  # of the grader: raised when the same submission may get another grade
+VERSION = 3  # of the grader: raised when the same submission may get another grade
 
 
 class Options(NamedTuple):

@@ -66,11 +66,30 @@ def test_numpy_numbers_and_tensors_are_data():
 
 
 @pytest.mark.parametrize(
-    "value", [object(), len, {1, 2}, b"x", ..., np.array([object()]), np.array(["x"]), [len]]
-)
+    "value",
+    [object(), len, {1, 2}, b"x", ..., np.array([object()]), np.array(["x"]), [len], 1j,
+     np.zeros(2, "V8"), (i for i in "ab")],
+)  # fmt: skip
 def test_what_is_no_data_is_refused(value):
-    with pytest.raises(TypeError, match="can be checked"):
+    says = "real numbers, texts, arrays of numbers, lists and dictionaries can be checked"
+    with pytest.raises(TypeError, match=says):
         answers.encode(value)
+
+
+def test_a_masked_array_is_no_answer_though_its_numbers_are_right():
+    masked = np.ma.array([1, 2, 3], mask=[False, True, False])
+    with pytest.raises(TypeError, match="fill it first"):
+        answers.encode([masked])
+    assert "came [1, None, 3]" in answers.difference([1, 2, 3], masked)
+    assert answers.encode(np.ma.array([1, 2])) == answers.encode(np.array([1, 2]))
+
+
+def test_half_precision_is_widened():
+    from ml_dtypes import bfloat16
+
+    for value in (np.array([1.5, 2.0], bfloat16), bfloat16(1.5)):
+        came = answers.decode(answers.encode(value))
+        assert came.dtype == "float32" and came.shape == value.shape
 
 
 def test_numbers_that_no_json_holds_are_refused_or_shortened():
@@ -141,6 +160,8 @@ def test_lists_too_deep_are_refused():
         ([(64, 3), "pool"], [[64, 3], "pool"]), (np.array([np.nan]), np.array([np.nan])),
         (np.zeros((0, 3)), np.zeros((0, 3))), (None, None), (True, np.True_),
         (True, np.array(True)), (1e9, 1e9 + 1),
+        (61706, 61706.0), (138357544, 138357544.0), (138357544, np.int64(138357544)), (3, 30 * 0.1),
+        ([61706, 138357544], np.array([61706.0, 138357544.0])), (np.arange(3), [0.0, 1.0, 2.0]),
     ],
 )  # fmt: skip
 def test_right_answers(expected, came):
@@ -174,6 +195,26 @@ def test_right_answers(expected, came):
 )
 def test_wrong_answers_are_told_in_a_sentence(expected, came, says):
     assert says in answers.difference(expected, came)
+
+
+@pytest.mark.parametrize(
+    "expected, came, says",
+    [
+        (61706, 61700, "expected 61706, came 61700"),
+        (138357544, 138357552.0, "expected 138357544, came 138357552"),
+        ([61706, 3], [61706, 4], "at index 1: expected 3, came 4"),
+        (1, True, "expected 1, came True"),
+        (1, np.True_, "expected 1, came True"),
+    ],
+)
+def test_whole_numbers_are_compared_exactly(expected, came, says):
+    assert says in answers.difference(expected, came, 1e-4)
+
+
+def test_numbers_that_differ_read_differently():
+    says = answers.difference(1.827656, 1.827658, 1e-7)
+    assert says == "expected 1.827656, came 1.827658"
+    assert answers.difference(3, 3.0000004 + 1e-2) == "expected 3, came 3.01"
 
 
 def test_the_tolerance_is_of_the_largest_number():
@@ -268,6 +309,27 @@ def test_short_answers(check):
     assert "is no number" in said(check, "count", {"ends": len})
 
 
+@pytest.mark.parametrize("value", [0.36, -0.364, 3.6364, np.float32(0.364)])
+def test_a_number_that_may_be_rounded_too_much_is_told_so(check, value):
+    assert "is not right.\n    Hint: If it is rounded, give at least 6 digits" in said(
+        check, "count", {"ends": value}
+    )
+
+
+@pytest.mark.parametrize("value", [0.363636, 12.3456, 6, 6.0, 1e-9, np.inf, 4 / 11])
+def test_a_number_with_digits_enough_is_just_wrong(check, value):
+    assert "Hint" not in said(check, "count", {"ends": value})
+
+
+def test_without_scrypt_short_answers_end_in_a_sentence(check, monkeypatch):
+    def none(*_, **__):
+        raise ValueError("unsupported")
+
+    monkeypatch.setattr(checks.hashlib, "scrypt", none)
+    with pytest.raises(RuntimeError, match="need scrypt.*use another Python"):
+        check("count", {"ends": 12345})
+
+
 @pytest.mark.parametrize(
     "value, says",
     [
@@ -327,10 +389,14 @@ def test_without_a_name_one_is_made_up_and_kept_in_the_cell(check, capsys):
     InteractiveShell.clear_instance()
 
 
-@pytest.mark.parametrize("student", [..., None, 1.5, True, ["ada"]])
+@pytest.mark.parametrize("student", [..., None, 1.5, True, np.True_, ["ada"], "\u200b", " - "])
 def test_a_name_that_is_none_is_refused(check, student):
     with pytest.raises(ValueError, match="between quotes"):
         check.own(student)
+
+
+def test_a_number_is_a_name(check):
+    assert check.own(np.int64(5)) == check.own(5) == check.own("5")
 
 
 def test_numbers_come_before_short_answers(check):
@@ -395,7 +461,27 @@ def test_an_error_is_told_with_the_line(check, tmp_path):
     assert text.endswith("(in `return size / 0`)")
     assert "not a function" in said(check, "square", ...)
     assert "is there a `return`" in said(check, "square", lambda size: None)
-    assert "can be checked" in said(check, "square", lambda size: len)
+    text = said(check, "square", lambda size: len)
+    assert "square(size=3) gave what cannot be compared: the answer holds a builtin" in text
+    assert "can be checked" in text and "raised" not in text
+
+
+def test_an_error_that_cannot_be_shown_ends_no_check(check):
+    class Odd(Exception):
+        def __str__(self):
+            raise ValueError
+
+    def square(size):
+        raise Odd
+
+    assert "square(size=3) raised Odd: its text cannot be shown" in said(check, "square", square)
+
+
+def test_the_course_is_the_course_behind_a_link(tmp_path):
+    (tmp_path / "link").symlink_to(checks.ROOT, target_is_directory=True)
+    assert not checks._is_theirs(str(tmp_path / "link" / "course_utils" / "convolution.py"))
+    assert checks._is_theirs(str(tmp_path / "cell.py"))
+    assert checks._is_theirs("<ipython-input-1-abc>") and not checks._is_theirs("<frozen os>")
 
 
 def test_the_line_is_the_learners_wherever_packages_lie(check, tmp_path):
@@ -420,6 +506,7 @@ def test_arguments_cannot_be_spoiled(check):
 
 def test_unknown_questions_and_exercises(check):
     assert "No question is called 'sqare': choose from count, square" in said(check, "sqare", 3)
+    assert "No question is called ['square']" in said(check, ["square"], 3)
     with pytest.raises(FileNotFoundError, match="fetch the course again"):
         checks.checks_of("ex99_nothing")
 
@@ -451,6 +538,13 @@ def test_networks_agree_whatever_the_order_in_which_layers_were_made():
     assert answers.difference(
         one["outputs"], checks.network(build, 8, branch_first=False)["outputs"]
     )
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        narrow = checks.network(build, 7, branch_first=True)
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert answers.difference(one, narrow, 1e-5) == ""
     with pytest.raises(TypeError, match="a Keras model should come back, not a int"):
         checks.network(lambda: 3, 7)
     with pytest.raises(TypeError, match="not nothing"):

@@ -3,7 +3,9 @@
 import json
 import os
 import re
-from datetime import date, timedelta
+import subprocess
+import sys
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -98,6 +100,28 @@ def test_a_share_may_be_off(progress_file):
         assert kept(progress_file)["How many?"]["right"] is right
 
 
+@pytest.mark.parametrize("within", ["0.1", None, [1], -1, float("nan"), True])
+def test_a_share_that_is_none_is_refused(within):
+    with pytest.raises(ValueError, match="within must be"):
+        predict("How many?").against(100, within=within)
+
+
+def test_a_share_of_numpys_is_kept(progress_file):
+    guess = predict("How many?")
+    guess.say(95)
+    guess.against(100, within=np.float32(0.1))
+    assert kept(progress_file)["How many?"]["right"] is True
+
+
+def test_an_array_is_no_choice():
+    guess = predict("Which?", 1, 2)
+    for tell in (guess.say, guess.against):
+        with pytest.raises(ValueError, match="one value is needed, not array"):
+            tell(np.array([1, 2]))
+    guess.say(np.int64(1))
+    assert guess.said == 1
+
+
 def test_what_came_and_was_no_choice_counts_for_nobody(capsys, progress_file):
     guess = predict("Which?", "up", "down")
     guess.say("up")
@@ -107,7 +131,15 @@ def test_what_came_and_was_no_choice_counts_for_nobody(capsys, progress_file):
 
 
 @pytest.mark.parametrize(
-    "question, choices", [("", ()), (3, ()), ("A?", ("one",)), ("A?", (1, "1"))]
+    "question, choices",
+    [
+        ("", ()),
+        (3, ()),
+        ("A?", ("one",)),
+        ("A?", (1, "1")),
+        ("\ud800?", ()),
+        ("A?", ("x", "\udc00")),
+    ],
 )
 def test_a_question_that_nobody_can_answer_is_refused(question, choices):
     with pytest.raises(ValueError):
@@ -175,12 +207,112 @@ def test_missed_again_it_begins_with_one_day_again(progress_file):
     assert kept(progress_file)["How many?"]["again"] == (later + timedelta(1)).isoformat()
 
 
+def test_only_the_first_thing_said_counts_when_it_is_asked_again(progress_file):
+    missed("How many?", said=3, came=2)
+    (asked,) = predictions.again(date.today() + timedelta(1)).children
+    field = asked.children[0].children[1].children[0]
+    field.value = "7"
+    assert "2. " in asked.children[1].value and field.disabled
+    field.value = "2"
+    assert kept(progress_file)["How many?"]["right"] is False
+
+
+def test_a_time_of_day_is_a_day(progress_file):
+    missed("A?", said=3, came=2)
+    assert predictions.again(datetime.now()) is None
+    assert predictions.again(datetime.now() + timedelta(1)) is not None
+
+
+def change(path, question, **changes):
+    whole = json.loads(path.read_text(encoding="utf-8"))
+    whole["predictions"][question] |= changes
+    path.write_text(json.dumps(whole), encoding="utf-8")
+
+
+def test_a_day_that_no_wait_reaches_is_due(progress_file):
+    missed("A?", said=3, came=2)
+    change(progress_file, "A?", again="2099-01-01")
+    assert predictions.again() is not None
+
+
 def test_a_damaged_file_is_moved_aside_and_a_new_one_begins(progress_file, capsys):
     progress_file.write_text('{"predictions": [', encoding="utf-8")
     missed("A?", said=3, came=2)
     assert "could not be read" in capsys.readouterr().out
     assert list(kept(progress_file)) == ["A?"]
     assert progress_file.with_name(".progress.damaged.json").read_text() == '{"predictions": ['
+
+
+def test_each_damaged_file_is_kept_and_told(progress_file, capsys):
+    for number, text in enumerate(("[1]", "[2]")):
+        progress_file.write_text(text, encoding="utf-8")
+        predictions.summary()
+        aside = progress_file.with_name(f".progress.damaged{number or ''}.json")
+        assert f"it is {aside.name} now" in capsys.readouterr().out
+        assert aside.read_text() == text
+
+
+def test_a_file_that_cannot_be_opened_stays_where_it_is(progress_file, capsys):
+    progress_file.mkdir()  # what cannot be opened, even by root
+    predictions.summary()
+    missed("A?", said=3, came=2)
+    out = capsys.readouterr().out
+    assert "cannot be read" in out and "cannot be kept" in out
+    assert [path.name for path in progress_file.parent.iterdir()] == [progress_file.name]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {}, "x", None, [], {"came": None}, {"again": 20200101}, {"again": "soon"},
+        {"choices": None}, {"step": "x"}, {"step": 9}, {"came": "many"}, {"within": "0"},
+        {"said": 3},
+    ],
+)  # fmt: skip
+def test_what_another_version_kept_is_passed_over_and_stays(progress_file, capsys, entry):
+    for question in "AB":
+        missed(question, said=3, came=2)
+    whole = json.loads(progress_file.read_text(encoding="utf-8"))
+    odd = whole["predictions"]["A"] | entry if isinstance(entry, dict) and entry else entry
+    whole["predictions"]["A"] = odd
+    progress_file.write_text(json.dumps(whole), encoding="utf-8")
+    predictions.summary()
+    predictions.progress()
+    assert len(predictions.again(date.today() + timedelta(1)).children) == 1
+    assert "1 of 2 questions predicted" in capsys.readouterr().out
+    missed("C", said=3, came=2)
+    assert kept(progress_file)["A"] == odd
+
+
+SAYS = """
+import sys
+from pathlib import Path
+from course_utils import predictions
+predictions.PROGRESS = Path(sys.argv[1])
+for number in range(40):
+    guess = predictions.predict(f"{sys.argv[2]}, {number}?")
+    guess.say(1)
+    guess.against(2)
+"""
+
+
+def test_notebooks_at_once_lose_none_of_each_others_predictions(progress_file):
+    root = predictions.COURSE
+    running = [
+        subprocess.Popen([sys.executable, "-c", SAYS, str(progress_file), name], cwd=root)
+        for name in "abc"
+    ]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    assert len(kept(progress_file)) == 120
+    assert [path.name for path in progress_file.parent.iterdir()] == [progress_file.name]
+
+
+def test_the_lock_of_a_notebook_that_was_killed_holds_nobody_up(progress_file, monkeypatch):
+    monkeypatch.setattr(predictions, "WAIT", 0.05)
+    lock = progress_file.with_name(".progress.lock")
+    lock.touch()
+    missed("A?", said=3, came=2)
+    assert list(kept(progress_file)) == ["A?"] and not lock.exists()
 
 
 def test_where_nothing_can_be_kept_it_is_said_once_and_nothing_fails(monkeypatch, capsys):
@@ -248,6 +380,36 @@ def test_the_progress_knows_the_notebooks_and_their_headings(tmp_path, monkeypat
     text = capsys.readouterr().out
     assert "02_x  1 of 1 predicted, 0 right" in text
     assert "Read again: 02_x, 'Stride'." in text
+
+
+NO_NOTEBOOK = [
+    b"", b"<<<<<<< ours", b"\xff\xfe\x00", b"[]", b'{"worksheets": []}', b'{"cells": [{}]}',
+]  # fmt: skip
+NO_PYTHON = [
+    '%time predict("Lost?")',
+    'predict("Half',
+    "network.predict?\npredict(x)",
+    "\0predict(",
+]
+
+
+@pytest.mark.parametrize("content", NO_NOTEBOOK + NO_PYTHON, ids=repr)
+def test_what_a_learner_left_in_a_notebook_costs_only_that(tmp_path, monkeypatch, capsys, content):
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    cells = [{"cell_type": "code", "source": ['predict("How many?"); network.predict(3)']}]
+    (folder / "02_x.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+    if isinstance(content, str):
+        cells = [{"cell_type": "code", "source": content}, *cells]
+        content = json.dumps({"cells": cells}).encode()
+        (folder / "02_x.ipynb").write_bytes(content)
+    else:
+        (folder / "01_x.ipynb").write_bytes(content)
+    monkeypatch.setattr(predictions, "COURSE", tmp_path)
+    missed("How many?", said=3, came=2)
+    predictions.progress()
+    predictions.summary()
+    assert "02_x  1 of 1 predicted, 0 right" in capsys.readouterr().out
 
 
 def test_the_file_lies_beside_the_course_and_git_leaves_it_alone():
