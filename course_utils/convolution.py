@@ -24,7 +24,7 @@ from .arithmetic import (
     transposed_output_size,
 )
 
-MOST_NUMBERS = 2**32  # of padded or stamped images: 16 GB
+MOST_NUMBERS = 2**32  # of padded or stamped images, or of all windows together: 16 GB
 
 # --- The definition -------------------------------------------------------------------------------
 
@@ -307,6 +307,8 @@ def _window_columns(images, plan, padding=0):
 
 def _as_rows(columns):
     """One row of numbers for each window. This copies, and is where the memory goes."""
+    if columns.size > MOST_NUMBERS:
+        raise ValueError("the windows hold too many numbers: take fewer images or a smaller kernel")
     return columns.reshape(-1, int(np.prod(columns.shape[3:])))
 
 

@@ -103,6 +103,8 @@ def work(options, workers, index):
         raise Problem(f"--batch {options.batch} cannot be shared by {len(workers)} workers")
     if options.epochs < 1:
         raise Problem(f"--epochs must be at least 1, not {options.epochs}")
+    if options.steps is not None and options.steps < 1:
+        raise Problem(f"--steps must be at least 1, not {options.steps}")
     if not options.learning_rate > 0:
         raise Problem(f"--learning-rate must be above 0, not {options.learning_rate}")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -120,7 +122,7 @@ def work(options, workers, index):
     if options.float64:
         keras.config.set_floatx("float64")
     batches = pictures(options)
-    steps = int(batches.cardinality())
+    steps = min(int(batches.cardinality()), options.steps or sys.maxsize)
     training.set_seed(options.seed)
     with strategy.scope():
         model = network(options, steps)
@@ -135,7 +137,7 @@ def work(options, workers, index):
     for epoch in range(len(history["loss"]), options.epochs):
         began, sums = time.perf_counter(), 0
         batches.epoch.assign(epoch)
-        for images, labels in batches:
+        for images, labels in batches.take(steps):
             share = slice(index, None, len(workers))  # every n-th image, each worker its own
             sums = step(images[share], labels[share]) + sums
         loss, correct = (float(number) for number in sums)
@@ -294,6 +296,7 @@ def parser():
     line.add_argument("--data", default="mnist", help="'mnist' or 'cifar10'")
     line.add_argument("--full", action="store_true", help="the complete set, not the small one")
     line.add_argument("--epochs", type=int, default=3)
+    line.add_argument("--steps", type=int, help="of an epoch, for a short try; without it all")
     line.add_argument("--batch", type=int, default=128, help="images in a batch, of all workers")
     line.add_argument("--learning-rate", type=float, default=0.01, help="at its peak")
     line.add_argument("--float64", action="store_true", help="64 bits: to compare, not to be fast")

@@ -494,3 +494,11 @@ def test_padding_never_wins_not_even_over_minus_infinity(padding):
 def test_an_argument_that_is_no_array_is_named_by_its_kind():
     with pytest.raises(ValueError, match="images must be an array of numbers, not KerasTensor"):
         conv2d(keras.Input((3, 3, 1)), np.ones((1, 1, 1, 1)))
+
+
+def test_windows_that_do_not_fit_into_the_memory_are_refused(monkeypatch):
+    monkeypatch.setattr(convolution, "MOST_NUMBERS", 1000)
+    images, kernels = np.zeros((1, 12, 12, 3)), np.zeros((5, 5, 3, 1))
+    with pytest.raises(ValueError, match="the windows hold too many numbers: take fewer images"):
+        conv2d(images, kernels)
+    assert conv2d(images, kernels[:1, :1]).shape == (1, 12, 12, 1)

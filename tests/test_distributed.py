@@ -121,8 +121,8 @@ def test_a_worker_that_loses_another_ends_and_says_so(tmp_path):
 
 
 def test_normalisation_is_that_of_the_whole_batch(tmp_path):
-    recipe = ["--network", "resnet_cifar", "--data", "cifar10", "--batch", "1000", "--epochs", "1"]
-    recipe += ["--float64"]
+    recipe = ["--network", "resnet_cifar", "--data", "cifar10", "--batch", "400", "--epochs", "1"]
+    recipe += ["--steps", "3", "--float64"]
     for name, options in {"one": [], "two": ["--local", "2"]}.items():
         (tmp_path / name).mkdir()
         found = end(start(tmp_path / name, *recipe, "--learning-rate", "0.001", *options))
@@ -198,6 +198,7 @@ def test_slurm_names_them(monkeypatch):
         (["--network", "l2"], "--network must be one of .*, not 'l2'"),
         (["--network", "vgg"], "--network: vgg does not take the images of mnist"),
         (["--epochs", "0"], "--epochs must be at least 1, not 0"),
+        (["--steps", "0"], "--steps must be at least 1, not 0"),
         (["--learning-rate", "nan"], "--learning-rate must be above 0, not nan"),
         (
             ["--network", "lenet6"],
