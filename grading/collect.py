@@ -15,9 +15,10 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from course_utils import checks
 from grading import archives, identity, platforms, questions
@@ -30,9 +31,9 @@ __all__ = ["Collection", "Student", "Submission", "collect", "exercise_in"]
 MOST_READ = 100_000_000  # bytes of notebooks of one student
 MOST_EARLIER = 20  # of a student's other files that are named
 DOCUMENT = re.compile(r"\.(py|pdf|docx?|odt|rtf|html?|txt|md|zip|pages)$", re.I)
-TIMES = re.compile(
-    r"(\d{4})[-.]?(\d\d)[-.]?(\d\d)[ T_]?(\d\d)[-:.]?(\d\d)(?:[-:.]?(\d\d))?\S*\s*(UTC|Z)?", re.I
-)
+TIMES = re.compile(r"(\d{4})[-.]?(\d\d)[-.]?(\d\d)[ T_]?(\d\d)[-:.]?(\d\d)(?:[-:.]?(\d\d))?", re.I)
+# Behind a time: by how much it is ahead of UTC, or the name of a place.
+ZONE = re.compile(r"(?:[.,]\d+)?\s*(?:(UTC|GMT|Z)\b|([+-]\d\d):?(\d\d)\b|([A-Z]\w+(?:/[\w+-]+)+))?")
 
 
 @dataclass(frozen=True)
@@ -465,8 +466,21 @@ def time_in(text: str) -> float | None:
     try:
         year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
         when = datetime(year, month, day, hour, minute, second)
-        return (when.replace(tzinfo=UTC) if found[7] else when).timestamp()
+        return when.replace(tzinfo=_zone_in(text[found.end() :])).timestamp()
     except (ValueError, OverflowError):
+        return None
+
+
+def _zone_in(text: str) -> tzinfo | None:
+    """The zone that a text begins with; None where it names none that is known here."""
+    found = ZONE.match(text)
+    if found is None or not any(found.groups()):
+        return None
+    if found[2]:
+        return timezone(timedelta(hours=int(found[2]), minutes=int(found[2][0] + found[3])))
+    try:
+        return UTC if found[1] else ZoneInfo(found[4])
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
 
 

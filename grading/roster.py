@@ -297,14 +297,14 @@ def _table(path: Path) -> list[list[str]]:
         return _table_of_workbook(path, content)
     if content.startswith(b"\xd0\xcf\x11\xe0"):
         raise ValueError(f"the roster {path} is an old .xls workbook: save it as .xlsx or CSV")
-    text = decoded(content)
+    text = decoded(content).replace("\r\n", "\n").replace("\r", "\n")  # of an older Mac's Excel
     if "\0" in text:
         raise ValueError(f"the roster {path} cannot be read: it is no text. Save it as CSV (UTF-8)")
     delimiter = ""
     if asked := re.match(r"sep=(.)\r?\n", text):
         delimiter, text = asked[1], text[asked.end() :]
-    delimiter = delimiter or _delimiter(text)
     try:
+        delimiter = delimiter or _delimiter(text)
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     except csv.Error as problem:
         raise ValueError(f"the roster {path} cannot be read: {problem}") from None
@@ -344,8 +344,9 @@ def _table_of_workbook(path: Path, content: bytes) -> list[list[str]]:
     try:
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # some programs write too small ones
         rows = [[_cell(value) for value in row] for row in sheet.iter_rows(values_only=True)]
-    except (zipfile.BadZipFile, KeyError, IndexError, ValueError, OSError) as problem:
+    except (zipfile.BadZipFile, LookupError, SyntaxError, ValueError, OSError) as problem:
         raise ValueError(f"the roster {path} cannot be read as a workbook: {problem}") from None
     return [row for row in rows if any(row)]
 

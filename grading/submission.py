@@ -131,8 +131,9 @@ def _mentions(source: str, name: str) -> bool:
     """Whether code imports or calls what has a dotted name, as far as its words tell."""
     parent, _, last = name.rpartition(".")
     dotted = rf"\b{re.escape(parent.rpartition('.')[2])}\.{re.escape(last)}\b"
-    taken = rf"from[ \t]+{re.escape(parent)}[ \t]+import\b[^\n]*\b{re.escape(last)}\b"
-    return re.search(f"{dotted}|{taken}", source) is not None
+    imported = re.findall(rf"from[ \t]+{re.escape(parent)}[ \t]+import\b([^\n]*)", source)
+    taken = any(re.search(rf"\b{re.escape(last)}\b", names) for names in imported)
+    return taken or re.search(dotted, source) is not None
 
 
 def raised(notebook: dict[str, Any]) -> dict[str, str]:

@@ -235,9 +235,11 @@ class Supervisor:
     def put(self, process: "Process", name: str, **more: Any) -> dict[str, Any] | None:
         """Put one question; its reply, or None when the process is lost."""
         process.write(question=name, **self.requests[name], **more)
+        patience = 2 * self.limits.seconds + GRACE
+        until = time.monotonic() + patience  # whatever else is sent meanwhile
         reply: dict[str, Any] | None = {}
         while reply is not None and reply.get("question") != name:
-            reply = process.message(2 * self.limits.seconds + GRACE)
+            reply = process.message(patience, until)
         return reply
 
     def keep(self, name: str, reply: dict[str, Any]) -> None:

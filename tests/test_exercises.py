@@ -434,6 +434,9 @@ def test_answers_to_another_variant_are_told():
         ('STUDENT = "ada"', "ada"), ("STUDENT = 'ada'  # me", "ada"), ("STUDENT=11101", "11101"),
         ('STUDENT = ""', ""), ("STUDENT = me()", ""), ("", ""),
         ('STUDENT = ""\nSTUDENT = "bob"', "bob"),
+        ("STUDENT = 12_345", "12345"), (r"STUDENT = 'O\'Neill'", "O'Neill"),
+        ('STUDENT = "ada" "lovelace"', "adalovelace"), (r'STUDENT = "Zo\u00eb"', "Zoë"),
+        ("STUDENT = True", ""), ("STUDENT = " + "(" * 250, ""),
     ],
 )  # fmt: skip
 def test_a_name_is_read_from_the_cell_without_running_it(source, name):

@@ -130,6 +130,8 @@ def test_the_judge_takes_no_time_for_a_huge_whole_number():
          ["course_utils.convolution"]),
         ("exec(open('course_utils/convolution.py').read())", "", ["course_utils"]),
         ("model.compile()\nre.compile('course_utils')", "", []),
+        # A megabyte that a search with two wildcards would take hours for.
+        ("# " + "from course_utils import a " * 37_000, "", []),
     ],
 )  # fmt: skip
 def test_what_may_go_round_the_guard_goes_to_a_reader(answer, own, told):

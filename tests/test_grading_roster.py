@@ -1,6 +1,8 @@
 """Class lists as platforms and spreadsheets write them."""
 
 import io
+import re
+import zipfile
 
 import pytest
 
@@ -78,9 +80,10 @@ def test_lists_of_platforms(tmp_path, platform):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
 @pytest.mark.parametrize("form", ["{}", "sep=;\r\n{}"])
-def test_lists_as_spreadsheets_save_them(tmp_path, encoding, form):
+@pytest.mark.parametrize("end", ["\r\n", "\r"])
+def test_lists_as_spreadsheets_save_them(tmp_path, encoding, form, end):
     path = tmp_path / "class.csv"
-    text = form.format("id;name;email\r\n4711;Zoë Müller;zoe@example.org\r\n")
+    text = form.format("id;name;email\r\n4711;Zoë Müller;zoe@example.org\r\n").replace("\r\n", end)
     path.write_bytes(text.encode(encoding))
     assert roster.read(path).students == (Student("4711", "Zoë Müller", "zoe@example.org"),)
 
@@ -122,6 +125,22 @@ def test_a_workbook_is_a_list_too(tmp_path):
     path.write_bytes(content.getvalue())
     assert roster.read(path).students == (Student("4711", "Zoë Müller", "zoe@example.org"),)
 
+    def with_sheet(change):
+        """The workbook with another text of its sheet."""
+        changed = io.BytesIO()
+        with zipfile.ZipFile(content) as old, zipfile.ZipFile(changed, "w") as new:
+            for name in old.namelist():
+                sheet = name.endswith("sheet1.xml")
+                new.writestr(name, change(old.read(name)) if sheet else old.read(name))
+        return changed.getvalue()
+
+    # As some programs leave it, which write line by line.
+    path.write_bytes(with_sheet(lambda text: re.sub(rb'ref="[A-Z0-9:]+"', b'ref="A1"', text)))
+    assert roster.read(path).students[0].name == "Zoë Müller"
+    path.write_bytes(with_sheet(lambda text: text[:-80]))
+    with pytest.raises(ValueError, match="cannot be read as a workbook"):
+        roster.read(path)
+
 
 def test_a_person_without_a_number_is_a_row_and_is_said(tmp_path):
     path = tmp_path / "class.csv"
@@ -149,6 +168,7 @@ def test_a_worksheet_in_german(tmp_path):
         (b"", "needs the columns"),
         (b"id,name\n", "names nobody"),
         (b"PK\x03\x04 nothing", "as a workbook"),
+        (b"id,name\n1," + b"a" * 200_000, "cannot be read: field larger"),
         (b"\xd0\xcf\x11\xe0", "old .xls"),
     ],
 )

@@ -211,6 +211,20 @@ def test_cells_of_ones_own_do_not_use_up_the_time_of_the_answers(monkeypatch):
     assert "not run" in ran.outputs["own-1"][0]["text"]
 
 
+def test_who_goes_on_writing_does_not_go_on_for_ever():
+    source = """import signal, sys, time
+def chatter():
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    frame = sys._getframe()
+    while "channel" not in frame.f_locals:
+        frame = frame.f_back
+    while True:
+        time.sleep(0.2)
+        frame.f_locals["channel"].write(hello=1)"""
+    ran = run([code("chatter", source)], asked(chatter=[{}]), limits=supervisor.Limits(seconds=2))
+    assert ran.lost == {"chatter": "timed out"}
+
+
 def test_a_loss_behind_the_last_cell_is_nobodys():
     trap = "import os, threading\nthreading.Timer(0.2, os._exit, [0]).start()"
     cells = [code("slow", "import time\ndef slow(): time.sleep(1); return 1"), code("own-1", trap)]
