@@ -23,7 +23,6 @@ from grading import (
     reports,
     roster,
     sandbox,
-    schedule,
     submission,
 )
 from grading.collect import Collection, Submission
@@ -65,7 +64,7 @@ def grade(
     course = files.Folder(folder)
     with course.prepare():
         known = _class_list(course, class_list, tell)
-        plan = schedule.read(course.schedule, exercise.name, _names(exercise))
+        plan = reports.plan_of(course, exercise)
         said = matches.read(course.report(exercise.name, "matches.csv"))
         collection = collect.collect(place, exercise.name, known.students, said, plan.groups)
         collection = _one_identity_each(collection, course.results(exercise.name))
@@ -110,10 +109,6 @@ def _exercise(name: str, options: Options) -> questions.Exercise:
         raise ValueError(f"no question is called {', '.join(sorted(unknown))}: choose from "
                          f"{', '.join(sorted(known))}")  # fmt: skip
     return exercise
-
-
-def _names(exercise: questions.Exercise) -> list[str]:
-    return [question.name for question in exercise.questions] + list(exercise.written)
 
 
 def _class_list(

@@ -24,6 +24,14 @@ def names(exercise: Exercise) -> list[str]:
     return [question.name for question in exercise.questions] + list(exercise.written)
 
 
+def parts(exercise: Exercise) -> dict[str, list[str]]:
+    """The same, with the names of the parts of each."""
+    named = {
+        question.name: [part.name for part in question.parts] for question in exercise.questions
+    }
+    return named | {name: [] for name in exercise.written}
+
+
 def columns(exercise: Exercise) -> list[str]:
     """The first line of the table."""
     parts = [f"{name} {what}" for name in names(exercise) for what in ("points", "status")]

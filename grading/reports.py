@@ -79,7 +79,7 @@ def write(
 
 def plan_of(course: files.Folder, exercise: Exercise) -> schedule.Schedule:
     """What `course.toml` says on an exercise."""
-    return schedule.read(course.schedule, exercise.name, grades.names(exercise))
+    return schedule.read(course.schedule, exercise.name, grades.parts(exercise))
 
 
 def _tell(

@@ -29,12 +29,13 @@ reaches all of them with the next report.
 
 import math
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
+from grading.questions import names
 from grading.results import PartResult, QuestionResult, Result
 
 KEYS = {
@@ -192,12 +193,12 @@ def shown(when: float) -> str:
 # --- From the file --------------------------------------------------------------------------------
 
 
-def read(path: Path, exercise: str, questions: Iterable[str] = ()) -> Schedule:
+def read(path: Path, exercise: str, parts: Mapping[str, Sequence[str]] | None = None) -> Schedule:
     """What the file says on an exercise; a plain `Schedule` where there is no file.
 
     Args:
         exercise: its whole name; the file may use the beginning, `ex02`.
-        questions: its questions' names, which changes may be about.
+        parts: from the names of its questions to those of their parts, which changes are about.
 
     Raises:
         ValueError: when something in the file is not understood; with the file and the key.
@@ -220,6 +221,8 @@ def read(path: Path, exercise: str, questions: Iterable[str] = ()) -> Schedule:
             continue
         if not isinstance(value, dict):
             raise ValueError(f"{path}: {name} is no table: write [ex02] above what belongs to it")
+        if not any(name in (known, known.split("_")[0]) for known in names()):
+            raise ValueError(f"{path}: there is no exercise {name}: write [{begun}], say")
         if name in (exercise, begun):
             table = value
     unknown = set(table) - KEYS
@@ -233,7 +236,7 @@ def read(path: Path, exercise: str, questions: Iterable[str] = ()) -> Schedule:
         most_penalty=_number(path, table, "most_penalty", 100.0, 100.0),
         extensions=_times(path, table, "extensions"),
         handed_in=_times(path, table, "handed_in"),
-        changes=tuple(_change(path, change, set(questions)) for change in table.get("changes", [])),
+        changes=tuple(_change(path, change, parts or {}) for change in table.get("changes", [])),
         groups=groups,
     )
 
@@ -273,7 +276,7 @@ def _number(
     return float(value)
 
 
-def _change(path: Path, data: Any, questions: set[str]) -> Change:
+def _change(path: Path, data: Any, parts: Mapping[str, Sequence[str]]) -> Change:
     if not isinstance(data, dict):
         raise ValueError(f"{path}: changes are tables: [[ex02.changes]]")
     unknown = set(data) - {"question", "part", "do", "students", "reason"}
@@ -284,9 +287,12 @@ def _change(path: Path, data: Any, questions: set[str]) -> Change:
             raise ValueError(f"{path}: a change needs a {key}; students read the reason")
     if data["do"] not in DEEDS:
         raise ValueError(f"{path}: do = {data['do']!r}: choose from {', '.join(DEEDS)}")
-    if questions and data["question"] not in questions:
+    if parts and data["question"] not in parts:
         raise ValueError(f"{path}: no question is called {data['question']!r}: choose from "
-                         f"{', '.join(sorted(questions))}")  # fmt: skip
+                         f"{', '.join(sorted(parts))}")  # fmt: skip
+    if parts and "part" in data and data["part"] not in (known := parts[data["question"]]):
+        raise ValueError(f"{path}: {data['question']} has no part {data['part']!r}: choose from "
+                         f"{', '.join(known) or 'none'}")  # fmt: skip
     students = data.get("students", [])
     if not isinstance(students, list):
         raise ValueError(f"{path}: students is a list of ids")

@@ -11,7 +11,7 @@ import pytest
 from handed_in import answered, in_bytes
 from quickly_graded import NAME, grade, points_of, without_boxes
 
-from grading import batch, files, gradebook, questions, reports, results, schedule
+from grading import batch, files, gradebook, grades, questions, reports, results, schedule
 
 ROSTER = "id,name,email\ns1,Ada Lovelace,ada@x.org\ns2,Bob Miller,bob@x.org\ns3,Eve O'Neill,\n"
 WRONG = "def readers(size, **more):\n    return [0] * size"
@@ -253,11 +253,14 @@ def late(hours, **more):
     return replace(made, **more)
 
 
+PARTS = grades.parts(questions.load("ex02"))
+
+
 @pytest.fixture
 def plan(tmp_path):
     path = tmp_path / "course.toml"
     path.write_text(COURSE)
-    return schedule.read(path, NAME, ["readers", "by_hand", "output_size"])
+    return schedule.read(path, NAME, PARTS)
 
 
 @pytest.mark.parametrize(
@@ -298,6 +301,11 @@ def test_changes_reach_everybody_with_their_reason(plan):
     "text, says",
     [
         ("[ex02]\ndeu = 3\n", "does not know deu"),
+        ("[ex2]\ndue = 2026-05-04\n", "there is no exercise ex2: write .ex02., say"),
+        (
+            "[[ex02.changes]]\nquestion = 'readers'\npart = 'paddding'\ndo = 'give'\nreason = 'y'",
+            "readers has no part 'paddding': choose from no padding, padding",
+        ),
         ("[ex02]\ndue = 3\n", "is no time"),
         ("[ex02]\npenalty_per_day = 200\n", "no number from 0 to 100"),
         ("[[ex02.changes]]\nquestion = 'x'\ndo = 'give'\nreason = 'y'\n", "no question is called"),
@@ -312,7 +320,7 @@ def test_what_is_not_understood_is_refused(tmp_path, text, says):
     path = tmp_path / "course.toml"
     path.write_text(text)
     with pytest.raises(ValueError, match=says) as caught:
-        schedule.read(path, NAME, ["readers"])
+        schedule.read(path, NAME, PARTS)
     assert "course.toml" in str(caught.value)
 
 
