@@ -137,7 +137,7 @@ RECIPES = {
         "epochs": 18,
     },
     "vgg_small": {**CIFAR, "network": "vgg_small", "learning_rate": 0.1, "epochs": 24},
-    "resnet20": {**CIFAR, "options": {**CIFAR["options"], "depth": 20}, "epochs": 32},
+    "resnet20": {**SETTLED, "options": {**CIFAR["options"], "depth": 20}, "epochs": 40},
     # One thing changed at a time, on a tenth of the data and with half the filters: what does each
     # of AlexNet's ideas bring?
     "ablation_base": ABLATION,
@@ -165,7 +165,6 @@ PLANNED = {
         "epochs": 40,
     },
     "vgg_small": {**SETTLED, "network": "vgg_small", "epochs": 50},
-    "resnet20": {**SETTLED, "options": {**CIFAR["options"], "depth": 20}, "epochs": 40},
 }
 
 
