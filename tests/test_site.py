@@ -462,7 +462,7 @@ def test_an_answer_is_folded_until_asked_for(visit):
 def test_results_are_sorted(visit):
     page = visit("results.html")
     table = page.locator("article table").first
-    button, column = table.get_by_role("button", name="test error, %"), "tbody td:nth-child(6)"
+    button, column = table.get_by_role("button", name="error, %"), "tbody td:nth-child(6)"
     button.click()
     rising = [float(text) for text in table.locator(column).all_inner_texts()]
     button.press("Enter")
