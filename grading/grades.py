@@ -21,15 +21,13 @@ NUMBERS = ("max", "penalty", "total")
 
 def names(exercise: Exercise) -> list[str]:
     """The questions of an exercise, those that somebody reads behind the others."""
-    return [question.name for question in exercise.questions] + list(exercise.written)
+    return list(parts(exercise))
 
 
 def parts(exercise: Exercise) -> dict[str, list[str]]:
     """The same, with the names of the parts of each."""
-    named = {
-        question.name: [part.name for part in question.parts] for question in exercise.questions
-    }
-    return named | {name: [] for name in exercise.written}
+    asked = {each.name: [part.name for part in each.parts] for each in exercise.questions}
+    return asked | {name: [] for name in exercise.written}
 
 
 def columns(exercise: Exercise) -> list[str]:

@@ -301,7 +301,7 @@ def _table(path: Path) -> list[list[str]]:
     if "\0" in text:
         raise ValueError(f"the roster {path} cannot be read: it is no text. Save it as CSV (UTF-8)")
     delimiter = ""
-    if asked := re.match(r"sep=(.)\r?\n", text):
+    if asked := re.match(r"sep=(.)\n", text):
         delimiter, text = asked[1], text[asked.end() :]
     try:
         delimiter = delimiter or _delimiter(text)
