@@ -35,7 +35,13 @@ import keras
 from . import checkpoints as kept
 from . import devices
 from .arguments import choice, finite_number, flag, same_shape, text_of, whole_number
-from .inside_keras import all_layers, check_settings, computing_in, fused_batch_norm
+from .inside_keras import (
+    all_layers,
+    check_settings,
+    computing_in,
+    fused_batch_norm,
+    nothing_kept,
+)
 from .watching import HISTORY_KEYS, Keeper, Notebook, Terminal, Watcher, in_notebook
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -204,7 +210,7 @@ def _run(model, train, test, watcher, callbacks, scores, precision):
     options |= {"validation_data": test, "callbacks": callbacks, "shuffle": False}
 
     def run_in(precision):
-        with computing_in(precision, model), fused_batch_norm(model):
+        with computing_in(precision, model), fused_batch_norm(model), nothing_kept(model):
             model.fit(train, **options)
 
     try:

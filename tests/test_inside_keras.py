@@ -5,6 +5,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import contextlib
+import gc
 
 import keras
 import numpy as np
@@ -134,6 +135,24 @@ def test_what_the_course_takes_for_granted_of_keras_is_there():
     layer = keras.layers.Dense(1)
     layer.dtype_policy = "mixed_bfloat16"
     assert (layer.compute_dtype, layer.variable_dtype) == ("bfloat16", "float32")
+
+
+def graphs():
+    gc.collect()
+    return sum(isinstance(each, tf.__internal__.FuncGraph) for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])  # the second scales the loss
+def test_a_training_leaves_no_graph_behind(precision):
+    ends = keras.layers.Flatten(), keras.layers.Dense(3)
+    model = keras.Sequential([*with_batch_norm().layers, *ends])
+    batches = data.pipeline(np.ones((8, 6, 5, 3), "float32"), np.arange(8) % 3, 4, training=True)
+    before = graphs()  # the batches have some of their own
+    fit(model, batches, epochs=1, live="silent", precision=precision)
+    assert "_all_reduce_sum_gradients" in dir(keras.optimizers.SGD)  # or Keras has changed
+    del model
+    keras.utils.clear_session()
+    assert graphs() == before
 
 
 def test_layers_of_networks_inside_compute_in_16_bits_too_and_those_of_ones_own_do_not():
