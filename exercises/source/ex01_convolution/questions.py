@@ -115,7 +115,7 @@ QUESTIONS = [
         "Each filter has a bias of its own.": ("* 3 + 1)", "* 3)"),
         "One bias for each filter, not one for all.":
             ("(own.kernel_size**2 * 3 + 1)", "own.kernel_size**2 * 3 + 1"),
-        "A kernel of 5×5 has 5 · 5 places.": ("own.kernel_size**2", "own.kernel_size"),
+        "A kernel of size 3 has 3 · 3 places.": ("own.kernel_size**2", "own.kernel_size"),
         "A filter is as deep as the image, and gives one map, not three.":
             ('"maps": own', '"maps": 3 * own'),
     }),

@@ -148,7 +148,7 @@ QUESTIONS = [
         "That is without the mirror images.": [("2 * places", "places"), ("2 * (own.l", "(own.l")],
         "How many places are there from the first to the last, both included?":
             [("own.high + 1", "own.high"), ("own.wide + 1", "own.wide")],
-        "So says the paper. But how many places are there from the first to the last, both "
+        "So the paper counts. But how many places are there from the first to the last, both "
         "included?": ("own.small + 1", "own.small"),
         "Mirrors, too: and count the places from the first to the last.":
             [("own.high + 1", "own.high"), ("own.wide + 1", "own.wide"), ("2 * places", "places"),
