@@ -19,6 +19,8 @@ DTYPE = re.compile(r"[<>|=]?[biufc]\d{1,2}")
 DEEPEST = 20  # lists in lists in lists
 MOST_EMPTY = 10_000  # rows that hold nothing
 MOST = 1_000_000  # items of a list
+MOST_BYTES = 100_000_000  # of an array
+MOST_SHORT = 1000  # numbers and characters of a short answer
 DIGITS = 6  # of a short answer that are compared, and of a number that a message shows
 NOISE = 1e-3  # by which floats may miss a whole number
 
@@ -43,7 +45,7 @@ def encode(value, depth=0):
         plain = value.item()
         return encode(float(plain) if isinstance(plain, np.generic) else plain, depth)
     if isinstance(value, Fraction | Decimal):
-        return float(value)
+        return _as_float(value)
     if isinstance(value, range) and len(value) <= MOST:
         return list(value)
     if isinstance(value, list):
@@ -55,16 +57,31 @@ def encode(value, depth=0):
     if np.ma.is_masked(value):
         raise TypeError("the answer holds a masked array: fill it first, with .filled(0) say")
     if hasattr(value, "__array__"):
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except Exception as problem:  # a torch tensor that needs a gradient says what to do
+            kind = type(value).__name__
+            raise TypeError(f"the answer holds a {kind} that is no array: {problem}") from None
         if array.dtype.kind == "V" and array.dtype.type is not np.void:  # bfloat16
             array = array.astype(np.float32)
         if array.dtype.kind == "O" and array.size <= MOST:  # a list in the form of an array
             return encode(array.tolist(), depth + 1)
+        if array.nbytes > MOST_BYTES:
+            raise TypeError(f"the answer holds an array of shape {array.shape}, which is too large "
+                            "to be checked")  # fmt: skip
         if array.dtype.kind in KINDS:
             content = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
             return {"dtype": array.dtype.str, "shape": list(array.shape), "bytes": content}
     raise TypeError(f"the answer holds a {type(value).__name__}: real numbers, texts, arrays of "
                     "numbers, lists and dictionaries can be checked")  # fmt: skip
+
+
+def _as_float(value):
+    try:
+        return float(value)
+    except (OverflowError, ValueError):  # a signalling NaN
+        kind = type(value).__name__
+        raise TypeError(f"the answer holds a {kind} that is no float") from None
 
 
 def decode(data, depth=0):
@@ -102,7 +119,14 @@ def _decode_array(dtype, shape, bytes):
 
 
 def canonical(value):
-    """A text that two equal short answers have in common, 3 and 3.0 or (1, 2) and [1, 2] say."""
+    """A text that two equal short answers have in common, 3 and 3.0 or (1, 2) and [1, 2] say.
+
+    Raises:
+        TypeError: when something in it is no data.
+        ValueError: when it is longer than any short answer.
+    """
+    if _is_long(value):
+        raise ValueError(f"a short answer has at most {MOST_SHORT} numbers and characters")
 
     def plain(item):
         if isinstance(item, list):
@@ -119,6 +143,20 @@ def canonical(value):
     if hasattr(value, "tolist"):
         value = value.tolist()
     return json.dumps(plain(encode(value)), sort_keys=True)
+
+
+def _is_long(value):
+    """Whether a value is longer than a short answer; a long one is not read to its end."""
+    left, waiting = MOST_SHORT, [value]
+    while waiting and left >= 0:
+        item = waiting.pop()
+        if isinstance(item, str) or hasattr(item, "shape"):
+            left -= len(item) if isinstance(item, str) else math.prod(item.shape)
+        elif isinstance(item, list | tuple | dict | range):
+            left -= len(item)
+            if left >= 0 and not isinstance(item, range):
+                waiting += [*item, *item.values()] if isinstance(item, dict) else item
+    return left < 0
 
 
 # --- Comparing ------------------------------------------------------------------------------------
@@ -156,16 +194,28 @@ def shown(value, digits=DIGITS):
         if value.size > 16:
             return f"an array of shape {value.shape}"
         value = np.round(value, digits).tolist() if value.dtype.kind in "fc" else value.tolist()
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # a whole number of thousands of digits, or whatever the learner made
+        text = f"a value of type {type(value).__name__} that cannot be shown"
     return text if len(text) <= 80 else text[:77] + "..."
 
 
 def numeric(value):
     """Whether a value is an array of numbers, none of them masked, or lists that make one."""
     try:
-        return not np.ma.is_masked(value) and np.asarray(value).dtype.kind in KINDS
-    except ValueError:  # rows of different lengths
+        if np.ma.is_masked(value) or _holds_text(value):
+            return False
+        return np.asarray(value).dtype.kind in KINDS
+    except Exception:  # rows of different lengths, or an object that makes no array
         return False
+
+
+def _holds_text(value):
+    """Whether there is a text in a list: NumPy would give every item the room of the longest."""
+    if isinstance(value, list | tuple):
+        return any(map(_holds_text, value))
+    return isinstance(value, str)
 
 
 def _difference_of_dicts(expected, came, tolerance):

@@ -28,7 +28,9 @@ def whole_number(value, name, smallest, largest=None):
 def finite_number(value, name, smallest=-math.inf, largest=math.inf):
     """`value` as a float, if it is one number from `smallest` to `largest`."""
     try:
-        if isinstance(value, (bool, str, bytes)) or getattr(value, "ndim", 0):
+        dtype = str(getattr(value, "dtype", "float"))  # NumPy's True is 1.0, its 1+2j as well
+        one_number = ("int" in dtype or "float" in dtype) and not getattr(value, "ndim", 0)
+        if isinstance(value, (bool, str, bytes, bytearray)) or not one_number:
             raise TypeError
         number = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -68,7 +70,7 @@ def listed(values, name, example="[...]"):
         if isinstance(values, (str, bytes, dict, set, frozenset)):  # a set has no order
             raise TypeError
         _check_mask(values, name)
-        return list(values.__array__() if hasattr(values, "__array__") else values)
+        return list(_as_array(values, name) if hasattr(values, "__array__") else values)
     except TypeError:
         raise ValueError(f"{name} must be a list, {example} say, not {values!r}") from None
 
@@ -83,6 +85,19 @@ def _check_mask(values, name):
             raise ValueError(f"{name} must not be masked: fill it first, {name}.filled(0) say")
 
 
+def _as_array(values, name):
+    """What NumPy makes of them, or a refusal with their own reason: a torch tensor gives one."""
+    import numpy as np
+
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as problem:
+        ragged = isinstance(values, (list, tuple)) and isinstance(problem, ValueError)
+        kind = f", not {type(values).__name__}: {problem}"
+        end = ", with as many in each row" if ragged else kind
+        raise ValueError(f"{name} must be an array of numbers{end}") from None
+
+
 def same_shape(wanted, given):
     """Whether two shapes are the same, as far as both are known."""
     pairs = zip(wanted, given, strict=False)
@@ -94,13 +109,9 @@ def numeric_array(values, name, finite=True):
     import numpy as np
 
     _check_mask(values, name)
-    try:
-        array = np.asarray(values)
-        array = array.astype(np.float32) if array.dtype.kind == "V" else array  # bfloat16
-    except (TypeError, ValueError):
-        rows = isinstance(values, (list, tuple))
-        end = ", with as many in each row" if rows else f", not {type(values).__name__}"
-        raise ValueError(f"{name} must be an array of numbers{end}") from None
+    array = _as_array(values, name)
+    if array.dtype.kind == "V" and array.dtype.type is not np.void:  # bfloat16
+        array = array.astype(np.float32)
     if array.dtype.kind not in "buif" or array.ndim == 0:
         kind = array.dtype if isinstance(values, np.ndarray) else type(values).__name__
         raise ValueError(f"{name} must be an array of numbers, not {kind}")

@@ -15,15 +15,14 @@ import json
 import os
 import re
 import shutil
-import zipfile
+from itertools import chain
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
 
 from .inside_keras import all_layers
 
-# What a file that was cut off, altered or taken away raises when it is read.
-UNREADABLE = (OSError, EOFError, KeyError, ValueError, TypeError, zipfile.BadZipFile)
 # Settings that differ between two networks of the same kind, or decide only how they begin. (The
 # code of a lambda holds the name of the kernel's own file.)
 PASSING = ("name", "dtype", "seed", "shared_object_id", "build_config", "code")
@@ -100,35 +99,43 @@ def resume(folder, model, recipe=None):
     """
     model.optimizer.build(model.trainable_variables)
     variables, folder = _variables(model), folder_of(folder)
+    shapes = [tuple(variable.shape) for variable in variables]
     places = _kept_in(folder)[::-1]
     again = "name another folder, or delete this one to begin anew"
     for place in places:
         try:
-            kept = json.loads((place / "history.json").read_text(encoding="utf-8"))
-            if "history" not in kept:  # as they were before they told what they are of
-                kept = {"history": kept}
-            history, callbacks = kept["history"], kept.get("callbacks", [])
-            if not isinstance(history, dict) or not history.get("loss"):
-                raise ValueError("there is no history in it")
+            history, callbacks, differs = _told_in(place, recipe)
             with np.load(place / "state.npz", allow_pickle=False) as state:
                 arrays = [state[name] for name in state.files]
-        except UNREADABLE as error:
-            reason = str(error).partition("\n")[0]
+            if not differs and [array.shape for array in arrays] != shapes:
+                raise ValueError(f"its weights do not fit {model.name} and its optimizer")
+        except Exception as error:  # what zip, JSON and NumPy make of damaged bytes has no end
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
             print(f"{place} cannot be read ({reason}): trying the checkpoint before it")
             continue
-        of = kept.get("training")
-        differs = difference(of, recipe) if recipe and of else ""
-        shapes = [tuple(variable.shape) for variable in variables]
-        if not differs and [array.shape for array in arrays] != shapes:
-            differs = f"its weights do not fit {model.name} and its optimizer"
         if differs:
             raise ValueError(f"{folder} is of another training: {differs}; {again}")
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
         return history, callbacks
     if places:
-        raise ValueError(f"no checkpoint in {folder} can be read: {again}")
+        raise ValueError(f"no checkpoint in {folder} can be read and fits {model.name}: {again}")
     return None
+
+
+def _told_in(place, recipe):
+    """A checkpoint's history, how far its callbacks are, and how its training differs, in words."""
+    told = json.loads((place / "history.json").read_text(encoding="utf-8"))
+    if "history" not in told:  # as they were before they told what they are of
+        told = {"history": told}
+    history, callbacks, of = told["history"], told.get("callbacks", []), told.get("training")
+    if not isinstance(history, dict) or not history.get("loss"):
+        raise ValueError("there is no history in it")
+    whole = all(isinstance(values, list) for values in [callbacks, *history.values()])
+    whole = whole and all(isinstance(number, Real) for number in chain(*history.values()))
+    if not whole or not all({"kind", "stopped"} <= {*memory} for memory in callbacks):
+        raise ValueError("its history or its callbacks are damaged")
+    return history, callbacks, difference(of, recipe) if recipe and of is not None else ""
 
 
 def _variables(model):

@@ -25,6 +25,8 @@ import sysconfig
 import traceback
 import unicodedata
 from contextlib import contextmanager
+from decimal import Decimal
+from fractions import Fraction
 from functools import cache
 from numbers import Integral
 from pathlib import Path
@@ -55,7 +57,7 @@ def checks_of(exercise):
 
     Raises:
         FileNotFoundError: when the course that is at hand has no such exercise.
-        ValueError: `exercise` is no name.
+        ValueError: `exercise` is no name, or its file is damaged.
     """
     if not isinstance(exercise, str):
         raise ValueError(f"exercise must be the name of one, not {exercise!r}")
@@ -63,8 +65,24 @@ def checks_of(exercise):
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: fetch the course again, this exercise is "
                                 "newer than your copy of it")  # fmt: skip
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = content_of(path, questions=dict)
     return Checks(content["questions"], exercise, content.get("variants", [{}]))
+
+
+def content_of(path, **kinds):
+    """What a file of the course's own says in JSON: a dict with entries of these kinds at least.
+
+    Raises:
+        ValueError: it is damaged: half written, or half a merge.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if all(isinstance(content[name], kind) for name, kind in kinds.items()):
+            return content
+    except (ValueError, LookupError, TypeError):
+        pass
+    raise ValueError(f"{path} is damaged: bring it back with git checkout HEAD -- \"{path}\", or "
+                     "fetch the course again")  # fmt: skip
 
 
 class Checks:
@@ -101,12 +119,12 @@ class Checks:
         print(f"Your own numbers (variant {self.variant}):\n{listed(numbers)}")
         return SimpleNamespace(**{key: answers.decode(value) for key, value in numbers.items()})
 
-    def __call__(self, question, answer):
+    def __call__(self, question, answer=...):
         """Raises CheckFailed when the answer is not right yet, or no question has that name."""
         self.arguments = self.expected = self.came = None
         if not isinstance(question, str) or question not in self.questions:
-            text = f"No question is called {question!r}: choose from {', '.join(self.questions)}."
-            raise CheckFailed(text)
+            raise CheckFailed(f"No question is called {answers.shown(question)}: choose from "
+                              f"{', '.join(self.questions)}.")  # fmt: skip
         asked = self.questions[question]
         if asked["probe"] == "handed_in":
             _hand_in(question, answer)
@@ -225,9 +243,9 @@ def called(question, arguments):
 
 def raised(problem):
     """An exception, and the learner's own line that it came from."""
-    frames = traceback.extract_tb(problem.__traceback__)
-    theirs = [frame for frame in frames if _is_theirs(frame.filename)]
-    place = f" (in `{theirs[-1].line}`)" if theirs and theirs[-1].line else ""
+    frames = reversed(traceback.extract_tb(problem.__traceback__))
+    line = next((frame.line for frame in frames if _is_theirs(frame.filename)), "")
+    place = f" (in `{line}`)" if line else ""
     try:
         text = str(problem)[:300]
     except Exception:  # an exception of the learner's own may be wrong itself
@@ -319,10 +337,10 @@ def _is_short_of_digits(value):
 def no_number(value):
     """A sentence when something else came than one number; '' for a number."""
     if isinstance(value, str):
-        return f"{value!r} is a text: write a number, without quotes."
+        return f"{answers.shown(value)} is a text: write a number, without quotes."
     if callable(value) or isinstance(value, dict) or value is None:
         return f"{answers.shown(value)} is no number."
-    if isinstance(value, int | float):  # of any size
+    if isinstance(value, int | float | Fraction | Decimal):  # of any size
         return ""
     shape = np.shape(value) if answers.numeric(value) else None
     if shape is None or shape:

@@ -37,7 +37,7 @@ def conv2d_loops(images, kernels, bias=None, strides=1, padding="valid", dilatio
     >>> conv2d_loops(np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 2))).shape
     (1, 2, 2, 2)
     """
-    images, kernels = _checked(images, kernels, groups)
+    images, kernels, groups = _checked(images, kernels, groups)
     plan = _plan(images.shape, kernels.shape[:2], strides, padding, dilation_rate)
     padded = _pad_with(images, plan, 0)
     depth, filters = kernels.shape[2:]
@@ -77,7 +77,7 @@ def conv2d(images, kernels, bias=None, strides=1, padding="valid", dilation_rate
     >>> conv2d(np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 2)), strides=2, padding="same").shape
     (1, 2, 2, 2)
     """
-    images, kernels = _checked(images, kernels, groups)
+    images, kernels, groups = _checked(images, kernels, groups)
     plan = _plan(images.shape, kernels.shape[:2], strides, padding, dilation_rate)
     columns = _window_columns(images, plan)
     outputs = [
@@ -115,7 +115,7 @@ def conv2d_gradients(
 
     Source: Goodfellow, Bengio, Courville, "Deep Learning" (2016), section 9.5, eq. 9.11 to 9.13.
     """
-    images, kernels = _checked(images, kernels, groups)
+    images, kernels, groups = _checked(images, kernels, groups)
     plan = _plan(images.shape, kernels.shape[:2], strides, padding, dilation_rate)
     shape = (len(images), *plan.output_size, kernels.shape[-1])
     output_gradient = _checked_gradient(output_gradient, shape, images.dtype)
@@ -376,7 +376,7 @@ def _checked(images, kernels, groups):
     if filters % groups:
         raise ValueError(f"groups={groups} must divide the {filters} filters")
     dtype = np.result_type(images, kernels)
-    return images.astype(dtype, copy=False), kernels.astype(dtype, copy=False)
+    return images.astype(dtype, copy=False), kernels.astype(dtype, copy=False), groups
 
 
 def _checked_pool(images, pool_size, strides, padding):

@@ -156,12 +156,11 @@ def _spelled(text):
     """A text in which the letters that no font has are written in others."""
 
     def spell(letter):
-        kind = unicodedata.category(letter)
+        kind, name = unicodedata.category(letter), unicodedata.name(letter, "").lower()
         if letter == "\n" or ord(letter) in _letters():
             return letter
-        if kind in ("Mn", "Cf"):  # marks that choose a letter's look
+        if kind == "Cf" or "variation selector" in name:  # they choose a letter's look
             return ""
-        name = unicodedata.name(letter, "").lower()
         return f"‹{name}›" if kind == "So" and name else f"‹{ord(letter):04X}›"
 
     return text if text.isascii() else "".join(map(spell, text))
@@ -259,7 +258,7 @@ def picture(axes, image, title="", role=None, limits=None):
     text_of(title, "title")
     if role is not None:
         choice(role, "role", PALETTE)
-    if isinstance(image, Image) and image.mode in ("P", "PA", "CMYK", "YCbCr", "HSV"):
+    if isinstance(image, Image) and image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
         image = image.convert("RGB")  # of a palette the colours, not their numbers
     image = _array(image, "image")
     image = image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
@@ -288,7 +287,8 @@ def images(pictures, alt, titles=None, columns=10, title="", role=None, limits=N
     """Shows a grid of images.
 
     Args:
-        pictures: images as `picture` takes them, at least one and at most 400.
+        pictures: images as `picture` takes them, at least one and at most 400. An array of shape
+            `(n, height, 3)` would be one picture in colour: list(pictures) says that it is n.
         titles: one for each image, or None. A line that is too long loses its middle.
         columns: images in a row.
         size: inches for one image; when None, the row fills the text's width.
@@ -296,7 +296,10 @@ def images(pictures, alt, titles=None, columns=10, title="", role=None, limits=N
     """
     text_of(title, "title")
     if getattr(pictures, "ndim", 0) == 3 and pictures.shape[-1] in (1, 3):
-        raise ValueError("pictures must be a list, and this is one picture: [picture]")
+        raise ValueError(
+            f"pictures must be a list, and shape {tuple(pictures.shape)} is that of one picture: "
+            f"[picture], or list(pictures) if they are {len(pictures)}, {pictures.shape[-1]} wide"
+        )
     pictures = _several(pictures, "pictures")
     titles = [""] * len(pictures) if titles is None else _several(titles, "titles", len(pictures))
     titles = list(map(str, titles))
@@ -337,7 +340,8 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
         numbers: `(rows, columns)`, 10,000 at most; NaN leaves a cell empty.
         role: whose colour the frame has.
         shade: paint each cell by its number, dark to bright.
-        digits: decimals to write; when None, none for whole numbers and two for others.
+        digits: decimals to write; when None, none for whole numbers and two for others, and as
+            many as it takes for one that would read 0.
         marked: cells `(row, column)` to frame.
     """
     _check_axes(axes)
@@ -348,20 +352,20 @@ def number_grid(axes, numbers, title="", role="input", shade=True, digits=None, 
         raise ValueError(f"a grid is (rows, columns), 10,000 cells at most, not {numbers.shape}")
     rows, columns = numbers.shape
     known = numbers[np.isfinite(numbers)]
-    if digits is None:
-        digits = 0 if np.allclose(known, np.round(known), rtol=0, atol=1e-6) else 2
-    digits = whole_number(digits, "digits", 0, 10)
+    usual = 0 if np.allclose(known, np.round(known), rtol=0, atol=1e-6) else 2
+    decimals = usual if digits is None else whole_number(digits, "digits", 0, 10)
     low, high = (known.min(), known.max()) if known.size else (0, 1)
     brightness = np.full(numbers.shape, 1.0)
     if flag(shade, "shade") and high > low:
-        brightness = 0.25 + 0.75 * (np.nan_to_num(numbers, nan=high) - low) / (high - low)
+        filled = np.nan_to_num(numbers, nan=high, posinf=high, neginf=low)
+        brightness = 0.25 + 0.75 * (filled - low) / (high - low)
     axes.imshow(brightness, cmap="gray", vmin=0, vmax=1)
     for (row, column), number in np.ndenumerate(numbers):
-        if np.isfinite(number):
+        if not np.isnan(number):
             colour = "white" if brightness[row, column] < 0.46 else "black"  # the stronger contrast
-            text = f"{round(number, digits) + 0.0:.{digits}f}".replace(
-                "-", "−"
-            )  # no minus before a 0
+            text = f"{round(number, decimals) + 0.0:.{decimals}f}"  # no minus before a 0
+            text = f"{number:.1g}" if digits is None and number and not float(text) else text
+            text = text.replace("-", "−").replace("inf", "∞")
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
     for cell in listed(marked, "marked", "[(0, 1)]"):
         cell = _several(cell, "places of a cell", 2)
@@ -409,7 +413,7 @@ def confusion(counts, class_names, alt, title=None):
         count = counts[shown[row], shown[column]]
         colour = "white" if share > 0.54 else "black" if count else PALETTE["neutral"]
         rounded = "<1%" if share < 0.01 else ">99%" if 0.99 < share < 1 else f"{share:.0%}"
-        text = f"{count:g}\n{rounded}" if count else "0"
+        text = f"{count:,}\n{rounded}" if count else "0"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
     for place in range(len(shown)):
         look = {"fill": False, "edgecolor": PALETTE["output"], "linewidth": 2.5, "zorder": 3}
@@ -535,9 +539,10 @@ def draw_curves(histories, title="", epochs=None):
     """A figure of loss and error against epochs.
 
     Args:
-        histories: a name for each history, as `training.fit` gives it. The training curve is
-            thin, the test curve thick with dots; each history has its own line style. An error of
-            0 has no place on a log axis: it is drawn at its foot, where the axis says 0.
+        histories: a name for each history, as `training.fit` gives it; accuracies are shares, 0
+            to 1. The training curve is thin, the test curve thick with dots; each history has its
+            own line style. An error of 0 has no place on a log axis: it is drawn at its foot, where
+            the axis says 0.
         epochs: right end of the axis, while a training is under way.
 
     Without 'accuracy' in a history there is no panel of errors.
@@ -589,7 +594,11 @@ def _losses_and_errors(histories):
                     panel[kind] = _array(values, f"{key} of {name}").astype(float)
                     if panel[kind].ndim != 1:
                         raise ValueError(f"{name} must have one number for each epoch")
-        errors |= {kind: 100 * (1 - shares) for kind, shares in errors.items()}
+        for kind, shares in errors.items():
+            if (np.abs(shares - 0.5) > 0.5 + 1e-5).any():
+                words = "must be shares from 0 to 1: divide per cent by 100"
+                raise ValueError(f"the accuracies of {name} {words}")
+            errors[kind] = 100 * (1 - np.clip(shares, 0, 1))  # by a rounding above 1
     return found
 
 

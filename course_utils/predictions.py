@@ -24,9 +24,11 @@ import time
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, timedelta
 from html import escape
+from numbers import Rational
 from pathlib import Path
 
 from .arguments import finite_number
+from .checks import content_of
 
 COURSE = Path(__file__).resolve().parents[1]
 PROGRESS = COURSE / ".progress.json"
@@ -65,7 +67,7 @@ class Prediction:
     def say(self, answer, sure=False):
         """Predict by code what the buttons or the field predict by hand."""
         answer = _single(answer) if self.choices else _number(answer)
-        if self.choices and answer not in self.choices:
+        if self.choices and not self._offers(answer):
             raise ValueError(f"{answer!r} is none of {_listed(self.choices)}")
         self.said = answer
         self.sure = bool(sure)
@@ -83,14 +85,17 @@ class Prediction:
             print(_shown(value))
             return
         print(f"{_shown(value)}. You said {_shown(self.said)}{', and were sure' * self.sure}.")
-        if not self.choices or value in self.choices:  # or nobody could have been right
+        if not self.choices or self._offers(value):  # or nobody could have been right
             _keep(self.question, _entry(self, value, within))
 
     def is_right(self, value, within=0.0):
         """Whether that is what was said; a number may be off by a share of what came."""
         if self.said is None or self.choices:
-            return bool(self.said == value)
+            return _same(self.said, value)
         return abs(self.said - value) <= within * abs(value) + 1e-9
+
+    def _offers(self, value):
+        return any(_same(value, choice) for choice in self.choices)
 
     @property
     def view(self):
@@ -158,8 +163,7 @@ def progress():
         entries = [kept[each] for each in questions if each in kept]
         right = sum(entry["right"] for entry in entries)
         rows.append((notebook, f"{len(entries)} of {len(questions)} predicted, {right} right"))
-    for exercise, (right, count) in _exercises().items():
-        rows.append((exercise, f"{right} of {count} questions right, as last saved"))
+    rows += _exercises()
     width = max((len(name) for name, _ in rows), default=0)
     print("\n".join(f"{name:{width}}  {text}" for name, text in rows) or "Nothing yet.")
 
@@ -304,15 +308,19 @@ def _questions():
 
 
 def _exercises():
-    """For each exercise, by name, how many of its questions are right and how many there are."""
-    found = {}
+    """For each exercise its name, and in words how many of its questions are right."""
+    rows = []
     for path in sorted((COURSE / "exercises" / "release").glob("ex[0-9][0-9]_*/checks.json")):
         notebook = path.with_name(f"{path.parent.name}.ipynb").relative_to(COURSE)
-        questions = json.loads(path.read_text(encoding="utf-8"))["questions"]
         copies = [COURSE / notebook, COURSE / "work" / notebook]
-        right = max(len(_right_in(copy) & set(questions)) for copy in copies)
-        found[path.parent.name] = (right, len(questions))
-    return found
+        try:
+            questions = content_of(path, questions=dict)["questions"]
+            right = max(len(_right_in(copy) & set(questions)) for copy in copies)
+            text = f"{right} of {len(questions)} questions right, as last saved"
+        except (OSError, ValueError) as problem:
+            text = f"not counted: {problem}"
+        rows.append((path.parent.name, text))
+    return rows
 
 
 def _cells(path):
@@ -434,8 +442,8 @@ def _number(value):
     if re.fullmatch(r"-?[1-9]\d{0,2}(,\d{3})+(\.\d+)?", text):
         text = text.replace(",", "")
     try:
-        number = float(text)
-    except ValueError:
+        number = float(value if isinstance(value, Rational) else text)  # a Fraction is no text
+    except (ValueError, OverflowError):
         number = math.nan
     if isinstance(value, bool) or not math.isfinite(number):
         raise ValueError(f"a number is needed, with a point for decimals, not {value!r}")
@@ -447,6 +455,12 @@ def _single(value):
     if getattr(value, "ndim", 0):
         raise ValueError(f"one value is needed, not {value!r}")
     return value.item() if hasattr(value, "item") else value
+
+
+def _same(one, other):
+    """Whether two values are the same choice: 1 is not True, though Python calls them equal."""
+    one, other = _single(one), _single(other)
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def _shown(value):

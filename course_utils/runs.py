@@ -1,14 +1,15 @@
 """What was recorded: trainings on complete data sets, their weights, and what the papers report.
 
 `make record RUN=lenet5` (`tools/record.py`) makes them. What was not recorded, or not kept, is
-refused with a ValueError that lists what there is. Importing this module imports no Keras.
+refused with a ValueError that lists what there is, and so is a damaged file. Importing this module
+imports no Keras.
 """
 
-import json
 import statistics
 
 from .anatomy import anatomy
 from .arguments import choice
+from .checks import content_of
 from .data import DATA
 
 # What the papers report for the same network, and after how long: 64,000 steps of 128 images from
@@ -17,6 +18,12 @@ PAPER_ERROR = {
     "lenet5": "0.95",
     "lenet5_modern_shifted": "0.8 (LeNet-5 with distorted digits)",
     "resnet20": "8.75 (182 epochs)",
+}
+
+# What a whole run holds, and of which kind it is.
+KINDS = {
+    **{"recipe": dict, "seeds": list, "test_error": list, "history": list},
+    **{"wall_seconds": int | float, "hardware": str},
 }
 
 
@@ -28,12 +35,12 @@ def recorded_run(name):
         for each seed), `history` (one for each seed), `wall_seconds`, `hardware`, `versions`.
     """
     choice(name, "the name of a recorded run", recorded_names())
-    return json.loads((DATA / "runs" / f"{name}.json").read_text(encoding="utf-8"))
+    return content_of(DATA / "runs" / f"{name}.json", **KINDS)
 
 
 def recorded_names():
-    """The names of all recorded runs."""
-    return sorted(path.stem for path in (DATA / "runs").glob("*.json"))
+    """The names of all recorded runs, without the `._lenet5.json` that a Mac leaves beside one."""
+    return sorted(path.stem for path in (DATA / "runs").glob("[!.]*.json"))
 
 
 def results_table():
@@ -93,7 +100,9 @@ def recorded_network(name):
     weights = DATA / "weights" / f"{name}.weights.h5"
     network = network_of(recorded_run(name)["recipe"])
     if not weights.is_file():
-        kept = sorted(path.name.partition(".")[0] for path in weights.parent.glob("*.weights.h5"))
+        kept = sorted(
+            path.name.partition(".")[0] for path in weights.parent.glob("[!.]*.weights.h5")
+        )
         raise ValueError(f"no weights of {name!r} are kept: choose one of {', '.join(kept)}")
     network.load_weights(weights)
     return network

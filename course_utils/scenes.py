@@ -99,7 +99,7 @@ def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overl
     >>> scenes.images.shape, scenes.masks.shape, scenes.boxes[0].shape
     ((2, 64, 64, 3), (2, 64, 64), (3, 4))
     """
-    _check_material(material)
+    material = _checked_material(material)
     count, size = whole_number(count, "count", 1, 10**6), whole_number(size, "size", 8, 2048)
     fewest, most = _in_order(digits, "digits", 0)
     shortest, longest = _in_order(sides, "sides", 4)
@@ -130,27 +130,29 @@ def paint(material, count, seed=0, size=64, digits=(2, 5), sides=(20, 28), overl
 
 def _seeds(seed):
     """A seed, or several, as a list of whole numbers."""
-    several = listed(seed, "seed") if np.ndim(seed) else [seed]
+    many = isinstance(seed, (list, tuple, range)) or getattr(seed, "ndim", 0)
+    several = listed(seed, "seed") if many else [seed]
     return [whole_number(number, "seed", 0) for number in several]
 
 
-def _check_material(material):
+def _checked_material(material):
+    """The material as arrays: a list has no shape, and a table's column has its own index."""
     if not isinstance(material, Material):
         raise ValueError(f"material must be what `material` gives, not {material!r}")
-    for name, array, last in (("digits", material.digits, 1), ("photographs", material[2], 3)):
-        array = numeric_array(array, name)
+    digits, labels, photographs = map(numeric_array, material, Material._fields)
+    for name, array, last in (("digits", digits, 1), ("photographs", photographs, 3)):
         if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] != last or not array.size:
             raise ValueError(
                 f"{name} must be uint8 of shape (n, height, width, {last}), at least one, "
                 f"not {array.dtype} of shape {array.shape}"
             )
-    if np.shape(material.labels) != (len(material.digits),):
+    if labels.shape != (len(digits),):
         raise ValueError(
-            f"each digit needs its label: {len(material.digits)} digits, "
-            f"labels of shape {np.shape(material.labels)}"
+            f"each digit needs its label: {len(digits)} digits, labels of shape {labels.shape}"
         )
-    if not np.isin(material.labels, range(10)).all():
+    if not np.isin(labels, range(10)).all():
         raise ValueError("labels must be the digits 0 to 9, as whole numbers")
+    return Material(digits, labels, photographs)
 
 
 def _in_order(value, name, smallest):
@@ -338,11 +340,13 @@ def score(outputs, scenes):
     and answer the share with the right class. For `detector`'s outputs `average_precision` at an
     overlap of 0.5, the mean over the ten digits.
     """
+    _check_scenes(scenes)
     count, size = scenes.masks.shape[:2]
     outputs = numeric_array(outputs, "outputs")
-    if outputs.ndim != 4 or len(outputs) != count:
-        shape = f"({count}, rows, columns, classes), not {outputs.shape}"
-        raise ValueError(f"outputs must be those for these scenes, {shape}")
+    grids = [(count, side, side) for side in range(1, size + 1) if size % side == 0]
+    if outputs.ndim != 4 or outputs.shape[:3] not in grids:
+        shape = f"({count}, side, side, classes) with a side that divides {size}"
+        raise ValueError(f"outputs must be those for these scenes, {shape}, not {outputs.shape}")
     channels = 11 if outputs.shape[1] == size else 15
     if outputs.shape[-1] != channels:
         of = "11 classes for each pixel" if channels == 11 else "15 numbers for each cell"
@@ -360,6 +364,11 @@ def score(outputs, scenes):
     truths = list(zip(scenes.boxes, scenes.labels, strict=True))
     found = detections(outputs, cell=size // outputs.shape[1])
     return {"average_precision": metrics.mean_average_precision(found, truths, range(10))}
+
+
+def _check_scenes(scenes):
+    if not isinstance(scenes, Scenes):
+        raise ValueError(f"scenes must be what `paint` gives, not {scenes!r}")
 
 
 # --- On the way to a network ----------------------------------------------------------------------
@@ -428,8 +437,7 @@ def pipeline(material, steps, batch_size=8, targets="masks", seed=0, cell=CELL, 
 def ready(scenes, targets="masks", cell=CELL):
     """`Scenes` as (images, targets) for a network, in one array each: see `pipeline`."""
     choice(targets, "targets", TARGETS)
-    if not isinstance(scenes, Scenes):
-        raise ValueError(f"scenes must be what `paint` gives, not {scenes!r}")
+    _check_scenes(scenes)
     images = data.scale(scenes.images, low=-2.0, high=2.0)
     if targets == "masks":
         return images, scenes.masks

@@ -8,9 +8,10 @@ every report; a run may bring one late file alone.
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,12 @@ from grading import (
     reports,
     roster,
     sandbox,
+    schedule,
     submission,
 )
 from grading.collect import Collection, Submission
 from grading.examiner import Examiner, Options, about
-from grading.results import Outcome, Result
+from grading.results import OF_GROUP, Outcome, Result
 
 __all__ = ["Options", "grade", "regrade"]
 
@@ -66,13 +68,16 @@ def grade(
         known = _class_list(course, class_list, tell)
         plan = reports.plan_of(course, exercise)
         said = matches.read(course.report(exercise.name, "matches.csv"))
-        collection = collect.collect(place, exercise.name, known.students, said, plan.groups)
-        collection = _one_identity_each(collection, course.results(exercise.name))
+        collection = collect.collect(place, exercise.name, known.students, said)
+        before, put_by = course.results(exercise.name), partial(course.handed_in, exercise.name)
+        collection = collect.at_listed_times(collection, before, put_by)
+        collection = _one_identity_each(collection, before)
         _tell_what_came(exercise, collection, tell)
         _take_over(course, exercise, collection, said, tell)
         for sentence in matches.settle(course, exercise, known.students):
             tell(f"  {sentence}")
         examiner = Examiner(exercise, course, options)
+        _hand_in_together(examiner, collection, plan, known.students, tell)
         _examine(examiner, _chosen(collection.submissions, options), tell)
         _keep(course, exercise, collection)
         return reports.write(exercise.name, folder, tell)
@@ -192,6 +197,66 @@ def _take_over(
         tell(f"  {old.student} is {one.student} ({one.name})")
 
 
+def _hand_in_together(
+    examiner: Examiner,
+    collection: Collection,
+    plan: schedule.Schedule,
+    students: Iterable[roster.Student],
+    tell: Tell,
+) -> None:
+    """One file for each group of `course.toml`, whichever run it came in; the others are named."""
+    before = examiner.course.results(examiner.exercise.name)
+    here = {one.student: one for one in collection.submissions}
+    names = {student.id: student.name for student in students}
+    for group in plan.groups:
+        theirs = [here[student] for student in group if student in here] + [
+            _put_by(examiner.course, examiner.exercise, before[student])
+            for student in group
+            if student in before.keys() - here
+            and not before[student].problem
+            and not before[student].identity.startswith(OF_GROUP)
+        ]
+        if not theirs:
+            continue
+        last = _latest(theirs, here, plan, examiner.exercise.name)
+        others = tuple(one.file for one in theirs if one.file != last.file)
+        last = replace(last, earlier=(*last.earlier, *others))
+        note = f"{last.file} of {last.student} counts"
+        if others:
+            note += f", not {' or '.join(others)}"
+            tell(f"  {' and '.join(group)} hand in together: {note}")
+            fate = "not graded: another one of the group counts"
+            collection.fates.update(dict.fromkeys(others, fate))
+            collection.noted[last.student] = f"hands in for {' and '.join(group)}: {note}"
+        if last.student in here:
+            here[last.student] = last
+        for student in group:
+            own, old = here.get(student), before.get(student)
+            if student == last.student or (own and own.file == last.file):
+                continue
+            graded_as = (own and own.graded_as) or (old and old.graded_as) or student
+            copy = replace(last, student=student, name=names.get(student, student),
+                           identity=f"{OF_GROUP}{last.student}", graded_as=graded_as)  # fmt: skip
+            if own or not examiner.holds(old, copy):
+                here[student] = copy
+                collection.noted[student] = f"hands in with {last.student}: {note}"
+    collection.submissions[:] = sorted(here.values(), key=lambda one: one.student)
+
+
+def _latest(
+    theirs: list[Submission], here: dict[str, Submission], plan: schedule.Schedule, exercise: str
+) -> Submission:
+    """The file of a group that counts, as for one student: the latest that somebody worked on."""
+    if len(theirs) == 1:
+        return theirs[0]
+    times = {one.student: plan.handed_in.get(one.student, one.time) for one in theirs}
+    work = [one for one in theirs if not one.problem] or theirs
+    work = [one for one in work if not collect.is_untouched(one.content, exercise)] or work
+    if None in times.values():  # then nothing says more than what came in this run
+        work = [one for one in work if one.student in here] or work
+    return max(work, key=lambda one: (times[one.student] or 0.0, one.student))
+
+
 def _chosen(submissions: list[Submission], options: Options) -> list[Submission]:
     if not options.students:
         return submissions
@@ -222,6 +287,7 @@ def _put_by(course: files.Folder, exercise: questions.Exercise, result: Result) 
         likeliest=tuple(result.likeliest),
         late=result.late,
         clock=result.clock,
+        listed=result.listed,
     )
 
 
@@ -238,7 +304,10 @@ def _examine(examiner: Examiner, submissions: list[Submission], tell: Tell) -> N
         tell(f"  {len(submissions) - len(todo)} are graded already")
     began = time.monotonic()
     for done, (one, outcome) in enumerate(_run_all(examiner, todo), start=1):
-        result = _judged(examiner, one, outcome, before.get(one.student))
+        old = before.get(one.student)
+        if options.questions and old is not None and not examiner.is_of(old, one):
+            tell(f"  {one.student}: not the file of before, so every question is judged anew")
+        result = _judged(examiner, one, outcome, old)
         examiner.keep(result, outcome.notebook, one.content)
         left = (time.monotonic() - began) / done * (len(todo) - done)
         to_go = f" ({_in_words(left)} to go)" if left >= 20 else ""

@@ -21,12 +21,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from course_utils import checks
-from grading import archives, identity, platforms, questions
+from grading import archives, identity, platforms, questions, repair
 from grading.archives import Item
 from grading.identity import Whose
+from grading.results import Result
 from grading.roster import Student
 
-__all__ = ["Collection", "Student", "Submission", "collect", "exercise_in"]
+__all__ = ["Collection", "Student", "Submission", "at_listed_times", "collect", "exercise_in"]
 
 MOST_READ = 100_000_000  # bytes of notebooks of one student
 MOST_EARLIER = 20  # of a student's other files that are named
@@ -54,6 +55,7 @@ class Submission:
         why: the reason where it is not known whose it is; `likeliest` then names two students.
         late: whether the platform marks it as late.
         clock: what says the time: 'the platform', 'the file' or ''.
+        listed: the time that the class list tells for the student; see `at_listed_times`.
     """
 
     student: str
@@ -70,6 +72,7 @@ class Submission:
     likeliest: tuple[str, ...] = ()
     late: bool = False
     clock: str = ""
+    listed: float | None = None
 
     @property
     def content(self) -> bytes:
@@ -102,7 +105,6 @@ def collect(
     exercise: str,
     roster: Sequence[Student] = (),
     matches: dict[str, str] | None = None,
-    groups: Sequence[Sequence[str]] = (),
 ) -> Collection:
     """Find every submission in a folder or a zip, and say whose it is.
 
@@ -110,8 +112,7 @@ def collect(
         place: the path of the folder or the zip.
         exercise: its name, `ex02_output_size`: such words in file names are nobody's name.
         roster: the students, if known.
-        matches: from a file (as reports name it) or an unmatched id to the id of a student.
-        groups: ids of students who hand in together.
+        matches: from an unmatched id, or a file (as reports name it), to the id of a student.
 
     Raises:
         ValueError: when there is nothing at that place.
@@ -122,7 +123,7 @@ def collect(
     reader = archives.Reader()
     items = list(reader.read(place))
     try:
-        return _Collector(place, exercise, roster, items, reader, matches or {}, groups).collect()
+        return _Collector(place, exercise, roster, items, reader, matches or {}).collect()
     finally:
         reader.close()
 
@@ -138,13 +139,15 @@ class _Collector:
         items: list[Item],
         reader: archives.Reader,
         matches: dict[str, str],
-        groups: Sequence[Sequence[str]],
     ) -> None:
         self.exercise, self.roster, self.reader = exercise, roster, reader
-        self.matches, self.groups = matches, groups
+        self.matches = matches
         self.noted = dict(reader.notes)
         self.fates: dict[str, str] = {}
-        self.prefix = f"{place.name}/" if place.is_file() and place.suffix.lower() == ".zip" else ""
+        is_zip = place.is_file() and place.suffix.lower() == ".zip"
+        self.prefix = f"{place.name}/" if is_zip else ""
+        self.top = place.stem if is_zip else place.resolve().name
+        self.graded_as: dict[str, str] = {}  # of what somebody matched: from its path
         self.items: dict[str, Item] = {}
         for item in items:  # a zip may hold two files of one name
             path, count = item.path, 1
@@ -156,19 +159,14 @@ class _Collector:
         if not self.items:
             raise ValueError(f"nothing was handed in in {place}: expected are notebooks, folders "
                              "or zips of them")  # fmt: skip
+        self.untouched: set[str] = set()  # paths of copies of the release
         self.register = identity.Register(roster, exercise)
 
     def collect(self) -> Collection:
         """Everything that was handed in."""
-        short = {path: path.removeprefix(self.prefix) for path in self.items}
-        settled = {
-            short[path]: student
-            for path in self.items
-            for student in (self.matches.get(path) or self.matches.get(short[path]),)
-            if student
-        }
+        short = {path: self._short(path) for path in self.items}
         whose = identity.decide(
-            short.values(), self.roster, self.exercise, self._gradescope(), settled
+            short.values(), self.roster, self.exercise, self._gradescope(), self._settled, self.top
         )
         groups: dict[str, list[tuple[Item, Whose]]] = defaultdict(list)
         for path, item in self.items.items():
@@ -176,12 +174,37 @@ class _Collector:
         submissions: list[Submission] = []
         for key in sorted(groups):
             submissions += self._submissions(groups[key])
-        submissions = self._of_groups(self._distinct(submissions))
-        submissions.sort(key=lambda one: one.student)
+        submissions = sorted(self._distinct(submissions), key=lambda one: one.student)
         handed_in = {one.student for one in submissions}
         missing = [student for student in self.roster if student.id not in handed_in]
         submissions = [one if one.matched else self._guessed(one, missing) for one in submissions]
         return Collection(submissions, missing, self.noted, self.fates)
+
+    def _short(self, path: str) -> str:
+        return path.removeprefix(self.prefix)
+
+    def _settled(self, whose: dict[str, Whose]) -> dict[str, str]:
+        """From each path that somebody matched to the student's id: by what it is, not where.
+
+        Everything else of the same identity goes along.
+        """
+        if not self.matches:
+            return {}
+        said = {key.rpartition("-")[2]: key for key in self.matches if key.startswith("unmatched-")}
+        lines: dict[str, str] = {}
+        by_identity: dict[str, str] = {}
+        for path, item in self.items.items():
+            short = self._short(path)
+            line = next((key for key in (path, short) if key in self.matches), None)
+            line = line or said.get(Whose(self._key(whose[short], item)).digest)
+            if line:
+                lines[short] = line
+                by_identity.setdefault(whose[short].key, line)
+        for path, one in whose.items():
+            if line := lines.get(path) or by_identity.get(one.key):
+                lines[path] = line
+                self.graded_as[path] = line if line in said.values() else ""
+        return {path: self.matches[line] for path, line in lines.items()}
 
     def _guessed(self, one: Submission, missing: list[Student]) -> Submission:
         """The two students who are the likeliest: those whom it names, then those without work."""
@@ -201,7 +224,9 @@ class _Collector:
         for path, item in sorted(self.items.items(), key=lambda each: each[0].count("/")):
             folder, _, name = path.rpartition("/")
             beside = f"{folder}/submission_" if folder else "submission_"
-            if re.fullmatch(r"submission_metadata\.ya?ml", name) and item.load and not item.packed:
+            inside = any(platforms.read(part, False) for part in folder.split("/"))
+            is_list = re.fullmatch(r"submission_metadata\.ya?ml", name) and not inside
+            if is_list and item.load and not item.packed:
                 if any(other.startswith(beside) and "/" in other[len(beside) :]
                        for other in self.items):  # fmt: skip
                     try:
@@ -213,21 +238,22 @@ class _Collector:
     def _submissions(self, files: list[tuple[Item, Whose]]) -> list[Submission]:
         """What one identity handed in; one submission for each of a group's students."""
         whose = files[0][1]
-        items = [item for item, _ in files]
         work = []
-        for item in items:
+        for item, each in files:
             if platforms.COMPANIONS.search(item.path):
                 self.fates[item.path] = "of the platform"
             else:
-                work.append(item)
+                work.append((item, each))
         if not work and not (whose.platform and whose.platform not in ("a name", "a folder")):
             return []
         if not work:
-            problem = f"no notebook was handed in, only {items[0].path.rpartition('/')[2]}"
-            chosen, others = replace(items[0], problem=problem), list[Item]()
+            first = files[0][0]
+            problem = f"no notebook was handed in, only {first.path.rpartition('/')[2]}"
+            chosen, others = replace(first, problem=problem), list[Item]()
         else:
-            chosen, others = self._choose(work, whose)
-        base = self._submission(chosen, others, whose, items)
+            chosen, others = self._choose(work)
+        whose = next(each for item, each in files if item.path == chosen.path)
+        base = self._submission(chosen, others, whose)
         self.fates[chosen.path] = (
             "unreadable" if base.problem else "graded" if base.matched else "unmatched, graded"
         )
@@ -238,10 +264,8 @@ class _Collector:
             for student in whose.students
         ]
 
-    def _submission(
-        self, chosen: Item, others: list[Item], whose: Whose, items: list[Item]
-    ) -> Submission:
-        time, clock = self._time(chosen, whose, items)
+    def _submission(self, chosen: Item, others: list[Item], whose: Whose) -> Submission:
+        time, clock = self._time(chosen, whose)
         listed, folder = [], chosen.path.rpartition("/")[0]
         for item in others:
             beside = not item.packed and item.path.rpartition("/")[0] == folder
@@ -253,16 +277,19 @@ class _Collector:
         earlier = tuple(item.path for item in listed)
         student_id, name = self._name(whose, chosen)
         if len(earlier) > 0:
-            self.noted[student_id] = f"handed in {len(listed) + 1} files: {chosen.path} counts"
+            shown = [f"{path} (untouched)" if path in self.untouched else path for path in earlier]
+            more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+            self.noted[student_id] = (
+                f"handed in {len(listed) + 1} files: {chosen.path} counts, "
+                f"not {', '.join(shown[:3])}{more}"
+            )
         if not whose.known and self.roster:
             self.noted[chosen.path] = f"is not matched: {whose.why}"
         matched = whose.known or not self.roster
         graded_as = student_id
-        by_hand = self.matches.get(chosen.path) or self.matches.get(
-            chosen.path.removeprefix(self.prefix)
-        )
-        if whose.known and by_hand:
-            graded_as = self._made(whose, chosen)
+        made = self.graded_as.get(self._short(chosen.path))
+        if whose.known and made is not None:
+            graded_as = made or self._made(whose, chosen)
         return Submission(
             student=student_id,
             name=name,
@@ -278,11 +305,19 @@ class _Collector:
             likeliest=tuple(student.id for student in whose.students),
             late=whose.late,
             clock=clock,
+            listed=self._listed(whose),
         )
 
     def _key(self, whose: Whose, chosen: Item) -> str:
-        """The identity; a file of which nothing is known is known by what is in it."""
-        if whose.platform:
+        """The identity; where the export tells no more than a place, what is in the file tells it.
+
+        Somebody else's may lie in folder 1 of the next export.
+        """
+        if whose.platform not in ("", "a folder", "a name"):
+            return whose.key
+        counts = any(word.isdigit() and len(word) <= identity.SHORT
+                     for word in identity.folded(whose.shown)[0].split())  # fmt: skip
+        if whose.platform and not counts and self.register.rests(whose.shown) != {""}:
             return whose.key
         try:
             content = chosen.load() if chosen.load else b""
@@ -321,33 +356,14 @@ class _Collector:
                 found.append(replace(one, student=made, graded_as=made) if made != student else one)
         return found
 
-    def _of_groups(self, submissions: list[Submission]) -> list[Submission]:
-        """The same submission for those of a group who have none."""
-        found = {one.student: one for one in submissions}
-        known = {student.id: student for student in self.roster}
-        for group in self.groups:
-            theirs = [found[student] for student in group if student in found]
-            if not theirs:
-                continue
-            latest = max(theirs, key=lambda one: (one.time or 0.0, one.student))
-            for student in group:
-                if student not in found:
-                    name = known[student].name if student in known else student
-                    found[student] = replace(
-                        latest, student=student, name=name, graded_as=student,
-                        identity=f"group of {latest.student}",
-                    )  # fmt: skip
-                    self.noted[student] = f"hands in with {latest.student}: {latest.file}"
-        return list(found.values())
-
     # --- The right one of several -----------------------------------------------------------------
 
-    def _choose(self, items: list[Item], whose: Whose) -> tuple[Item, list[Item]]:
+    def _choose(self, work: list[tuple[Item, Whose]]) -> tuple[Item, list[Item]]:
         """The notebook that counts, and the others; with the reason where none can be taken."""
         room = MOST_READ
-        read: list[
-            tuple[Item, int, str]
-        ] = []  # with its cells of this exercise, and another's name
+        read: list[tuple[Item, int, str]] = []  # with its cells of this exercise, another's name
+        times = {item.path: whose.time or item.time for item, whose in work}
+        items = [item for item, _ in work]
         first = sorted(items, key=lambda item: (not item.is_notebook, item.path.count("/")))
         several = sum(item.is_notebook for item in items) > 1
         looked_at = 0
@@ -365,9 +381,16 @@ class _Collector:
                 item, content = self._read(item)
                 room -= len(content)
                 count, other = exercise_in(content, self.exercise)
+                if several and count and is_untouched(content, self.exercise):
+                    self.untouched.add(item.path)
             read.append((item, count, other))
         most = max(count for _, count, _ in read)
-        read.sort(key=lambda each: _order(each[0], 2 * each[1] >= most, each[2], each[1]))
+        read.sort(
+            key=lambda each: _order(
+                each[0], each[1] if 2 * each[1] >= most else 0, each[2],
+                each[0].path not in self.untouched, times[each[0].path],
+            )
+        )  # fmt: skip
         chosen, count, other = read[-1]
         if not chosen.problem and other and not count:
             number = re.match(r"ex0*(\d+)", self.exercise)
@@ -403,38 +426,73 @@ class _Collector:
 
     # --- When -------------------------------------------------------------------------------------
 
-    def _time(
-        self, chosen: Item, whose: Whose, items: list[Item]
-    ) -> tuple[float | None, str]:  # fmt: skip
+    def _time(self, chosen: Item, whose: Whose) -> tuple[float | None, str]:
         """When it was handed in, and what says so: never what its student named."""
-        if whose.time is not None:
-            return whose.time, "the platform"
-        for student in whose.students if whose.known else ():
-            if student.handed_in and (time := time_in(student.handed_in)) is not None:
-                return time, "the platform"
-        for item in items:
-            name = item.path.rpartition("/")[2].lower()
-            if name in ("timestamp.txt", "timestamps.txt") and item.load and not item.packed:
-                try:
-                    time = time_in(item.load()[:200].decode("utf-8", "replace"))
-                except Exception:
-                    continue
-                if time is not None:
-                    return time, "the platform"
-        own = chosen.path.rpartition("/")[2]
-        if (stamp := re.match(r"(\d{14})_", own)) and platforms.read_ilias(
-            chosen.path.rpartition("/")[0].rpartition("/")[2]
-        ):
-            time = time_in(stamp[1])
-            if time is not None:
-                return time, "the platform"
+        time = whose.time if whose.time is not None else self._time_below(chosen, whose)
+        if time is not None:
+            return time, "the platform"
         if whose.platform in platforms.WITHOUT_TIMES or not chosen.time:
             return None, ""
         return chosen.time, "the file"
 
+    def _time_below(self, chosen: Item, whose: Whose) -> float | None:
+        """What ILIAS and nbgrader write right below a student's folder; deeper it is the student's.
 
-def _order(item: Item, of_this: bool, other: str, count: int) -> tuple[object, ...]:
-    """Notebooks that can be read before all else, then this exercise's, then the latest."""
+        nbgrader writes a file: submitted/<student>/<exercise>/timestamp.txt.
+        """
+        first, _, rest = self._short(chosen.path).removeprefix(f"{whose.folder}/").partition("/")
+        if whose.platform == "ILIAS":
+            stamp = re.match(r"(\d{14})_", first)
+            return time_in(stamp[1]) if stamp else None
+        above = f"{self.top}/{whose.folder}".split("/")[-2]
+        if not whose.folder or not rest or above.lower() != "submitted":
+            return None
+        beside = self.items.get(f"{self.prefix}{whose.folder}/{first}/timestamp.txt")
+        if beside is None or beside.packed or beside.load is None:
+            return None
+        try:
+            return time_in(beside.load()[:200].decode("utf-8", "replace"))
+        except Exception:  # whatever a damaged export makes of its library
+            return None
+
+    @staticmethod
+    def _listed(whose: Whose) -> float | None:
+        """When the class list says that a known student handed in."""
+        listed = (time_in(student.handed_in) for student in whose.students if whose.known)
+        return next((time for time in listed if time is not None), None)
+
+
+def at_listed_times(
+    collection: Collection, before: dict[str, Result], put_by: Callable[[str], Path]
+) -> Collection:
+    """The same submissions at the times that the class list tells, where they are of these files.
+
+    The list may be older than a file: then its time is that of the file which the student's result
+    is of, and this one has its own.
+
+    Args:
+        before: the results of earlier runs, by student.
+        put_by: gives the path of the file that a student handed in before.
+    """
+    at_times = []
+    for one in collection.submissions:
+        if one.listed is not None and one.clock != "the platform":
+            old = before.get(one.student)
+            if old is None or old.listed != one.listed:
+                one = replace(one, time=one.listed, clock="the platform")
+            elif put_by(one.student).exists() and put_by(one.student).read_bytes() == one.content:
+                one = replace(one, time=old.time, clock=old.clock)
+            if one.clock != "the platform":
+                collection.noted[one.file] = (
+                    "is newer than the class list, whose time is of an earlier file: "
+                    "give the new list (ROSTER=)"
+                )
+        at_times.append(one)
+    return replace(collection, submissions=at_times)
+
+
+def _order(item: Item, count: int, other: str, solved: bool, when: float) -> tuple[object, ...]:
+    """Notebooks that can be read before all else, then this exercise's, solved ones, the latest."""
     stem = item.path.rpartition("/")[2].split(".")[0].strip()
     copy = re.search(r"(?:\((\d+)\)|-(\d+))$", stem)
     number = int(copy.group(1) or copy.group(2)) if copy else 0
@@ -443,10 +501,8 @@ def _order(item: Item, of_this: bool, other: str, count: int) -> tuple[object, .
     name = tuple((int(part), "") if part.isdigit() else (-1, part)
                  for part in re.split(r"(\d{1,18})", item.path))  # fmt: skip
     readable = item.is_notebook and not item.problem
-    attempt = platforms.read(item.path.rpartition("/")[2], True)
-    when = attempt.time if attempt and attempt.time else item.time
     return (
-        readable, of_this and count > 0, not other, version, when, item.inner, number, count, name
+        readable, count > 0, not other, solved, version, when, item.inner, number, count, name
     )  # fmt: skip
 
 
@@ -509,6 +565,12 @@ def marks_of_exercises() -> dict[str, tuple[str, frozenset[bytes]]]:
     return found
 
 
+def _whole_name(exercise: str) -> str:
+    """The name of an exercise of which the beginning may be given; '' for none of the course's."""
+    names = questions.names()
+    return next((name for name in names if f"{name}_".startswith(f"{exercise}_")), "")
+
+
 def exercise_in(content: bytes, exercise: str) -> tuple[int, str]:
     """How many of an exercise's own cells a notebook carries, and which other it is of instead.
 
@@ -518,9 +580,34 @@ def exercise_in(content: bytes, exercise: str) -> tuple[int, str]:
     ids, heading = set(MARKS.findall(content)), TITLE.search(content)
     title = heading[1].decode("utf-8", "replace") if heading else ""
     counts = {name: len(marks & ids) + (title == named) for name, (named, marks) in known.items()}
-    own = next((name for name in counts if name == exercise or name.startswith(f"{exercise}_")), "")
+    own = _whole_name(exercise)
     best = max(counts, key=lambda name: counts[name], default="")
     if best and best != own and counts[best] > counts.get(own, 0):
         named = known[best][0]
         return counts.get(own, 0), named[:1].lower() + named[1:]
     return counts.get(own, 0), ""
+
+
+@lru_cache(maxsize=2)
+def _words_of_release(exercise: str) -> frozenset[str]:
+    """What stands in the cells that students get."""
+    name = _whole_name(exercise)
+    path = checks.RELEASES / name / f"{name}.ipynb"
+    if not path.exists():
+        return frozenset()
+    return frozenset(cell["words"] for cell in repair.read(path.read_bytes(), path.name))
+
+
+def is_untouched(content: bytes, exercise: str) -> bool:
+    """Whether a notebook holds nothing that its release does not, but perhaps a name."""
+    if len(content) >= repair.LARGE:
+        return False  # a release has no outputs, and a large file costs much to read
+    try:
+        cells = repair.read(content, "")
+    except repair.Unreadable:
+        return False
+    known = _words_of_release(exercise)
+    return all(
+        cell["words"] in known or not cell["words"] or checks.STUDENT_CELL in cell["names"]
+        for cell in cells
+    )

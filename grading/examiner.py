@@ -104,16 +104,29 @@ class Examiner:
         """Whether a result on the disk is that of this very submission."""
         return result is not None and result.digest == self.digest(handed_in)
 
+    def is_of(self, result: Result, handed_in: Submission) -> bool:
+        """Whether a result is of this very file, whatever it was judged by, and it could be read.
+
+        It goes by the file that was put by: until the new result is kept, that is the old one.
+        """
+        path = self.course.handed_in(self.exercise.name, result.student)
+        return not result.problem and path.exists() and path.read_bytes() == handed_in.content
+
     def judged(self, handed_in: Submission, outcome: Outcome, before: Result | None) -> Result:
-        """The result of one submission; `before` is the one that it had, or None."""
+        """The result of one submission; `before` is the one that the student had, or None.
+
+        Points of questions that nobody asked to judge anew are kept where the file is the same.
+        """
         variant = papers.variant_of(self.exercise, outcome)
         paper = self.paper(handed_in.graded_as, variant.number or 0)
         judges = judge.Judge(paper.exercise, paper.asked, paper.places, paper.right)
         sources = _sources(outcome.notebook)
+        keeps = before is not None and self.is_of(before, handed_in)
         judged: dict[str, QuestionResult] = {}
         for question in paper.exercise.questions:
             earlier = before.questions.get(question.name) if before else None
-            if self.options.questions and question.name not in self.options.questions and earlier:
+            asked = not self.options.questions or question.name in self.options.questions
+            if earlier and keeps and not asked:
                 judged[question.name] = earlier
                 continue
             cell = question.cell
@@ -176,6 +189,7 @@ def about(result: Result, handed_in: Submission) -> Result:
         likeliest=list(handed_in.likeliest),
         time=handed_in.time,
         clock=handed_in.clock,
+        listed=handed_in.listed,
         late=handed_in.late,
     )
 

@@ -28,6 +28,11 @@ def page(result: Result, exercise: Exercise, notebook: dict[str, Any] | None) ->
     cells = None
     if notebook is not None:
         cells = [_cell(cell) for cell in notebook["cells"] if cell["id"] not in LEFT_OUT]
+        left = pages.MOST_SET
+        for cell in cells:
+            if cell["cell_type"] == "markdown":
+                left -= len(cell["source"])
+                cell["is_set"] = left >= 0
     return pages.render(
         "feedback.html",
         title=title_of(exercise),

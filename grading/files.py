@@ -3,8 +3,10 @@
 import fcntl
 import json
 import os
+import re
 import secrets
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -48,10 +50,23 @@ def write_atomically(path: str | Path, text: str | bytes, secret: bool = False) 
         raise
 
 
+def name_of(student: str) -> str:
+    """An id as a part of a path: what no file should be called by is written as in `CS=2F2020`.
+
+    No two ids have one name. It is also nbgrader's id of the student: that names its folders, and
+    stands in its addresses as it is.
+    """
+    return re.sub(
+        r"^\W|[^\w.@+ -]",
+        lambda mark: "".join(f"={byte:02X}" for byte in mark[0].encode("utf-8", "replace")),
+        student,
+    )
+
+
 class Folder:
     """The instructor's folder for all exercises; it is also a course folder of nbgrader's.
 
-    `graded/` by default:
+    `graded/` by default, with `<student>` as `name_of` writes it:
 
         secret_seed                               the hidden cases come from it: keep it to yourself
         gradebook.db                              nbgrader's database
@@ -105,15 +120,15 @@ class Folder:
 
     def result(self, exercise: str, student: str) -> Path:
         """The path of one result."""
-        return self.place / "results" / exercise / f"{student}.json"
+        return self.place / "results" / exercise / f"{name_of(student)}.json"
 
     def notebook(self, exercise: str, student: str) -> Path:
         """The path of one notebook as it ran, where nbgrader looks for it."""
-        return self.place / "autograded" / student / exercise / f"{exercise}.ipynb"
+        return self.place / "autograded" / name_of(student) / exercise / f"{exercise}.ipynb"
 
     def handed_in(self, exercise: str, student: str) -> Path:
         """The path of one file as it was handed in: not where nbgrader would run it."""
-        return self.place / "handed_in" / exercise / f"{student}.ipynb"
+        return self.place / "handed_in" / exercise / f"{name_of(student)}.ipynb"
 
     @property
     def schedule(self) -> Path:
@@ -127,7 +142,7 @@ class Folder:
 
     def feedback(self, exercise: str, student: str) -> Path:
         """The path of one student's feedback."""
-        return self.place / "feedback" / exercise / f"{student}.html"
+        return self.place / "feedback" / exercise / f"{name_of(student)}.html"
 
     def report(self, exercise: str, name: str) -> Path:
         """The path of a report: `grades.csv` or `class.html`."""
@@ -135,19 +150,20 @@ class Folder:
 
     def results(self, exercise: str) -> dict[str, Result]:
         """Every result of an exercise, by student; those of `damaged` are left out."""
-        found = {}
-        for path in sorted((self.place / "results" / exercise).glob("*.json")):
-            try:
-                found[path.stem] = Result.from_json(read_json(path))
-            except ValueError:
-                continue
-        return found
+        read = [result for _, result in self._read(exercise) if result is not None]
+        return {result.student: result for result in read}
 
     def damaged(self, exercise: str) -> list[Path]:
         """The files of results that hold none: they have to be graded anew."""
-        paths = sorted((self.place / "results" / exercise).glob("*.json"))
-        found = self.results(exercise)
-        return [path for path in paths if path.stem not in found]
+        return [path for path, result in self._read(exercise) if result is None]
+
+    def _read(self, exercise: str) -> Iterator[tuple[Path, Result | None]]:
+        """Every file of a result, with what it holds; None where that is no result."""
+        for path in sorted((self.place / "results" / exercise).glob("*.json")):
+            try:
+                yield path, Result.from_json(read_json(path))
+            except ValueError:
+                yield path, None
 
 
 def read_json(path: str | Path) -> Any:

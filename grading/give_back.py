@@ -104,6 +104,11 @@ def write(
     unmatched = sorted(student for student, result in results.items() if not result.matched)
     if unmatched:
         tell(f"{len(unmatched)} are not matched and not given back: {', '.join(unmatched)}")
+    without = sorted(student for student, result in results.items()
+                     if result.matched and student not in names)  # fmt: skip
+    if without:
+        tell(f"{len(without)} have no page in the zip, because no file that was handed in has "
+             f"their number in its name (of a group, one has): {', '.join(without)}")  # fmt: skip
     waiting = sum(result.state == "needs manual grading" for result in results.values())
     if waiting:
         tell(f"{waiting} have no grade yet: their written answers are to be read (make review)")
@@ -197,13 +202,23 @@ def canvas(work: Work) -> Given:
             row[column] = f"{work.exercise.points:g}"
     order = [*kept, column]
     table = [[row[at] for at in order] for row in [header, *rows]]
+    return "canvas-grades.csv", _csv(table), _names_for_canvas(work)
+
+
+def _names_for_canvas(work: Work) -> dict[str, str]:
+    """The file that each student handed in, by whose numbers Canvas finds the submission.
+
+    What it finds by them it attaches to that student's submission, and to those of a group that it
+    knows. So a file is an entry once, with the page of the student whose number stands in it.
+    """
+    numbers = {student.id: student.number.partition(" ")[2] for student in work.roster.students}
     names = {}
     for student, result in work.results.items():
-        file = result.file.rpartition("/")[2]
-        stem = re.sub(NOTEBOOK, "", file)
-        if re.search(r"_\d+_\d+_", file):  # Canvas finds the student by the numbers in the name
-            names[student] = f"{stem}.html"
-    return "canvas-grades.csv", _csv(table), names
+        for part in result.file.split("/"):  # also a zip, where the notebook was in one
+            written = re.search(r"_(\d+)_\d+_", part)
+            if written and written[1] == numbers.get(student):
+                names[student] = f"{re.sub(NOTEBOOK, '', part)}.html"
+    return names
 
 
 def blackboard(work: Work) -> Given:
@@ -227,7 +242,7 @@ def blackboard(work: Work) -> Given:
     lines = io.StringIO()
     writer = csv.writer(lines, delimiter="\t", lineterminator="\r\n", quoting=csv.QUOTE_ALL)
     writer.writerows([_tame(cell) for cell in row] for row in table)
-    names = {student.id: f"{student.id}.html" for student in work.roster.students}
+    names = {student.id: f"{files.name_of(student.id)}.html" for student in work.roster.students}
     return "blackboard-grades.xls", lines.getvalue().encode("utf-16"), names
 
 
@@ -242,7 +257,7 @@ def gradescope(work: Work) -> Given:
             sid = "" if student.id == student.email else student.id
             table.append([first, last, sid, student.email, work.grade(student.id),
                           f"{result.max:g}"])  # fmt: skip
-    names = {student.id: f"{student.id}.html" for student in work.roster.students}
+    names = {student.id: f"{files.name_of(student.id)}.html" for student in work.roster.students}
     return "gradescope-grades.csv", _csv(table), names
 
 
@@ -255,7 +270,7 @@ def plain(work: Work) -> Given:
             work.grade(student.id), f"{result.max:g}")  # fmt: skip
         said = work.text(student.id) or "Not handed in."
         table.append([student.id, student.name, student.email, grade, most, said])
-    names = {student.id: f"{student.id}.html" for student in work.roster.students}
+    names = {student.id: f"{files.name_of(student.id)}.html" for student in work.roster.students}
     return "grades.csv", _csv(table), names
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from grading import files
 from grading.questions import Exercise, marks_of
-from grading.results import QuestionResult, Result
+from grading.results import QuestionResult, Result, WrittenResult
 
 
 class NoGradebook(RuntimeError):
@@ -67,18 +67,23 @@ def synchronise(
     synchronised = files.read_json(path) or {}
     released = hashlib.sha256(exercise.release.read_bytes()).hexdigest()
     entered = {student: _entered(result) for student, result in results.items()}
+    answers = {
+        student: {name: entry.answer for name, entry in result.entries.items()}
+        for student, result in results.items()
+    }
+    before = synchronised.get("answers", {})
     with opened(course) as book:
         if synchronised.get("release") != released:
             _enter_exercise(book, exercise)
         for student, result in results.items():
             if synchronised.get(student) != entered[student]:
-                _enter_result(book, exercise, result)
+                _enter_result(book, exercise, result, before.get(student, {}))
         book.db.commit()
         merged = {
             student: _with_points_by_hand(book, exercise, result)
             for student, result in results.items()
         }
-    files.write_json(path, {**entered, "release": released})
+    files.write_json(path, {**entered, "release": released, "answers": answers})
     return merged
 
 
@@ -97,17 +102,23 @@ def rename(
         return
     with opened(course) as book:
         try:
-            handed_in = book.find_submission(exercise.name, old)
+            handed_in = book.find_submission(exercise.name, files.name_of(old))
         except MissingEntry:
             return
         first, last = names_of(name)
-        student = book.update_or_create_student(new, first_name=first, last_name=last)
+        student_id = files.name_of(new)
+        student = book.update_or_create_student(student_id, first_name=first, last_name=last)
         try:
-            book.remove_submission(exercise.name, new)
+            book.remove_submission(exercise.name, student_id)
         except MissingEntry:
             pass
         handed_in.student = student
         book.db.commit()
+    path = course.report(exercise.name, "synchronised.json")
+    synchronised = files.read_json(path) or {}
+    answers = synchronised.get("answers", {})
+    answers[new] = answers.pop(old, {})  # which those points are for
+    files.write_json(path, {**synchronised, "answers": answers})
 
 
 def names_of(name: str) -> tuple[str, str]:
@@ -166,12 +177,15 @@ def _complete(book: Any, notebook: Any) -> None:
     book.db.refresh(notebook)
 
 
-def _enter_result(book: Any, exercise: Exercise, result: Result) -> None:
+def _enter_result(book: Any, exercise: Exercise, result: Result, before: dict[str, str]) -> None:
     """One student's points, as far as the judge gives them.
 
     Points by hand for an answer that has changed since stay, marked for a reader to look again.
+
+    Args:
+        before: from each question to the digest of the answer that was entered last.
     """
-    name, student = exercise.name, result.student
+    name, student = exercise.name, files.name_of(result.student)
     first, last = names_of(result.name)
     book.update_or_create_student(student, first_name=first, last_name=last)
     moment = {}
@@ -189,14 +203,14 @@ def _enter_result(book: Any, exercise: Exercise, result: Result) -> None:
         grade.auto_score = entry.points
         if grade.manual_score is None:
             grade.needs_manual_grade = False
-        elif entry.changed:
+        elif _is_another(entry, before.get(question.name)):
             grade.needs_manual_grade = True
     for cell, written in result.written.items():
         grade = grades[cell]
         grade.auto_score = written.points  # None: somebody has to read it
         if grade.manual_score is None:
             grade.needs_manual_grade = written.points is None
-        elif written.changed:
+        elif _is_another(written, before.get(cell)):
             grade.needs_manual_grade = True
     verdicts = {
         question.cell: verdict_on(result.questions[question.name])
@@ -207,6 +221,15 @@ def _enter_result(book: Any, exercise: Exercise, result: Result) -> None:
         unread = result.written.get(comment.name)
         untouched = "No answer." if unread and unread.status == "untouched" else None
         comment.auto_comment = verdicts.get(comment.name, untouched)
+
+
+def _is_another(entry: QuestionResult | WrittenResult, before: str | None) -> bool:
+    """Whether an answer differs from the one that a reader had; a new time of the file does not.
+
+    Args:
+        before: its digest; None where older graders kept none, and the result alone tells.
+    """
+    return entry.changed if before is None else before not in ("", entry.answer)
 
 
 def verdict_on(entry: QuestionResult) -> str | None:
@@ -228,7 +251,7 @@ def _with_points_by_hand(book: Any, exercise: Exercise, result: Result) -> Resul
     """The result with what was entered in formgrader."""
     name = exercise.name
     try:
-        notebook = book.find_submission_notebook(name, name, result.student)
+        notebook = book.find_submission_notebook(name, name, files.name_of(result.student))
     except MissingEntry:
         return result
     grades = {grade.name: grade for grade in notebook.grades}

@@ -1,7 +1,8 @@
 """Whose work is it? From the paths of an export and the class list to students, or to a reason.
 
-The part of a path that the platform wrote decides, the outermost first. What a student named counts
-only where nothing else does, and never against it. Nothing is guessed: a name must be somebody's
+The part of a path that the platform wrote decides, the outermost first: what lies in a folder that
+stands among students' folders is that folder's, whomever it names. What a student named counts only
+where nothing else does, and never against it. Nothing is guessed: a name must be somebody's
 whole name, an id or the part of an e-mail before the @ the whole of what stands there. Ways that
 disagree, two identities for one student and two students of one name are *unmatched*, with the
 reason, and the two likeliest students beside it.
@@ -11,7 +12,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
@@ -44,6 +45,7 @@ class Whose:
         shown: the name as it stands there.
         late: whether the platform marks it as late.
         time: when it was handed in, where the platform says so.
+        folder: the path of the folder that says it; '' where none does.
     """
 
     key: str
@@ -53,6 +55,7 @@ class Whose:
     shown: str = ""
     late: bool = False
     time: float | None = None
+    folder: str = ""
 
     @property
     def known(self) -> bool:
@@ -284,9 +287,10 @@ class Export:
         paths: Iterable[str],
         register: Register,
         gradescope: dict[str, Submitters] | None = None,
+        top: str = "",
     ) -> None:
         self.paths = {path: tuple(path.split("/")) for path in paths}
-        self.register = register
+        self.register, self.top = register, top
         self.gradescope = gradescope or {}
         self.folders: dict[tuple[str, ...], set[str]] = defaultdict(set)
         self.files: dict[tuple[str, ...], set[str]] = defaultdict(set)
@@ -294,17 +298,31 @@ class Export:
             for at, part in enumerate(parts):
                 place = self.files if at == len(parts) - 1 else self.folders
                 place[parts[:at]].add(part)
+        self.outermost = self._outermost()
+        self._classrooms: dict[tuple[str, ...], bool] = {}
+        self._with_names: dict[tuple[str, ...], bool] = {}
         self._named: dict[tuple[str, ...], frozenset[Student]] = {}
         self._inside: dict[tuple[str, ...], frozenset[Student]] = {}
         self._slugs = self._github_slugs()
         self._teams = self._moodle_teams()
         self._assignments = self._blackboard_assignments()
 
+    def _outermost(self) -> dict[tuple[str, ...], Written]:
+        """The first part of each path that has a platform's form: what is in it is a student's."""
+        found = {}
+        for parts in self.paths.values():
+            for at, part in enumerate(parts):
+                written = platforms.read(part, at == len(parts) - 1)
+                if written is not None:
+                    found[parts[: at + 1]] = written
+                    break
+        return found
+
     def _github_slugs(self) -> dict[tuple[str, ...], str]:
         """For a folder of clones, what stands before the user's name in each of them."""
         found = {}
         for place, names in self.folders.items():
-            above = place[-1] if place else ""
+            above = place[-1] if place else self.top
             if above.endswith("-submissions"):
                 found[place] = above.removesuffix("submissions")
                 continue
@@ -321,12 +339,7 @@ class Export:
     def _moodle_teams(self) -> bool:
         """Whether Moodle put the name of a team before each name: 'Team A-Jane Doe'."""
         names = [
-            written.name
-            for place in (self.folders, self.files)
-            for parts in place.values()
-            for part in parts
-            if (written := platforms.read(part, place is self.files)) is not None
-            and written.platform == "Moodle"
+            written.name for written in self.outermost.values() if written.platform == "Moodle"
         ]
         with_team = sum(self._without_team(name) != name for name in names)
         return with_team > 1 and not any(self.register.by_name(name) for name in names)
@@ -341,11 +354,7 @@ class Export:
     def _blackboard_assignments(self) -> Counter[str]:
         """What may stand before the users' names, and before how many users of the list it does."""
         wholes = {
-            written.users
-            for parts in self.files.values()
-            for part in parts
-            if (written := platforms.read(part, True)) is not None
-            and written.platform == "Blackboard"
+            written.users for written in self.outermost.values() if written.platform == "Blackboard"
         }
         return Counter(
             users[-1][: -len(user)]
@@ -359,27 +368,40 @@ class Export:
         parts = self.paths[path]
         for at, part in enumerate(parts):
             place, is_file = parts[:at], at == len(parts) - 1
-            written = platforms.read(part, is_file)
+            written = None if self._is_classroom(place) else platforms.read(part, is_file)
             if written is not None:
                 return self._by_platform(written, place, part)
             if is_file:
                 return self._by_file(place, part, path)
+            folder = "/".join((*place, part))
             if not self.register.students:
                 if self._is_a_persons(place, part, parts):
-                    return Whose("/".join((*place, part)), (), "", "a folder", part)
+                    platform = self._platform(place, part)
+                    return Whose(folder, (), "", platform, part, folder=folder)
                 continue
             named = self._by_folder(place, part)
             if named:
                 why = _several(named) if len(named) > 1 else ""
                 if not why and _is_weak(next(iter(named)), part):
                     why = self._contradiction(next(iter(named)), parts[at + 1 :])
-                platform = "GitHub Classroom" if place in self._slugs else "a folder"
-                key = self._key(place, part)
-                return Whose(key, tuple(sorted(named)), why, platform, _stem(part))
+                return Whose(
+                    self._key(place, part), tuple(sorted(named)), why,
+                    self._platform(place, part), _stem(part), folder=folder,
+                )  # fmt: skip
             if self._is_nobodys(place, part):
                 why = f"the folder {part!r} is nobody's on the class list"
-                return Whose("/".join((*place, part)), (), why, "a folder", _stem(part))
+                if len(self._people_in((*place, part))) > 1:
+                    why += "; what it holds names several: if it is no student's, grade it alone"
+                platform = self._platform(place, part)
+                return Whose(folder, (), why, platform, _stem(part), folder=folder)
         raise AssertionError("a path has a last part")
+
+    def _platform(self, place: tuple[str, ...], part: str) -> str:
+        """Whose form a folder has that carries no platform's mark."""
+        if place in self._slugs:
+            return "GitHub Classroom"
+        is_ilias = platforms.read_ilias(part) is not None and not self.register.by_text(part)
+        return "ILIAS" if is_ilias else "a folder"
 
     def _key(self, place: tuple[str, ...], part: str) -> str:
         """A name for the identity of a folder or a file that carries no platform's mark."""
@@ -480,19 +502,27 @@ class Export:
     def _is_nobodys(self, place: tuple[str, ...], part: str) -> bool:
         """Whether a folder that names nobody stands where students' folders stand.
 
-        Then what is in it was named by its student, and says nothing. Otherwise it only holds
-        folders together. A folder with several students in it is of the second kind anyhow.
+        Then what is in it was named by its student, and says nothing, however many it names.
+        Otherwise it only holds folders together.
         """
-        beside = self.folders[place]
-        if len(beside) == 1 or len(self._people_in((*place, part))) > 1:
-            return False
-        if any(
-            self._by_folder(place, name) or platforms.read(name, False) is not None
-            for name in beside
-        ):
+        above = place[-1] if place else self.top
+        if platforms.is_a_persons(above, part) or self._names_people(place):
             return True
+        beside = self.folders[place]
         with_people = sum(bool(self._people_in((*place, name))) for name in beside)
-        return 2 * with_people <= len(beside)
+        return len(beside) > 1 and 2 * with_people <= len(beside)
+
+    def _names_people(self, place: tuple[str, ...]) -> bool:
+        """Whether a name that stands at a place is a student's, or has a platform's form."""
+        if place not in self._with_names:
+            self._with_names[place] = any(
+                platforms.read(name, False) is not None or self._by_folder(place, name)
+                for name in self.folders.get(place, ())
+            ) or any(
+                platforms.read(name, True) is not None or self.register.by_text(name)
+                for name in self.files.get(place, ())
+            )
+        return self._with_names[place] or self._is_classroom(place)
 
     def _contradiction(self, student: Student, inner: tuple[str, ...]) -> str:
         """A short number may be that of an exercise: whom the inner parts name must not differ."""
@@ -528,10 +558,12 @@ class Export:
 
     def _is_classroom(self, place: tuple[str, ...]) -> bool:
         """Whether the files of a folder begin with their student's name and a dash."""
-        return any(
-            " - " in name and self.register.by_name(name.split(" - ")[0])
-            for name in self.files.get(place, ())
-        )
+        if place not in self._classrooms:
+            self._classrooms[place] = any(
+                " - " in name and self.register.by_name(name.split(" - ")[0])
+                for name in self.files.get(place, ())
+            )
+        return self._classrooms[place]
 
     def _is_a_persons(self, place: tuple[str, ...], part: str, parts: tuple[str, ...]) -> bool:
         """Without a class list: whether a folder is somebody's, and not one that holds others.
@@ -556,7 +588,8 @@ def decide(
     students: Sequence[Student],
     exercise: str,
     gradescope: dict[str, Submitters] | None = None,
-    settled: dict[str, str] | None = None,
+    settle: Callable[[dict[str, Whose]], dict[str, str]] = lambda found: {},
+    top: str = "",
 ) -> dict[str, Whose]:
     """Whose each file is.
 
@@ -565,16 +598,16 @@ def decide(
         students: of the class list; none where there is no list.
         exercise: its name: such words in names are nobody's.
         gradescope: from a folder of Gradescope's to its submitters.
-        settled: from a path to the id of the student whose it is, as somebody said.
+        settle: takes what the paths say, and gives the ids of students whom somebody named instead.
+        top: the name of the folder or zip that holds all of them.
     """
     register = Register(students, exercise)
-    export = Export(paths, register, gradescope)
+    export = Export(paths, register, gradescope, top)
     found = {path: export.whose(path) for path in export.paths}
     by_id = {student.id: student for student in students}
-    for path, student_id in (settled or {}).items():
-        if path in found and student_id in by_id:
-            found[path] = replace(found[path], students=(by_id[student_id],), why="")
-    by_hand = {path for path, student_id in (settled or {}).items() if student_id in by_id}
+    by_hand = {path: by_id[named] for path, named in settle(found).items() if named in by_id}
+    for path, student in by_hand.items():
+        found[path] = replace(found[path], students=(student,), why="")
     identities: dict[Student, set[str]] = defaultdict(set)
     for path, whose in found.items():
         if whose.known and path not in by_hand:

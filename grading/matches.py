@@ -3,6 +3,10 @@
 The grader writes a line for each file that it could not match, with the reason and the two
 likeliest students. Whoever knows better writes the student's id into the line. The next run, or the
 next report, takes the grade over to that student; nothing is graded again.
+
+A line is kept by the made-up id in its last column, which stands for what the platform wrote or for
+what is in the file. Its path decides only where that column is empty: in the next export another
+student's file may lie there.
 """
 
 import csv
@@ -22,7 +26,7 @@ DELIMITERS = ",;\t"
 
 
 def read(path: Path) -> dict[str, str]:
-    """From each file, and each made-up id, to the id that somebody wrote beside it.
+    """From each made-up id, or the file where a line has none, to the id that somebody wrote there.
 
     Raises:
         ValueError: when the two columns are not there.
@@ -39,10 +43,9 @@ def read(path: Path) -> dict[str, str]:
     found = {}
     for row in table:
         student = (row["id"] or "").strip().removeprefix("'")
-        if student:
-            for key in ("file", "graded as"):
-                if row.get(key):
-                    found[str(row[key]).strip().removeprefix("'")] = student
+        key = str(row.get("graded as") or row["file"] or "").strip().removeprefix("'")
+        if student and key:
+            found[key] = student
     return found
 
 

@@ -15,7 +15,8 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-LONGEST = 20_000  # characters of a text that is set as Markdown; a longer one is shown as it is
+LONGEST = 8000  # characters of a text that is set as Markdown: some take time like their square
+MOST_SET = 50_000  # of all texts of a page
 GOOD, HALF, BAD, OPEN = "#1b7f4d", "#8a6100", "#b3261e", "#51606f"
 COLOURS = {
     "correct": GOOD,
@@ -80,14 +81,19 @@ class Pasted(NamedTuple):
 def markdown(source: str, attachments: dict[str, Any]) -> Markup:
     """A text as HTML; one that is too long or too odd for that as it was written."""
     source = clean(source)
+    if len(source) > LONGEST:
+        return as_written(source)
     try:
-        if len(source) > LONGEST:
-            raise ValueError("too long to be set")
         tokens = mistune.create_markdown(renderer="ast", plugins=["table", "math"])(source)
         template = environment().get_template("markdown.html")
         return Markup(template.render(tokens=tokens, attachments=attachments))
     except Exception:  # whatever a student found: the others get their feedback
-        return Markup(environment().from_string("<pre>{{ text }}</pre>").render(text=source))
+        return as_written(source)
+
+
+def as_written(source: str) -> Markup:
+    """A text in Markdown that is not set, and a line that says so."""
+    return Markup(environment().get_template("as_written.html").render(text=source))
 
 
 def _leads_outside(token: dict[str, Any]) -> str:
@@ -125,6 +131,7 @@ def environment() -> Environment:
     )
     made.filters.update(
         as_a_terminal=_as_a_terminal,
+        as_written=as_written,
         base64_only=_base64_only,
         clean=clean,
         joined=joined,

@@ -145,15 +145,11 @@ def fitting(exercise: questions.Exercise, replies: Any) -> list[int]:
     Args:
         replies: a submission's, by question; whatever came.
     """
-    counts = []
-    for number in range(len(exercise.variants)):
-        right = 0
-        for name, wanted in exercise.short_answers(number).items():
-            came = short_answers(replies.get(name))
-            right += sum(_same(came.get(entry), value)
-                         for entry, value in wanted.items())  # fmt: skip
-        counts.append(right)
-    return counts
+    right = [exercise.short_answers(number) for number in range(len(exercise.variants))]
+    came = {name: short_answers(replies.get(name)) for name in right[0]}
+    return [sum(_same(came[name].get(entry), value)
+                for name, wanted in variant.items() for entry, value in wanted.items())
+            for variant in right]  # fmt: skip
 
 
 def _same(came: Any, wanted: Any) -> bool:

@@ -1,7 +1,8 @@
 """What each learning platform writes into the names of an export: one small table of patterns.
 
 Only the part that the platform wrote says whose work it is; what stands behind it (`rest`) was
-named by the student. The forms are those of the platforms' own sources and documents:
+named by the student, who may have given it another platform's form: the first mark counts. The
+forms are those of the platforms' own sources and documents:
 
 | platform | form |
 | --- | --- |
@@ -25,6 +26,7 @@ The last five have no mark of their own: `identity` knows them by the students t
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -61,36 +63,43 @@ FORMS = (
     (
         "Moodle",
         re.compile(
-            r"(?P<name>[^_/]+)_(?P<number>\d+)_assign(?:submission|feedback)_[a-z]+(?:_.*)?", re.I
+            r"(?P<name>[^_/]+)_(?P<number>\d+)_assign(?:submission|feedback)_[a-z]+"
+            r"(?P<rest>(?:_.*)?)",
+            re.I,
         ),
     ),
     (
         "Blackboard",
         re.compile(
-            r"(?P<users>.+?)_attempt_(?P<time>\d{4}(?:-\d\d){5})(?:_.*|\.txt)",
+            r"(?P<users>.+?)_attempt_(?P<time>\d{4}(?:-\d\d){5})(?P<rest>_.*|\.txt)",
             re.I,
         ),
     ),
-    ("Canvas", re.compile(r"(?:(?P<late>LATE)_)?anon_(?P<number>\w{3,}?)_(?:\d+|text|link)[_.].+")),
     (
         "Canvas",
         re.compile(
-            r"(?P<name>[^_/]+)_(?:(?P<late>LATE)_)?(?P<number>\d+)_(?:(?:question_)?\d+_.+|"
-            r"(?:text|link)\.html?)"
+            r"(?:(?P<late>LATE)_)?anon_(?P<number>\w{3,}?)_(?:\d+|text|link)(?P<rest>[_.].+)"
+        ),
+    ),
+    (
+        "Canvas",
+        re.compile(
+            r"(?P<name>[^_/]+)_(?:(?P<late>LATE)_)?(?P<number>\d+)_(?:(?:question_)?\d+(?=_.)|"
+            r"(?:text|link)(?=\.html?$))(?P<rest>.+)"
         ),
     ),
     (
         "Brightspace",
         re.compile(
             r"(?P<number>\d+)-\d+ ?- ?(?P<name>[^-].*?) ?- "
-            r"?(?P<time>[A-Z][a-z]{2,8} \d{1,2}, \d{4} \d{3,4} [AP]M)(?: ?- ?.*)?"
+            r"?(?P<time>[A-Z][a-z]{2,8} \d{1,2}, \d{4} \d{3,4} [AP]M)(?P<rest>(?: ?- ?.*)?)"
         ),
     ),
     (
         "Sakai",
-        re.compile(r"(?P<last>[^,/()]+), (?P<first>[^(/]+)\((?P<users>[^()/]+)\)"),
+        re.compile(r"(?P<last>[^,/()]+), (?P<first>[^(/]+)\((?P<users>[^()/]+)\)(?P<rest>)"),
     ),
-    ("Gradescope", re.compile(r"submission_(?P<number>\d+)")),
+    ("Gradescope", re.compile(r"submission_(?P<number>\d+)(?P<rest>)")),
 )  # fmt: skip
 ILIAS = re.compile(r"(?P<name>.+)_(?P<users>[^_]+)_(?P<number>\d+)")
 # Which of them stand in names of files; the others are folders.
@@ -119,26 +128,30 @@ COMPANIONS = re.compile(
 )
 
 
+@lru_cache(maxsize=100_000)
 def read(part: str, is_file: bool) -> Written | None:
     """What a platform wrote into one part of a path; None where it has no platform's form."""
-    for platform, form in FORMS:
-        if is_file and platform not in FLAT:
-            continue
-        if match := form.fullmatch(part):
-            found: dict[str, Any] = match.groupdict()
-            name = found.get("name") or " ".join(
-                found[kind] for kind in ("first", "last") if found.get(kind)
-            )
-            users = found.get("users") or ""
-            return Written(
-                platform,
-                name=name.strip(),
-                users=_endings(users) if platform == "Blackboard" else (users,) if users else (),
-                number=found.get("number") or "",
-                late=bool(found.get("late")),
-                time=_time(found.get("time"), TIMES.get(platform, "")),
-            )
-    return None
+    matches = [
+        (platform, match)
+        for platform, form in FORMS
+        if (not is_file or platform in FLAT) and (match := form.fullmatch(part))
+    ]
+    if not matches:
+        return None
+    platform, match = min(matches, key=lambda each: each[1].start("rest"))
+    found: dict[str, Any] = match.groupdict()
+    name = found.get("name") or " ".join(
+        found[kind] for kind in ("first", "last") if found.get(kind)
+    )
+    users = found.get("users") or ""
+    return Written(
+        platform,
+        name=name.strip(),
+        users=_endings(users) if platform == "Blackboard" else (users,) if users else (),
+        number=found.get("number") or "",
+        late=bool(found.get("late")),
+        time=_time(found.get("time"), TIMES.get(platform, "")),
+    )
 
 
 def read_ilias(part: str) -> Written | None:
@@ -149,6 +162,16 @@ def read_ilias(part: str) -> Written | None:
     return Written(
         "ILIAS", match["name"].replace("_", " "), (match["users"],), match["number"]
     )  # fmt: skip
+
+
+def is_a_persons(above: str, part: str) -> bool:
+    """Whether a folder is one person's by the name that a platform gave to the folder above it."""
+    above = above.lower()
+    if above.endswith("-submissions"):  # GitHub Classroom
+        return part.lower().startswith(above.removesuffix("submissions"))
+    if above in ("submissions", "abgaben"):  # ILIAS
+        return read_ilias(part) is not None
+    return above in ("submitted", "submitted files")  # nbgrader, Teams
 
 
 def _endings(text: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Brings gradebook and results together: feedback, `grades.csv`, the class page, the lists."""
 
 import csv
+import difflib
 import hashlib
 import io
 import os
@@ -24,7 +25,7 @@ from grading import (
 )
 from grading.pages import joined
 from grading.questions import Exercise
-from grading.results import Result
+from grading.results import OF_GROUP, Result
 
 
 def write(
@@ -49,9 +50,15 @@ def write(
         tell(f"  {sentence}")
     for path in course.damaged(exercise.name):
         tell(f"  {path.stem} is left out: its result is damaged. Grade that submission again")
-    plan = plan_of(course, exercise)
+    plan = plan_of(course, exercise, tell)
     results = gradebook.synchronise(course, exercise, course.results(exercise.name))
     results = {student: plan.applied(result) for student, result in results.items()}
+    for student, result in results.items():
+        partner = result.identity.removeprefix(OF_GROUP)
+        if result.identity.startswith(OF_GROUP) and partner not in plan.group_of(student):
+            tell(f"  {student} has the grade of {partner}'s file, and course.toml has them in no "
+                 f"group: grade what {student} handed in, or delete "
+                 f"{os.path.relpath(course.result(exercise.name, student))}")  # fmt: skip
     codes, texts, digests = {}, {}, {}
     for student, result in results.items():
         notebook = files.read_json(course.notebook(exercise.name, student))
@@ -77,9 +84,35 @@ def write(
     return results
 
 
-def plan_of(course: files.Folder, exercise: Exercise) -> schedule.Schedule:
-    """What `course.toml` says on an exercise."""
-    return schedule.read(course.schedule, exercise.name, grades.parts(exercise))
+def plan_of(
+    course: files.Folder, exercise: Exercise, tell: Callable[[str], object] = lambda line: None
+) -> schedule.Schedule:
+    """What `course.toml` says on an exercise.
+
+    Args:
+        tell: takes lines on ids that nobody has so far, where there is no class list.
+
+    Raises:
+        ValueError: when something in it is not understood, or an id in it is not on the class list.
+    """
+    plan = schedule.read(course.schedule, exercise.name, grades.parts(exercise))
+    students = roster.Roster.from_json(files.read_json(course.roster)).students
+    graded = course.results(exercise.name) if plan.ids else {}
+    known = {student.id for student in students} | graded.keys()
+    # Whoever writes no id may have written a name or an e-mail.
+    spellings = {text.lower(): student.id for student in students for text in student[:3] if text}
+    spellings = spellings or {student.lower(): student for student in graded}
+    said = []
+    for student, key in plan.ids.items():
+        if student not in known:
+            near = difflib.get_close_matches(student.lower(), spellings, 1, cutoff=0.5)
+            nearest = f"; the nearest is {spellings[near[0]]}" if near else ""
+            said.append(f"{course.schedule}, {key}: {student!r} is nobody's id{nearest}")
+    if said and students:
+        raise ValueError(f"{'. '.join(said)}. Write ids as the class list has them")
+    for sentence in said:
+        tell(f"  {sentence}")
+    return plan
 
 
 def _tell(

@@ -8,6 +8,8 @@ they lack takes its default, and what nobody knows any more is left out.
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+OF_GROUP = "group of "  # begins the identity of whoever has the file of another of the group
+
 
 @dataclass(frozen=True)
 class Job:
@@ -221,6 +223,7 @@ class Result:
         why: the reason where it is not known whose it is; `likeliest` then names two students.
         time: when it was handed in, in seconds since 1970; None where nothing says so.
         clock: what says the time: 'the platform', 'the file' or ''.
+        listed: the time that the class list told for the student when this file came.
         late: whether the platform marks it as late.
         penalty: what lateness costs, in points; only in reports. `lateness` says it in words.
     """
@@ -245,6 +248,7 @@ class Result:
     likeliest: list[str] = field(default_factory=list)
     time: float | None = None
     clock: str = ""
+    listed: float | None = None
     late: bool = False
     penalty: float = 0.0
     lateness: str = ""

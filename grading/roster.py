@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-SAFE_ID = re.compile(r"\w[\w.@+ -]*")
+PLAIN_ID = re.compile(r"\w[\w.@+ -]*")
 WITHOUT_ID = re.compile(r"[^\w.@+-]+")
 MOST_ABOVE = 20  # lines above the columns: a title, a date
 
@@ -23,7 +23,7 @@ class Student(NamedTuple):
     """A line of the class list.
 
     Attributes:
-        id: what files and reports are named by.
+        id: as the platform has it; files are named by `files.name_of` it.
         name: as it is shown.
         first: the first names, where the list has them apart; `last` the family name.
         user: the name that the student has at the platform, '' where it is the id.
@@ -196,9 +196,6 @@ def read(path: str | Path) -> Roster:
         if student.id in lines:
             raise ValueError(f"{path}, line {number}: the id {student.id} stands in line "
                              f"{lines[student.id] + top + 2} already")  # fmt: skip
-        if not SAFE_ID.fullmatch(student.id):
-            raise ValueError(f"{path}, line {number}: the id {student.id!r} cannot name a file: "
-                             "use letters, digits and . @ + - _")  # fmt: skip
         if not _first_filled(places["id"][:1], row):
             notes.append(f"{path.name}, line {number}: {student.name or student.email} has no "
                          f"{header[places['id'][0]]} and is called {student.id}")  # fmt: skip
@@ -254,7 +251,7 @@ def _student(kind: str, places: dict[str, list[int]], row: list[str]) -> Student
     number = ""
     if kind == "moodle worksheet" and student_id == cells["number"]:
         student_id = student_id.replace(" ", "-").lower()
-    if kind == "github classroom" and not SAFE_ID.fullmatch(student_id):
+    if kind == "github classroom" and not PLAIN_ID.fullmatch(student_id):
         student_id = cells["user"] or WITHOUT_ID.sub("-", student_id).strip("-")
     if blind := re.fullmatch(r"(?i)(?:participant|teilnehmer)\S*\s*(\d+)", student_id):
         student_id = f"participant-{blind[1]}"  # a worksheet in another language

@@ -2,7 +2,7 @@
 
 The file lies beside the grades and is written by hand:
 
-    groups = [["s01", "s02"]]            # hand in together
+    groups = [["s01", "s02"]]            # hand in together: one file, one time for all of them
 
     [ex02]
     due = 2026-05-04T23:59:00            # of the instructor's place, or with an offset: …+02:00
@@ -32,11 +32,12 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from grading.questions import names
-from grading.results import PartResult, QuestionResult, Result
+from grading.results import PartResult, QuestionResult, Result, WrittenResult
 
 KEYS = {
     "due",
@@ -89,15 +90,39 @@ class Schedule:
     changes: tuple[Change, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ()
 
+    @property
+    def ids(self) -> dict[str, str]:
+        """Every id that the file names, and the key where it does."""
+        named = {
+            "groups": chain.from_iterable(self.groups),
+            "extensions": self.extensions,
+            "handed_in": self.handed_in,
+            "changes": chain.from_iterable(change.students for change in self.changes),
+        }
+        return {student: key for key, students in named.items() for student in students}
+
     def time_of(self, result: Result) -> float | None:
         """When a submission was handed in, as far as anything says so."""
-        return self.handed_in.get(result.student, result.time)
+        given = self._given(self.handed_in, result.student)
+        return result.time if given is None else given
+
+    def _given(self, times: dict[str, float], student: str) -> float | None:
+        """The latest time that the file gives a student, or somebody of the same group."""
+        group = self.group_of(student)
+        return max((times[each] for each in group if each in times), default=None)
+
+    def group_of(self, student: str) -> tuple[str, ...]:
+        """Those who hand in together with a student, and the student."""
+        return next((group for group in self.groups if student in group), (student,))
 
     def lateness(self, result: Result) -> Lateness:
         """How late a submission is."""
-        due = self.extensions.get(result.student, self.due)
+        extension = self._given(self.extensions, result.student)
+        due = self.due if extension is None else extension
         when = self.time_of(result)
-        extended = " (extended)" if result.student in self.extensions else ""
+        own = self.extensions.get(result.student) == extension
+        extended = "" if extension is None else (
+            " (extended)" if own else " (extended for the group)")  # fmt: skip
         if due is None:
             return Lateness(said="Marked as late by the platform." if result.late else "")
         if when is None:
@@ -110,8 +135,8 @@ class Schedule:
         if over <= 0:
             return Lateness()
         said = f"Handed in {shown(when)}, due {shown(due)}{extended}"
-        clock = "" if result.clock != "the file" or result.student in self.handed_in else (
-            ", by the file's own time")  # fmt: skip
+        by_file = result.clock == "the file" and self._given(self.handed_in, result.student) is None
+        clock = ", by the file's own time" if by_file else ""
         if over <= 3600 * self.grace_hours:
             return Lateness(said=f"{said}{clock}: within the {self.grace_hours:g} hours of grace.")
         days = math.ceil(over / 86_400)
@@ -125,7 +150,7 @@ class Schedule:
     def applied(self, result: Result) -> Result:
         """A result with the changes that reach everybody, and what lateness costs."""
         for change in self.changes:
-            if not change.students or result.student in change.students:
+            if not change.students or set(self.group_of(result.student)) & set(change.students):
                 result = _changed(result, change)
         late = self.lateness(result)
         return replace(result, penalty=late.points, lateness=late.said, time=self.time_of(result))
@@ -135,31 +160,44 @@ def _changed(result: Result, change: Change) -> Result:
     """A result after one change; what it says is in the question's comment."""
     if result.problem:
         return result
-    if change.question in result.written:
-        entry = result.written[change.question]
-        points = entry.max if change.do == "give" else 0
-        most = entry.max if change.do == "give" else 0
-        given = replace(entry, points=points, max=most, status=_status(change), comment=_joined(
-            entry.comment, _said(change)))  # fmt: skip
-        return replace(result, written={**result.written, change.question: given})
-    question = result.questions.get(change.question)
-    if question is None:
+    entry = result.entries.get(change.question)
+    if entry is None:
         return result
+    # Points by hand that are held wait for nobody where the whole question is settled.
+    settled = entry.status == "needs manual grading" and not change.part
+    comment = _joined("" if settled else entry.comment, _said(change))
+    if isinstance(entry, WrittenResult):
+        most = entry.max if change.do == "give" else 0
+        points = max(most, entry.points or 0) if change.do == "give" else 0
+        given = replace(entry, points=points, max=most, status=_status(change), comment=comment)
+        return replace(result, written={**result.written, change.question: given})
     parts = [
-        _part(part, change) if change.part in ("", part.name) else part for part in question.parts
+        _part(part, change) if change.part in ("", part.name) else part for part in entry.parts
     ]
-    by_hand = question.status == "changed by hand"
-    points = question.points if by_hand else sum(part.points for part in parts)
-    changed = QuestionResult(
-        points=min(points, sum(part.max for part in parts)) if change.do == "drop" else points,
+    by_hand = entry.status == "changed by hand"
+    keeps = change.part and (by_hand or entry.status == "needs manual grading")
+    changed = replace(
+        entry,
+        points=_by_hand(entry, change, parts) if by_hand else sum(part.points for part in parts),
         max=sum(part.max for part in parts),
-        status=question.status if by_hand else _status(change),
+        status=entry.status if keeps else _status(change),
         parts=[part for part in parts if part.max] if change.do == "drop" else parts,
-        comment=_joined(question.comment, _said(change)),
-        answer=question.answer,
-        changed=question.changed,
+        comment=comment,
     )
     return replace(result, questions={**result.questions, change.question: changed})
+
+
+def _by_hand(question: QuestionResult, change: Change, parts: list[PartResult]) -> float:
+    """Points by hand after a change: of the whole answer, so that nobody knows of which parts.
+
+    What is given comes on top of them, up to all that there are: nobody has less for the change.
+    """
+    most = sum(part.max for part in parts)
+    if change.do == "drop":
+        return min(question.points, most)
+    added = sum(part.points for part in parts) - sum(part.points for part in question.parts)
+    given = min(question.points + added, most) if change.part else most
+    return max(question.points, given)
 
 
 def _part(part: PartResult, change: Change) -> PartResult:

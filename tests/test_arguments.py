@@ -14,11 +14,16 @@ import re
 import signal
 from collections import defaultdict
 from contextlib import contextmanager, redirect_stdout
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ml_dtypes import bfloat16
+
+from course_utils import answers, arguments
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -713,6 +718,53 @@ def faults(name):
 def _before_the_split(name):
     module, _, rest = name.partition(".")
     return f"{ELSEWHERE.get(module, module)}.{rest}"
+
+
+def refusing(problem):
+    """What refuses to become an array, as a tensor that needs a gradient does."""
+
+    def refuse(self, dtype=None, copy=None):
+        raise problem
+
+    return type("Tensor", (), {"__array__": refuse, "__len__": lambda self: 1})()
+
+
+@pytest.mark.parametrize("problem", [RuntimeError, TypeError, ValueError])
+def test_an_object_that_is_no_array_says_why(problem):
+    tensor = refusing(problem("use tensor.detach().cpu()"))
+    for check in (arguments.numeric_array, arguments.listed):
+        says = r"weights must be an array of numbers, not Tensor: use tensor\.detach"
+        with pytest.raises(ValueError, match=says):
+            check(tensor, "weights")
+    with pytest.raises(TypeError, match=r"holds a Tensor that is no array: use tensor\.detach"):
+        answers.encode([tensor])
+    if problem is not ValueError:  # rows of different lengths are one
+        with pytest.raises(ValueError, match=r"weights must .*, not list: use tensor\.detach"):
+            arguments.numeric_array([tensor], "weights")
+
+
+COMPLEX, YES = np.complex128(1 + 2j), np.True_
+
+
+@pytest.mark.parametrize(
+    "value",
+    [COMPLEX, YES, np.array(YES), np.array("1"), np.bytes_(b"1"), bytearray(b"1")],
+)
+def test_what_only_turns_into_a_number_is_none(value):
+    with pytest.raises(ValueError, match="rate must be a number, not"):
+        arguments.finite_number(value, "rate")
+
+
+@pytest.mark.parametrize("kind", [int, float, Fraction, Decimal, np.uint8, np.array, bfloat16])
+def test_a_number_of_any_kind_is_one(kind):
+    assert arguments.finite_number(kind(2), "rate") == 2
+
+
+@pytest.mark.parametrize("kind", ["V2", [("a", "i2")]])
+def test_raw_bytes_and_tables_are_no_numbers(kind):
+    with pytest.raises(ValueError, match="weights must be an array of numbers, not"):
+        arguments.numeric_array(np.array([b"12", b"34"]).view(kind), "weights")
+    assert arguments.numeric_array(np.ones(2, bfloat16), "weights").dtype == np.float32
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import tracemalloc
 from decimal import Decimal
 from fractions import Fraction
 
@@ -96,6 +97,25 @@ def test_numbers_that_no_json_holds_are_refused_or_shortened():
     assert answers.encode(np.longdouble(1.5)) == 1.5
     with pytest.raises(TypeError, match="300 digits"):
         answers.encode(10**5000)
+
+
+@pytest.mark.parametrize("value", [Decimal("sNaN"), Fraction(10**400)])
+def test_what_no_float_holds_is_no_data(value):
+    with pytest.raises(TypeError, match="is no float"):
+        answers.encode(value)
+
+
+def test_an_array_that_is_too_large_is_refused_before_it_is_copied():
+    with pytest.raises(TypeError, match=r"shape \(1000000, 1000000\), which is too large"):
+        answers.encode(np.broadcast_to(0.0, (10**6, 10**6)))
+
+
+def test_a_long_text_among_numbers_takes_no_memory():
+    tracemalloc.start()
+    assert not answers.numeric(["x" * 2000] + [1] * 20_000)  # as an array 160 MB
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 10_000_000
 
 
 def test_an_answer_within_itself_ends():
@@ -233,6 +253,18 @@ def test_equal_short_answers_have_one_text():
     assert len({answers.canonical(each) for each in (1, 2, "1", None, [1])}) == 5
 
 
+@pytest.mark.parametrize(
+    "value",
+    [[1.5] * 100_000, "x" * 2000, range(10**9), np.broadcast_to(1, (10**9,)), [[1, 2]] * 400,
+     {"x" * 2000: 1}, [["x" * 600]] * 2],
+    ids=["numbers", "text", "range", "array", "pairs", "key", "texts"],
+)  # fmt: skip
+def test_a_long_answer_is_no_short_one(value, monkeypatch):
+    monkeypatch.setattr(answers, "encode", None)  # nor is it read to its end
+    with pytest.raises(ValueError, match="at most 1000 numbers and characters"):
+        answers.canonical(value)
+
+
 # --- What `check` says ----------------------------------------------------------------------------
 
 
@@ -330,6 +362,11 @@ def test_without_scrypt_short_answers_end_in_a_sentence(check, monkeypatch):
         check("count", {"ends": 12345})
 
 
+def repr_of_few(value):
+    """A short name for a test."""
+    return answers.shown(value)[:20]
+
+
 @pytest.mark.parametrize(
     "value, says",
     [
@@ -338,7 +375,11 @@ def test_without_scrypt_short_answers_end_in_a_sentence(check, monkeypatch):
         (np.array([5.0]), "one number is expected, and an array with one number came."),
         ((5, 6), "one number is expected, and a tuple with several values came."),
         (None, "None is no number."), (5 + 0j, "is not right"), (10**400, "is not right"),
+        (Fraction(1, 3), "Fraction(1, 3) is not right"), (Decimal("sNaN"), "is not right"),
+        (10**5000, "a value of type int that cannot be shown is not right"),
+        ("5" * 10**6, "5... is a text"), ([5] * 10**5, "several values"),
     ],
+    ids=repr_of_few,
 )  # fmt: skip
 def test_what_is_no_number_is_told_apart_from_a_wrong_one(check, value, says):
     assert says in said(check, "count", {"ends": value})
@@ -495,6 +536,17 @@ def test_the_line_is_the_learners_wherever_packages_lie(check, tmp_path):
     assert said(check, "square", theirs["square"]).endswith("(in `return json.loads('{')`)")
 
 
+def test_a_recursion_without_end_is_told_at_once(check, tmp_path, monkeypatch):
+    cell, theirs, looked = tmp_path / "cell.py", {}, []
+    cell.write_text("def square(size):\n    return square(size + 1)\n")
+    exec(compile(cell.read_text(), cell, "exec"), theirs)
+    is_theirs = checks._is_theirs
+    monkeypatch.setattr(checks, "_is_theirs", lambda file: looked.append(file) or is_theirs(file))
+    text = said(check, "square", theirs["square"])
+    assert "RecursionError" in text and text.endswith("(in `return square(size + 1)`)")
+    assert len(looked) < 20, "each look asks the disk, and there are a thousand frames to a case"
+
+
 def test_arguments_cannot_be_spoiled(check):
     def flip(image):
         image[:] = 0
@@ -507,6 +559,10 @@ def test_arguments_cannot_be_spoiled(check):
 def test_unknown_questions_and_exercises(check):
     assert "No question is called 'sqare': choose from count, square" in said(check, "sqare", 3)
     assert "No question is called ['square']" in said(check, ["square"], 3)
+    for alone, says in (("square", "the answer is Ellipsis"), (len, "No question is called <built"),
+                        ("count", "a dictionary with the entries 'ends'")):  # fmt: skip
+        with pytest.raises(CheckFailed, match=says):
+            check(alone)
     with pytest.raises(FileNotFoundError, match="fetch the course again"):
         checks.checks_of("ex99_nothing")
 

@@ -496,6 +496,16 @@ def test_an_argument_that_is_no_array_is_named_by_its_kind():
         conv2d(keras.Input((3, 3, 1)), np.ones((1, 1, 1, 1)))
 
 
+@pytest.mark.parametrize("function", [conv2d, conv2d_loops])
+def test_a_small_type_counts_groups_as_well(function):
+    images, kernels = np.ones((1, 3, 3, 300)), np.ones((3, 3, 75, 8))
+    groups = np.uint8(4)  # 4 × 75 are 44 in eight bits
+    outputs = function(images, kernels, groups=groups)
+    np.testing.assert_array_equal(outputs, np.full((1, 1, 1, 8), 9 * 75))
+    gradients = conv2d_gradients(images, kernels, np.ones((1, 1, 1, 8)), groups=groups)
+    assert gradients.images.shape == images.shape and gradients.kernels.shape == kernels.shape
+
+
 def test_windows_that_do_not_fit_into_the_memory_are_refused(monkeypatch):
     monkeypatch.setattr(convolution, "MOST_NUMBERS", 1000)
     images, kernels = np.zeros((1, 12, 12, 3)), np.zeros((5, 5, 3, 1))

@@ -84,7 +84,8 @@ def test_points_add_up(exercise, source):
     release.check_source(exercise, source)
 
 
-def test_was_executed_and_is_all_right(source):
+def test_was_executed_and_is_all_right(exercise, source):
+    asked = kept_checks(exercise)["questions"]
     counts = [cell.execution_count for cell in code_cells(source)]
     assert counts == list(range(1, len(counts) + 1))
     for cell in code_cells(source):
@@ -92,7 +93,10 @@ def test_was_executed_and_is_all_right(source):
             assert output.output_type != "error", cell.id
             assert output.get("name") != "stderr", cell.id
         if cell.id.endswith("-check"):
-            assert ": right, " in cell.outputs[0].text, cell.id
+            question = asked[cell.id.removesuffix("-check").replace("-", "_")]
+            cases = sum(len(part.get("cases", [part])) for part in question["parts"])
+            told = f": right, all {'' if question['probe'] == 'handed_in' else cases}"
+            assert told in cell.outputs[0].text, cell.id
 
 
 def test_cells_are_short(source):

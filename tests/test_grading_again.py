@@ -3,12 +3,13 @@
 import csv
 import io
 import json
+import os
 import sqlite3
 from dataclasses import replace
 from datetime import datetime
 
 import pytest
-from handed_in import answered, in_bytes
+from handed_in import answered, in_bytes, released
 from quickly_graded import NAME, grade, points_of, without_boxes
 
 from grading import batch, files, gradebook, grades, questions, reports, results, schedule
@@ -212,6 +213,184 @@ def test_an_exercise_that_gained_and_renamed_a_question_goes_on(class_of, monkey
     assert merged["s1"].questions["counts"].points == 1
 
 
+def test_points_by_hand_are_held_once_for_an_answer_and_not_for_a_new_time(class_of):
+    place, roster, _ = class_of
+    path = put(place, "in/s1/a.ipynb", answered(readers=WRONG))
+    folder = place / "graded"
+    grade(place / "in", roster, folder)
+    by_hand(folder, "s1", "readers-check", 2)
+    path.write_bytes(in_bytes(answered(readers=WRONG.replace("0", "5"))))
+    grade(place / "in", roster, folder)
+    by_hand(folder, "s1", "readers-check", 1)  # read again
+    os.utime(path, (1, 1_000_000))
+    found = grade(place / "in", roster, folder)["s1"]
+    assert found.time == 1_000_000
+    entry = found.questions["readers"]
+    assert (entry.points, entry.status) == (1, "changed by hand")
+
+
+def test_one_question_of_a_file_that_changed_is_not_graded_alone(class_of):
+    place, roster, _ = class_of
+    path = put(place, "in/s1/a.ipynb", answered(readers=WRONG, output_size=WRONG))
+    put(place, "in/s2/a.ipynb", answered(readers=WRONG))
+    grade(place / "in", roster, place / "graded")
+    path.write_bytes(in_bytes(answered()))
+    told = []
+    how = {"again": True, "questions": ("output_size",)}
+    found = grade(place / "in", roster, place / "graded", told.append, **how)
+    assert points_of(found["s1"]) == 16 and points_of(found["s2"]) == 14
+    assert [line for line in told if "judged anew" in line] == [
+        "  s1: not the file of before, so every question is judged anew"
+    ]
+
+
+# --- Groups ---------------------------------------------------------------------------------------
+
+
+def attempt(student, hour):
+    """A file of Blackboard's, which writes the time."""
+    return f"Ex_{student}_attempt_2026-05-04-{hour:02}-00-00_{student}.ipynb"
+
+
+def of_group(folder):
+    """Of the group of s1 and s3: the file that each is graded for, its points and what it costs."""
+    table = {result.student: result for result in files.Folder(folder).results(NAME).values()}
+    costs = rows(folder)
+    return [
+        (table[student].file, points_of(table[student]), costs[student]["penalty"])
+        for student in ("s1", "s3")
+    ]
+
+
+@pytest.mark.parametrize("first, second", [(("s1", 8), ("s3", 10)), (("s3", 10), ("s1", 8))])
+def test_the_latest_file_of_a_group_counts_for_all_of_it_in_whichever_run(class_of, first, second):
+    place, roster, graded = class_of
+    folder = place / "graded"
+    files.write_atomically(folder / "course.toml", 'groups = [["s1", "s3"]]')
+    work = {"s1": answered(readers=WRONG), "s3": answered()}
+    put(place, f"one/{attempt(*first)}", work[first[0]])
+    grade(place / "one", roster, folder)
+    assert [file for file, *_ in of_group(folder)] == [attempt(*first)] * 2
+    put(place, f"two/{attempt(*second)}", work[second[0]])
+    told = []
+    grade(place / "two", roster, folder, told.append)
+    assert of_group(folder) == [(attempt("s3", 10), 16, "0")] * 2
+    (line,) = [line for line in told if "hand in together" in line]
+    assert line.endswith(f"{attempt('s3', 10)} of s3 counts, not {attempt('s1', 8)}")
+    fates = rows(folder, "files.csv")
+    assert "of the group" in fates[attempt("s1", 8)]["what became of it"]
+    graded.clear()
+    for run in ("one", "two"):  # an older export once more changes nothing
+        grade(place / run, None, folder)
+        assert of_group(folder) == [(attempt("s3", 10), 16, "0")] * 2
+    assert graded == []
+
+
+def test_a_file_as_it_was_handed_out_is_not_the_group_s(class_of):
+    place, roster, _ = class_of
+    folder = place / "graded"
+    files.write_atomically(folder / "course.toml", 'groups = [["s1", "s3"]]')
+    put(place, f"one/{attempt('s1', 8)}")
+    grade(place / "one", roster, folder)
+    put(place, f"two/{attempt('s3', 10)}", released())
+    grade(place / "two", roster, folder)
+    assert of_group(folder) == [(attempt("s1", 8), 16, "0")] * 2
+
+
+def test_a_group_is_known_from_the_next_run_on_and_forgotten_aloud(class_of):
+    place, roster, graded = class_of
+    folder = place / "graded"
+    put(place, "in/s1/a.ipynb")
+    grade(place / "in", roster, folder)
+    files.write_atomically(folder / "course.toml", 'groups = [["s1", "s3"]]')
+    put(place, "late/s2/a.ipynb")
+    graded.clear()
+    grade(place / "late", roster, folder)
+    assert sorted(graded) == ["s2", "s3"] and rows(folder)["s3"]["points"] == "16"
+    (folder / "course.toml").unlink()
+    told = []
+    with files.Folder(folder).prepare():
+        reports.write("ex02", folder, told.append)
+    assert any("s3 has the grade of s1's file" in line for line in told)
+
+
+def test_what_somebody_of_a_group_is_given_counts_for_the_group(class_of):
+    place, roster, _ = class_of
+    course = COURSE.replace("s2 = 2026", "s3 = 2026") + "[ex02.handed_in]\ns1 = 2026-05-05T10:00:00"
+    files.write_atomically(place / "graded" / "course.toml", course)
+    put(place, "in/adalovelace_20001_9_a.ipynb")  # Canvas tells no time
+    grade(place / "in", roster, place / "graded")
+    table = rows(place / "graded")
+    assert [table[student]["penalty"] for student in ("s1", "s3")] == ["0", "0"]
+    plan = schedule.read(place / "graded" / "course.toml", NAME, PARTS)
+    for student, said in (("s1", "(extended for the group)"), ("s3", "(extended)")):
+        result = plan.applied(late(0, student=student, time=None))
+        assert result.time == datetime(2026, 5, 5, 10).timestamp()
+        later = replace(plan, handed_in={"s3": datetime(2026, 5, 7).timestamp()})
+        assert f"{said}: 1 day late" in later.applied(late(0, student=student)).lateness
+
+
+# --- Ids ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        (
+            "[ex02.extensions]\ns11 = 2026-05-04",
+            "extensions: 's11' is nobody's id; the nearest is s1",
+        ),
+        ("[ex02.handed_in]\n'bob@x.org' = 2026-05-04", "handed_in: 'bob@x.org' .* nearest is s2"),
+        (
+            "groups = [['s1', 'Eve Oneill']]",
+            "groups: 'Eve Oneill' is nobody's id; the nearest is s3",
+        ),
+        (
+            "[[ex02.changes]]\nquestion = 'readers'\ndo = 'give'\nreason = 'y'\n"
+            "students = ['s1', 'x']",
+            "changes: 'x' is nobody's id. Write ids as",
+        ),
+    ],
+)
+def test_ids_that_nobody_has_are_refused_with_the_nearest(class_of, text, says):
+    place, roster, graded = class_of
+    put(place, "in/s1/a.ipynb")
+    files.write_atomically(place / "graded" / "course.toml", text)
+    with pytest.raises(ValueError, match=f"course.toml, {says}"):
+        grade(place / "in", roster, place / "graded")
+    assert graded == []
+
+
+def test_without_a_class_list_ids_that_nobody_has_are_said(class_of):
+    place, _, _ = class_of
+    put(place, "in/s1/a.ipynb")
+    files.write_atomically(place / "graded" / "course.toml", "[ex02.extensions]\ns2 = 2026-05-04")
+    told = []
+    grade(place / "in", None, place / "graded", told.append)
+    assert any("'s2' is nobody's id" in line for line in told)
+
+
+def test_ids_that_could_name_no_file_are_graded_like_any_other(class_of):
+    place, roster, _ = class_of
+    ids = ["o'brien", "CS/2020/015", "CS=2F2020=2F015", "../x"]
+    lines = [f'"{student}",Ann Bell{at},ann{at}@x.org' for at, student in enumerate(ids)]
+    roster.write_text("\n".join(["id,name,email", *lines]))
+    for at in range(len(ids)):
+        put(place, f"in/ann{at}/a.ipynb", answered(readers=WRONG, written=True))
+    folder = place / "graded"
+    grade(place / "in", roster, folder)
+    course = files.Folder(folder)
+    for at, student in enumerate(ids):
+        assert rows(folder)[student]["points"] == "14"
+        assert course.feedback(NAME, student).parent == folder.resolve() / "feedback" / NAME
+        by_hand(folder, files.name_of(student), "explain", at)
+        assert course.notebook(NAME, student).parts[-3] == files.name_of(student)
+    assert course.feedback(NAME, "CS/2020/015").name == "CS=2F2020=2F015.html"
+    found = grade(place / "in", roster, folder)
+    assert [found[student].written["explain"].points for student in ids] == [0, 1, 2, 3]
+    assert not course.damaged(NAME) and not (folder.parent / "x.json").exists()
+
+
 # --- Time, and what reaches everybody -------------------------------------------------------------
 
 COURSE = """
@@ -295,6 +474,42 @@ def test_changes_reach_everybody_with_their_reason(plan):
     plan = replace(plan, changes=(only,))
     assert plan.applied(late(0)).questions["readers"].points == 0
     assert plan.applied(late(0, student="s7")).questions["readers"].points == 2
+    plan = replace(plan, groups=(("s7", "s8"),))  # they have one answer
+    assert plan.applied(late(0, student="s8")).questions["readers"].points == 2
+
+
+@pytest.mark.parametrize(
+    "points, change, expected",
+    [
+        (0, {}, (2, 2, "given to all")),
+        (2.5, {}, (2.5, 2, "given to all")),  # with a reader's extra credit
+        (0.5, {"part": "padding"}, (1.5, 2, "changed by hand")),
+        (2, {"part": "padding"}, (2, 2, "changed by hand")),
+        (2, {"part": "padding", "do": "drop"}, (1, 1, "changed by hand")),
+        (2, {"do": "drop"}, (0, 0, "dropped")),
+    ],
+)
+def test_changes_reach_points_by_hand(plan, points, change, expected):
+    plan = replace(plan, changes=(schedule.Change(**{"question": "readers", "do": "give",
+                                                     "reason": "two ways"} | change),))  # fmt: skip
+    result = late(0)
+    given = replace(result.questions["readers"], points=points, status="changed by hand",
+                    flagged=True, measured={"accuracy": 1})  # fmt: skip
+    entry = plan.applied(replace(result, questions={"readers": given})).questions["readers"]
+    assert (entry.points, entry.max, entry.status) == expected
+    assert entry.flagged and entry.measured, "what is known of the answer stays"
+
+
+def test_points_that_are_held_wait_unless_the_whole_question_is_given(plan):
+    held = replace(late(0).questions["readers"], status="needs manual grading", comment="are held")
+    result = late(0, questions={"readers": held}, written={
+        "explain": results.WrittenResult(None, 3, "needs manual grading", "are held")})  # fmt: skip
+    entry = plan.applied(result).questions["readers"]
+    assert (entry.points, entry.status) == (1, "needs manual grading")
+    whole = [schedule.Change(name, "give", "two ways") for name in ("readers", "explain")]
+    for entry in replace(plan, changes=tuple(whole)).applied(result).entries.values():
+        assert (entry.points, entry.status) == (entry.max, "given to all")
+        assert "held" not in entry.comment and "two ways" in entry.comment
 
 
 @pytest.mark.parametrize(

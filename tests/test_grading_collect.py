@@ -8,10 +8,12 @@ import zipfile
 from datetime import UTC, datetime
 
 import pytest
-from handed_in import in_bytes, released
+from handed_in import answered, cell_of, in_bytes, released
 
-from grading import archives, collect
+from grading import archives, collect, matches
 from grading.collect import Student
+from grading.examiner import about
+from grading.results import Result
 
 ROSTER = [
     Student("jdoe", "Jane Doe", "jane.doe@example.org"),
@@ -153,13 +155,13 @@ def zipped(entries):
 
 
 def test_zips_in_folders_and_in_zips(tmp_path):
-    inner = zipped({"ex02.ipynb": b"inner"})
-    put(tmp_path, "jdoe/mine.zip", inner)
-    put(tmp_path, "all.zip", zipped({f"{name}/mine.zip": inner for name in ("4711", "s1234567")}))
-    found = collect.collect(tmp_path, "ex02", ROSTER)
-    assert {each.student: each.content for each in found.submissions} == dict.fromkeys(
-        ("jdoe", "4711", "s1234567"), b"inner"
-    )
+    inner, names = zipped({"ex02.ipynb": b"inner"}), ("jdoe", "4711", "s1234567")
+    put(tmp_path, "zips/all.zip", zipped({f"{name}/mine.zip": inner for name in names}))
+    for name in names:
+        put(tmp_path, f"folders/{name}/mine.zip", inner)
+    for place in ("zips", "folders"):
+        found = collect.collect(tmp_path / place, "ex02", ROSTER).submissions
+        assert {each.student: each.content for each in found} == dict.fromkeys(names, b"inner")
 
 
 def test_paths_that_lead_out_of_a_zip_lead_nowhere(tmp_path):
@@ -188,7 +190,8 @@ def test_links_are_not_followed(tmp_path):
 
 def test_a_bomb_is_a_problem_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "MOST_BYTES", 1_000_000)
-    put(tmp_path, "all.zip", zipped({"jdoe.ipynb": bytes(50_000_000), "4711.ipynb": b"fine"}))
+    put(tmp_path, "jdoe.zip", zipped({"ex02.ipynb": bytes(50_000_000)}))
+    put(tmp_path, "4711.zip", zipped({"ex02.ipynb": b"fine"}))
     put(tmp_path, "s1234567.ipynb", bytes(1_000_001))
     found = {each.student: each for each in collect.collect(tmp_path, "ex02", ROSTER).submissions}
     assert "larger than 1 MB" in found["jdoe"].problem and found["jdoe"].content == b""
@@ -357,6 +360,22 @@ def test_the_notebook_of_this_exercise_counts(tmp_path):
     assert "this is exercise" in found["s1234567"].problem
 
 
+def test_what_is_solved_does_not_lose_to_an_untouched_copy(tmp_path):
+    named = released("ex02")
+    cell_of(named, "student")["source"] = "Jane Doe"
+    put(tmp_path, "jdoe/x.ipynb", in_bytes(answered("ex02")), 1_000)
+    put(tmp_path, "jdoe/x (1).ipynb", in_bytes(named), 2_000)
+    put(tmp_path, "4711/x.ipynb", in_bytes(answered("ex02")), 1_000)
+    put(tmp_path, "4711/x (1).ipynb", in_bytes(answered("ex02", readers="pass")), 2_000)
+    put(tmp_path, "li1/x.ipynb", notebook_of("ex02"), 1_000)
+    found = collect.collect(tmp_path, "ex02_output_size", ROSTER)
+    files = [each.file for each in found.submissions]
+    assert files == ["4711/x (1).ipynb", "jdoe/x.ipynb", "li1/x.ipynb"]
+    assert found.noted["jdoe"] == (
+        "handed in 2 files: jdoe/x.ipynb counts, not jdoe/x (1).ipynb (untouched)"
+    )
+
+
 def test_a_clone_of_the_course_is_no_heap_of_remarks(tmp_path):
     place = "ex02-submissions/ex02-jdoe"
     for exercise in ("ex01", "ex02", "ex03"):
@@ -398,6 +417,7 @@ def test_the_last_attempt_counts_and_its_companion_is_no_submission(tmp_path):
     found = collect.collect(tmp_path, "ex02", ROSTER)
     jane, zoe = found.submissions[1], found.submissions[0]
     assert (jane.content, len(jane.earlier), jane.clock) == (b"3", 2, "the platform")
+    assert jane.time == datetime(2026, 5, 4, 10, 0, 3).timestamp()
     assert "no notebook was handed in" in zoe.problem
     assert sum(fate == "of the platform" for fate in found.fates.values()) >= 3
 
@@ -445,13 +465,48 @@ def test_two_of_one_name_stay_apart_without_a_list(tmp_path):
     assert names == {"wei-li-10101", "wei-li-10102", "jane-doe-7"}
 
 
-def test_a_group_hands_in_together(tmp_path):
-    put(tmp_path, "jdoe/ex02.ipynb", b"both")
-    put(tmp_path, "4711/ex02.ipynb", b"alone")
-    found = collect.collect(tmp_path, "ex02", ROSTER, groups=[["jdoe", "li1"], ["4711"]])
-    contents = {each.student: each.content for each in found.submissions}
-    assert contents == {"jdoe": b"both", "li1": b"both", "4711": b"alone"}
-    assert {student.id for student in found.missing} == {"s1234567", "li2"}
+def matched(place, folder, students=ROSTER):
+    """What is collected with the matches of a folder's `matches.csv`, and the unmatched of it."""
+    found = collect.collect(place, "ex02", students, matches.read(folder / "matches.csv"))
+    unmatched = [
+        Result(one.student, one.name, False, "ex02", one.file, graded_as=one.graded_as)
+        for one in found.submissions
+        if not one.matched
+    ]
+    return {one.student: one for one in found.submissions}, unmatched
+
+
+def said(folder, results, student):
+    """Write somebody's id beside everything that is unmatched."""
+    matches.write(folder / "matches.csv", results, {one.graded_as: student for one in results})
+
+
+@pytest.mark.parametrize("file", ["1/notebook.ipynb", "Student 1/a.ipynb", "file.ipynb"])
+def test_a_match_is_not_the_next_one_s_who_has_the_same_path(tmp_path, file):
+    put(tmp_path, f"in/{file}", b"Jane's")
+    put(tmp_path, "in/2/x.ipynb", b"nobody's")
+    before, unmatched = matched(tmp_path / "in", tmp_path)
+    said(tmp_path, [one for one in unmatched if one.file == file], "jdoe")
+    for content, student in ((b"Jane's", "jdoe"), (b"another's", None)):
+        put(tmp_path, f"in/{file}", content)
+        found, unmatched = matched(tmp_path / "in", tmp_path)
+        assert [one.file for one in found.values() if one.matched] == ([file] if student else [])
+        if student:
+            assert found[student].graded_as in before
+    assert len(unmatched) == 2, "it is asked again"
+
+
+@pytest.mark.parametrize("folder", ["Participant_7001_assignsubmission_file_", "mallory"])
+def test_a_match_of_what_says_who_it_is_holds_for_further_files(tmp_path, folder):
+    put(tmp_path, f"in/{folder}/a.ipynb", b"first")
+    put(tmp_path, f"in/{folder}/b.ipynb", b"also")
+    put(tmp_path, "in/4711/b.ipynb", b"Zoe's")
+    before, unmatched = matched(tmp_path / "in", tmp_path)
+    said(tmp_path, unmatched, "jdoe")
+    put(tmp_path, f"in/{folder}/c.ipynb", b"second", 3e9)
+    found, unmatched = matched(tmp_path / "in", tmp_path)
+    assert not unmatched and found["jdoe"].content == b"second"
+    assert found["jdoe"].graded_as in before and len(found["jdoe"].earlier) == 2
 
 
 # --- When -----------------------------------------------------------------------------------------
@@ -459,16 +514,75 @@ def test_a_group_hands_in_together(tmp_path):
 
 def test_times_are_the_platform_s_and_never_the_student_s(tmp_path):
     put(tmp_path, "Exercise 2_jdoe_attempt_2026-05-04-10-00-00_2099-01-01-00-00-00.ipynb")
-    put(tmp_path, "submitted/4711/2099-01-01 00-00.ipynb", b"{}", 1_000)
-    put(tmp_path, "submitted/4711/timestamp.txt", b"2026-05-04 10:24:00.5 UTC")
-    put(tmp_path, "submitted/li1/2099-01-01 00-00.ipynb", b"{}", 1_000)
     put(tmp_path, "bergzoe_LATE_20001_9001_x.ipynb", b"{}", 1_000)
-    found = {each.student: each for each in collect.collect(tmp_path, "ex02", ROSTER).submissions}
-    assert found["jdoe"].time == datetime(2026, 5, 4, 10).timestamp()
-    assert found["4711"].time == datetime(2026, 5, 4, 10, 24, tzinfo=UTC).timestamp()
-    assert (found["li1"].time, found["li1"].clock) == (1_000, "the file")
-    canvas = next(each for each in found.values() if each.file.startswith("bergzoe"))
+    canvas, blackboard = sorted(collect.collect(tmp_path, "ex02", ROSTER).submissions,
+                                key=lambda one: one.matched)  # fmt: skip
+    assert blackboard.time == datetime(2026, 5, 4, 10).timestamp()
     assert canvas.late and canvas.time is None
+
+
+STAMP = b"2026-05-04 10:24:00.5 UTC"
+ILIAS = "ex/Submissions/Doe_Jane_jdoe_4711"
+MOODLE = "Jane Doe_5_assignsubmission_file_"
+
+
+@pytest.mark.parametrize(
+    "file, stamp, told",
+    [
+        ("submitted/jdoe/ex02/a.ipynb", "submitted/jdoe/ex02/timestamp.txt", True),
+        ("submitted/jdoe/ex02/sub/a.ipynb", "submitted/jdoe/ex02/timestamp.txt", True),
+        ("submitted/jdoe/ex02/a.ipynb", "submitted/jdoe/ex01/timestamp.txt", False),
+        ("submitted/jdoe/ex02/sub/a.ipynb", "submitted/jdoe/ex02/sub/timestamp.txt", False),
+        ("jdoe/ex02/a.ipynb", "jdoe/ex02/timestamp.txt", False),
+        (f"{MOODLE}/a.ipynb", f"{MOODLE}/timestamp.txt", False),
+        (f"{MOODLE}/submitted/a/b/a.ipynb", f"{MOODLE}/submitted/a/b/timestamp.txt", False),
+        (f"{MOODLE}/2099-01-01 00-00.ipynb", "", False),
+        (f"{ILIAS}/20260504102400_a.ipynb", "", True),
+        (f"{ILIAS}/20260504102400_a.zip/20990101000000_a.ipynb", "", True),
+        (f"{ILIAS}/sub/20260504102400_a.ipynb", "", False),
+        (f"{MOODLE}/Doe_Jane_jdoe_4711/20260504102400_a.ipynb", "", False),
+        (f"{MOODLE}/a.zip/Doe_Jane_jdoe_4711/20260504102400_a.ipynb", "", False),
+    ],
+)
+def test_a_time_is_the_platform_s_only_where_it_writes_it(tmp_path, file, stamp, told):
+    place, packed, inner = file.partition(".zip/")
+    if packed:
+        put(tmp_path, f"{place}.zip", zipped({inner: b"{}"}), 1_000)
+    else:
+        put(tmp_path, file, b"{}", 1_000)
+    if stamp:
+        put(tmp_path, stamp, STAMP)
+    (one,) = collect.collect(tmp_path, "ex02", ROSTER).submissions
+    assert one.student == "jdoe" and one.clock == ("the platform" if told else "the file")
+    assert one.time == 1_000 or datetime.fromtimestamp(one.time).year == 2026
+
+
+def test_the_class_list_s_time_is_not_that_of_a_newer_file(tmp_path):
+    """Whether the list is given again or not; a new list's time is the new file's."""
+    put_by = tmp_path / "put by"
+    listed = datetime(2026, 5, 4, 10)
+
+    def run(content, when, before):
+        put(tmp_path, f"in/{MOODLE}/a.ipynb", content, 1_000)
+        roster = [ROSTER[0]._replace(handed_in=f"{when:%Y-%m-%d %H:%M}")]
+        found = collect.collect(tmp_path / "in", "ex02", roster)
+        found = collect.at_listed_times(found, before, lambda student: put_by)
+        (one,) = found.submissions
+        put_by.write_bytes(content)
+        result = Result("jdoe", "Jane Doe", True, "ex02", one.file)
+        return one, found.notes, {"jdoe": about(result, one)}
+
+    one, notes, before = run(b"first", listed, {})
+    assert (one.time, one.clock, notes) == (listed.timestamp(), "the platform", [])
+    one, notes, before = run(b"first", listed, before)
+    assert (one.time, one.clock, notes) == (listed.timestamp(), "the platform", [])
+    for _ in range(2):
+        one, notes, before = run(b"second", listed, before)
+        assert (one.time, one.clock) == (1_000, "the file")
+        assert "is newer than the class list" in notes[0]
+    later = datetime(2026, 5, 6, 10)
+    one, notes, before = run(b"second", later, before)
+    assert (one.time, one.clock, notes) == (later.timestamp(), "the platform", [])
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,26 @@ def test_canvas(there_and_back):
     ]
 
 
+def test_canvas_attaches_a_group_s_page_once(there_and_back, tmp_path):
+    """Canvas goes by the numbers in a name, and hands a page on to the groups that it knows."""
+    (tmp_path / "graded").mkdir()
+    (tmp_path / "graded" / "course.toml").write_text('groups = [["11101", "11103"]]')
+    work = io.BytesIO()
+    with zipfile.ZipFile(work, "w") as archive:
+        archive.writestr("ex02.ipynb", works()[0])
+    content, names = there_and_back(
+        GRADEBOOK, {"vansantgus_20003_900003_my work.zip": work.getvalue()}, "canvas"
+    )
+    assert [line[5] for line in lines_of(content)[2:]] == ["16", "", "16"]
+    assert names == ["vansantgus_20003_900003_my work.zip.html"]
+    lines = []
+    paths = give_back.write("ex02", "canvas", tmp_path / "graded", lines.append)
+    with zipfile.ZipFile(paths[1]) as archive:
+        assert "Gus" in archive.read(names[0]).decode()
+    assert any(line.startswith("1 have no page in the zip") and line.endswith("11101")
+               for line in lines)  # fmt: skip
+
+
 def test_blackboard(there_and_back):
     right, wrong = works()
     content, pages = there_and_back(

@@ -53,6 +53,18 @@ def test_an_odd_answer_is_a_wrong_one(name, odd):
     assert entry.points == 0 and entry.status in ("wrong", "crashed")
 
 
+def test_long_short_answers_are_wrong_and_read_once(monkeypatch):
+    long = {"value": {"dict": dict.fromkeys(RIGHT["by_hand"][0], [1.5] * 100_000)}}
+    entry = JUDGE.question(QUESTIONS["by_hand"], Answer([long]))
+    assert entry.points == 0 and entry.status == "wrong"
+    read, short_answers = [], papers.short_answers
+    monkeypatch.setattr(papers, "short_answers", lambda reply: read.append(reply)
+                        or short_answers(reply))  # fmt: skip
+    counts = papers.fitting(EXERCISE, {"by_hand": [long]})
+    assert counts == [0] * len(EXERCISE.variants) and len(read) == 1
+    assert papers.fitting(EXERCISE, REPLIES)[0] == 4
+
+
 def test_one_odd_short_answer_costs_itself():
     for odd in (10**4000, answers.encode(np.array(6 + 1j)), of_shape([1] * 60), "\ud800"):
         value = {"dict": {**REPLIES["by_hand"][0]["value"]["dict"], "row": odd}}

@@ -284,9 +284,30 @@ def test_pasted_pictures_and_headings():
 
 @pytest.mark.parametrize("source", ["[" * 15_000, "> " * 9_000, "- " * 9_000, "*a" * 9_000,
                                     "|" * 19_000, "`" * 19_999, "x" * 900_000,
-                                    "$$" * 9_000])  # fmt: skip
+                                    "$$" * 9_000, "$`" * 9_000])  # fmt: skip
 def test_odd_texts_cost_nobody_their_feedback(source):
     markdown(source)
+    markdown(source[: pages.LONGEST])
+
+
+def test_no_page_sets_more_than_it_has_time_for(monkeypatch):
+    """Some texts take time like the square of their length, and a notebook has 2000 cells."""
+    created, asked = pages.mistune.create_markdown, []
+
+    def counting(**options):
+        made = created(**options)
+        return lambda text: asked.append(len(text)) or made(text)
+
+    monkeypatch.setattr(pages.mistune, "create_markdown", counting)
+    texts = ["*a* " * 1500] * 20 + ["<b>" * 3000, "the end"]
+    cells = [{"cell_type": "markdown", "id": f"own-{place}", "metadata": {}, "source": text}
+             for place, text in enumerate(texts)]  # fmt: skip
+    page = feedback.page(result_of(), EXERCISE, {**answered(), "cells": cells})
+    assert_harmless(page)
+    assert asked == [6000] * 8 and sum(asked) <= pages.MOST_SET
+    assert page.count("shown as it was written: it is too long") == len(texts) - 8
+    assert "the end</pre>" in page and "<pre>&lt;b&gt;" in page
+    assert "as it was written" in markdown("a" * (pages.LONGEST + 1))
 
 
 def test_formulas_are_shown_as_they_were_written():

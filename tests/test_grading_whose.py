@@ -345,9 +345,74 @@ def test_nobody_displaces_another_by_a_name(attempt):
     assert not found[file].known
 
 
+# What nobody's own work holds: alone where a platform's form tells it, or beside Bob Miller's.
+NAMES_INSIDE = {
+    "plain folders": [
+        "Bob Miller/a.ipynb",
+        "mallory/Ada Lovelace/a.ipynb",
+        "mallory/11103/a.ipynb",
+    ],
+    "clones": [
+        "ex02-submissions/ex02-bmiller/Bob Miller.ipynb",
+        "ex02-submissions/ex02-mallory/11101/a.ipynb",
+        "ex02-submissions/ex02-mallory/11103/a.ipynb",
+    ],
+    "one clone": ["ex02-submissions/ex02-mallory/11101/a.ipynb"],
+    "nbgrader": ["submitted/mallory/11101/a.ipynb", "submitted/mallory/11102/a.ipynb"],
+    "Teams": ["Submitted files/Mal Lory/11101/a.ipynb"],
+    "ILIAS": ["Exercise 2/Submissions/Lory_Mal_mal_4713/20260504102400_a.zip/11101/a.ipynb"],
+    "beside files": ["Bob Miller.ipynb", "mallory.zip/11101/a.ipynb", "mallory.zip/11103/a.ipynb"],
+    "Google Classroom": [
+        "Exercise 2/Bob Miller - ex02.ipynb",
+        "Exercise 2/Mal Lory - ex02.zip/11101/a.ipynb",
+    ],
+    "Google Classroom, a file": [
+        "Exercise 2/Bob Miller - ex02.ipynb",
+        "Exercise 2/Mal Lory - x_11101_attempt_2020-01-01-00-00-00_a.ipynb",
+    ],
+    "Canvas": ["lorymal_66_9_x_11101_attempt_2020-01-01-00-00-00_a.ipynb"],
+    "Brightspace": ["1-2 - Mal Lory - May 18, 2026 924 AM - lovelaceada_20001_9_a.ipynb"],
+}
+
+
+@pytest.mark.parametrize("export", NAMES_INSIDE)
+def test_what_a_platform_wrote_first_decides(export):
+    found = decide(NAMES_INSIDE[export], CANVAS, EX)
+    known = [path for path, whose in found.items() if whose.known]
+    assert known == [path for path in found if "Bob Miller" in path]
+
+
+def test_the_name_of_the_whole_export_tells_whose_folders_are_in_it():
+    assert not decide(["ex02-mallory/11101/a.ipynb"], MOODLE, EX, top="ex02-submissions")[
+        "ex02-mallory/11101/a.ipynb"
+    ].known
+
+
+def test_folders_that_hold_folders_together_are_nobody_s_place():
+    files = ["Group A/11101/a.ipynb", "Group B/11102/a.ipynb", "Group B/11103/a.ipynb"]
+    assert all(whose.known for whose in decide(files, MOODLE, EX).values())
+
+
+def test_what_lies_in_a_student_s_folder_says_nothing_of_the_whole_export():
+    """Neither that Moodle put teams before names, nor what stands before users at Blackboard."""
+    teams = [f"Team-{name}_50{at}_assignsubmission_file_/a.ipynb"
+             for at, name in enumerate(("Ada Lovelace", "Gus Van Sant"))]  # fmt: skip
+    inner = "Team-Bob Miller_9_assignsubmission_file_/Ada Lovelace_1_assignsubmission_file_/a.ipynb"
+    assert all(whose.known for whose in decide([*teams, inner], CANVAS, EX).values())
+    honest = "Ex 2_j_doe_attempt_2026-05-04-12-00-00_a.ipynb"
+    forged = [
+        f"Ex 2_doe_attempt_2026-05-04-12-00-00_a.zip/Ex 2_j_{user}_attempt_2026-05-04-12-00-00.txt"
+        for user in ("max", "ann1", "final")
+    ]
+    assert [student.id for student in decide([honest, *forged], TYPED, EX)[honest].students] == [
+        "j_doe"
+    ]
+
+
 def test_what_somebody_said_settles_it():
     files = ["Participant_500001_assignsubmission_file_/x.ipynb", "Lovelace.ipynb"]
-    found = decide(files, MOODLE, EX, settled={files[0]: "11103", files[1]: "nobody"})
+    said = {files[0]: "11103", files[1]: "nobody"}
+    found = decide(files, MOODLE, EX, settle=lambda found: said)
     assert found[files[0]].students[0].id == "11103" and found[files[0]].known
     assert not found[files[1]].known
 

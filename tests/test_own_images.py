@@ -451,6 +451,28 @@ def test_of_a_tiff_the_largest_page_is_taken(read, tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "pages.tif")[0], read(tmp_path / "one.tif")[0])
 
 
+def test_pages_of_one_size_are_refused_and_a_mask_is_no_page(read, tmp_path):
+    first, second = (Image.fromarray(textured(number, shape=(60, 60, 3))) for number in (4, 5))
+    first.save(tmp_path / "stack.tif", save_all=True, append_images=[second])
+    assert "several pages of one size" in read(tmp_path / "stack.tif")
+    mask = Image.new("L", first.size)
+    mask.encoderinfo = {"tiffinfo": {254: 4}}
+    first.save(tmp_path / "p.tif", save_all=True, append_images=[mask])
+    assert not isinstance(read(tmp_path / "p.tif"), str)
+
+
+def test_a_picture_of_another_kind_than_those_of_the_training_is_refused(tmp_path, monkeypatch):
+    read_picture = run(None, "read-picture", monkeypatch)[0]["read_picture"]
+    deep = np.linspace(0, 3000, 6400).reshape(80, 80).astype(np.uint16)
+    for spots, name in ((0, "a.tif"), (1, "b.tif")):
+        deep[0, :spots] = 60_000
+        Image.fromarray(deep).save(tmp_path / name)
+    plain, spotted = (read_picture(tmp_path / name, 64, 4095)[0] for name in ("a.tif", "b.tif"))
+    assert np.abs(plain.mean() - spotted.mean()) < 2
+    with pytest.raises(ValueError, match="another kind of file"):
+        read_picture(tmp_path / "a.tif", 64, 255)
+
+
 def test_a_palette_is_read_by_its_colours_and_a_phone_upright(read, tmp_path):
     palette = Image.new("P", (40, 40), 1)
     palette.putpalette([0, 0, 0, 200, 10, 30])
@@ -472,4 +494,4 @@ def test_reasons_name_no_folder_of_somebodys_machine(read, tmp_path):
     assert str(tmp_path) not in read(tmp_path / "text.jpg")
     (tmp_path / "none.jpg").touch()
     assert read(tmp_path / "none.jpg") == "empty, 0 bytes"
-    assert str(tmp_path) not in read(tmp_path / "missing.jpg")
+    assert read(tmp_path / "missing.jpg") == "there is no file missing.jpg"

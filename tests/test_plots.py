@@ -317,6 +317,13 @@ def test_an_error_of_zero_stays_on_the_axis():
     assert axes.get_ylim()[0] < bottom < 10
 
 
+def test_an_accuracy_rounded_above_1_is_an_error_of_zero():
+    rounded = {**HISTORY, "accuracy": [0.9, 1 + 1e-6, np.nan], "val_accuracy": []}
+    axes = plots.draw_curves({"ours": rounded}).axes[1]
+    assert axes.get_yscale() == "log" and axes.get_yticklabels()[0].get_text() == "0"
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [10, axes.get_yticks()[0], np.nan])
+
+
 def test_a_history_without_accuracy_has_no_panel_of_errors():
     figure = plots.draw_curves({"ours": {"loss": [2.0, 1.0], "mae": [1, 2]}})
     plots.to_png(figure)
@@ -368,10 +375,12 @@ def test_letters_that_no_font_has_are_spelled(monkeypatch):
     monkeypatch.setattr(plots, "_letters", lambda: frozenset(map(ord, "abc ")))
     figure, axes = plots.subplots()
     axes.set_title("a 三\nb")
-    axes.set_yticks([0, 1], labels=["🐱\N{VARIATION SELECTOR-16}", "é"])
+    names = ["🐱\N{VARIATION SELECTOR-16}\N{ZERO WIDTH JOINER}", "é", "ปี", "ปู"]
+    axes.set_yticks(range(4), labels=names)
     plots.to_png(figure)
     assert axes.get_title(loc="left") == "a ‹4E09›\nb"
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["‹cat face›", "‹00E9›"]
+    ticks = [text.get_text() for text in axes.get_yticklabels()]
+    assert ticks == ["‹cat face›", "‹00E9›", "‹0E1B›‹0E35›", "‹0E1B›‹0E39›"]
 
 
 def test_a_font_with_the_letters_is_used_where_it_is_installed():
@@ -470,6 +479,8 @@ WRONG = {
     "one history": lambda: plots.draw_curves(HISTORY),
     "no history": lambda: plots.draw_curves({}),
     "a history of words": lambda: plots.draw_curves({"ours": {"loss": ["a"], "accuracy": [1]}}),
+    "accuracies in per cent": lambda: plots.draw_curves({"ours": {"loss": [1], "accuracy": [80]}}),
+    "an accuracy below 0": lambda: plots.draw_curves({"ours": {"loss": [1], "accuracy": [-0.1]}}),
     "a history without a loss": lambda: plots.draw_curves({"ours": {"accuracy": [1.0]}}),
     "half an epoch": lambda: plots.draw_curves({"ours": HISTORY}, epochs=0.5),
     "no alt text": lambda: plots.show(plots.subplots()[0], None),
@@ -486,6 +497,15 @@ def test_what_cannot_be_drawn_is_refused_with_a_sentence(wrong):
         wrong()
 
 
+def test_an_array_with_three_at_its_end_may_be_a_list_of_pictures(notebook):
+    kernels = np.zeros((5, 3, 3))
+    says = r"one picture: \[picture\], or list\(pictures\) if they are 5, 3 wide"
+    with pytest.raises(ValueError, match=says):
+        plots.images(kernels, "Five kernels.")
+    plots.images(list(kernels), "Five kernels.")
+    assert len(notebook.figures[0].axes) == 5
+
+
 def test_a_palette_is_drawn_by_its_colours():
     picture = Image.new("P", (4, 4), 1)
     picture.putpalette([0, 0, 0, 200, 10, 30])
@@ -493,9 +513,10 @@ def test_a_palette_is_drawn_by_its_colours():
     plots.picture(axes, picture)
     drawn = 255 * axes.images[0].get_array()[0, 0]
     np.testing.assert_allclose(drawn, [200, 10, 30])
-    plots.picture(axes, Image.new("RGB", (4, 4), "red").convert("YCbCr"))
-    red, *others = axes.images[1].get_array()[0, 0]
-    assert red > 0.95 and max(others) < 0.05
+    for mode in ("YCbCr", "LAB", "HSV", "CMYK"):
+        plots.picture(axes, Image.new("RGB", (4, 4), "red").convert(mode))
+        red, *others = axes.images[-1].get_array()[0, 0]
+        assert red > 0.95 and max(others) < 0.05, mode
 
 
 HALVES = np.repeat([[0.25, 0.75]], 8, axis=0)[..., None].repeat(3, axis=-1)
@@ -644,7 +665,10 @@ def test_many_curves_can_be_told_apart():
     [
         ([[50000.4, 1]], ["50000.40", "1.00"]),
         ([[-0.0, 3]], ["0", "3"]),
-        ([[-0.001, 0.5]], ["0.00", "0.50"]),
+        ([[-0.001, 0.5]], ["−0.001", "0.50"]),
+        ([[3e-7, 5]], ["3e−07", "5"]),
+        ([[-np.inf, 4, np.nan, np.inf]], ["−∞", "4", "∞"]),
+        ([[-np.inf]], ["−∞"]),
     ],
 )
 def test_a_grid_writes_numbers_as_they_are(numbers, said):
@@ -653,6 +677,25 @@ def test_a_grid_writes_numbers_as_they_are(numbers, said):
     assert [text.get_text() for text in axes.texts] == said
     with pytest.raises(ValueError, match="a marked cell must be at most 0, not 5"):
         plots.number_grid(axes, numbers, marked=[(5, 5)])
+
+
+def test_where_decimals_are_asked_for_a_grid_keeps_to_them():
+    _, axes = plots.subplots()
+    plots.number_grid(axes, [[0.04, 1]], digits=1)
+    assert [text.get_text() for text in axes.texts] == ["0.0", "1.0"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinite_numbers_are_shaded_as_the_smallest_and_the_largest():
+    _, axes = plots.subplots()
+    plots.number_grid(axes, [[-np.inf, 1, 2, np.inf]])
+    assert axes.images[0].get_array().tolist() == [[0.25, 0.25, 1, 1]]
+
+
+def test_counts_are_written_to_the_last_image(notebook):
+    plots.confusion([[1_234_567, 0], [0, 2_000_001]], ["a", "b"], "Two classes.")
+    words = [text.get_text() for text in notebook.figures[-1].axes[0].texts]
+    assert words == ["1,234,567\n100%", "0", "0", "2,000,001\n100%"]
 
 
 def test_a_confusion_with_a_mistake_is_not_100_per_cent(notebook):

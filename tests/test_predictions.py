@@ -6,11 +6,13 @@ import re
 import subprocess
 import sys
 from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from course_utils import predictions
+from course_utils import checks, predictions
 from course_utils.checks import checks_of
 from course_utils.predictions import predict
 
@@ -79,7 +81,15 @@ def test_numbers_are_read_as_people_write_them(text, number):
     assert guess.said == number
 
 
-@pytest.mark.parametrize("text", ["0,5", "many", "", "nan", "1/0", "1,2,3", True, None, [3], "inf"])
+@pytest.mark.parametrize("value", [Fraction(1, 3), Decimal(1) / 3, np.float32(1 / 3), 1 / 3])
+def test_every_kind_of_number_can_be_what_came(capsys, value):
+    predict("How much?").against(value)
+    assert capsys.readouterr().out.startswith("0.3333333")
+
+
+@pytest.mark.parametrize(
+    "text", ["0,5", "many", "", "nan", "1/0", "1,2,3", True, None, [3], "inf", 10**400]
+)
 def test_what_is_no_number_is_refused_with_a_sentence(text):
     with pytest.raises(ValueError, match="a number is needed"):
         predict("How many?").say(text)
@@ -120,6 +130,16 @@ def test_an_array_is_no_choice():
             tell(np.array([1, 2]))
     guess.say(np.int64(1))
     assert guess.said == 1
+
+
+@pytest.mark.parametrize("choices, other", [((True, False), 1), ((0, 1), True), ((0, 1), np.True_)])
+def test_one_and_true_are_not_the_same_choice(choices, other, progress_file):
+    guess = predict("Which?", *choices)
+    with pytest.raises(ValueError, match="is none of"):
+        guess.say(other)
+    guess.say(choices[0])
+    guess.against(other)
+    assert not progress_file.exists()
 
 
 def test_what_came_and_was_no_choice_counts_for_nobody(capsys, progress_file):
@@ -354,6 +374,25 @@ def test_the_progress_counts_what_was_right_in_the_exercises(tmp_path, monkeypat
         path.write_text(damaged, encoding="utf-8")
         predictions.progress()
         assert "0 of 3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["", '{"questions": {', "<<<<<<< HEAD", "{}", "null", "[]"])
+def test_an_exercise_whose_checks_are_damaged_costs_only_that(
+    tmp_path, monkeypatch, capsys, content
+):
+    monkeypatch.setattr(predictions, "COURSE", tmp_path)
+    monkeypatch.setattr(checks, "RELEASES", tmp_path / "exercises" / "release")
+    for name, text in (("ex01_first", content), ("ex02_second", '{"questions": {"one": {}}}')):
+        path = tmp_path / "exercises" / "release" / name / "checks.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(text, encoding="utf-8")
+    predictions.progress()
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("ex01_first   not counted: ")
+    assert "ex01_first/checks.json is damaged: bring it back with git checkout" in first
+    assert second == "ex02_second  0 of 1 questions right, as last saved"
+    with pytest.raises(ValueError, match=r"ex01_first/checks.json is damaged: .* git checkout"):
+        checks_of("ex01_first")
 
 
 def test_check_says_right_as_the_progress_reads_it(tmp_path, capsys):

@@ -295,6 +295,14 @@ def test_outputs_may_be_a_networks_and_must_be_those_of_the_scenes(painted):
             scenes.score(wrong, painted)
 
 
+@pytest.mark.parametrize("cells", [(7, 7), (8, 4), (0, 8), (128, 128), (64, 32)])
+def test_outputs_whose_cells_do_not_divide_the_scene_are_refused(painted, cells):
+    with pytest.raises(ValueError, match="with a side that divides 64, not"):
+        scenes.score(np.zeros((100, *cells, 15)), painted)
+    with pytest.raises(ValueError, match="scenes must be what `paint` gives"):
+        scenes.score(np.zeros((100, 8, 8, 15)), painted.masks)
+
+
 @pytest.mark.parametrize("cell", [4, 16])
 def test_a_detector_may_have_cells_of_another_size(material, cell):
     painted = scenes.paint(material, 20, digits=1)
@@ -335,6 +343,33 @@ def test_the_smallest_digits_keep_their_strokes(material):
     for mask, boxes in zip(painted.masks, painted.boxes, strict=True):
         for top, left, bottom, right in boxes:
             assert mask[top:bottom, left:right].any()
+
+
+def test_material_may_be_lists_or_a_tables_column(material):
+    class Column:
+        """As of a table of which rows were left out: looked up by its index, not by place."""
+
+        shape = (50,)
+
+        def __array__(self, dtype=None, copy=None):
+            return np.asarray(material.labels[:50])
+
+        def __getitem__(self, index):
+            raise KeyError(index)
+
+    few = scenes.Material(material.digits[:50], material.labels[:50], material.photographs[:3])
+    expected = scenes.paint(few, 3, seed=1)
+    for labels in (few.labels.tolist(), Column()):
+        listed = scenes.Material(list(few.digits), labels, list(few.photographs))
+        painted = scenes.paint(listed, 3, seed=1)
+        np.testing.assert_array_equal(painted.masks, expected.masks)
+        np.testing.assert_array_equal(painted.labels[0], expected.labels[0])
+
+
+@pytest.mark.parametrize("seed", [[1, [2]], (1, None), [[1], [2]], np.ones((2, 2), int), "ab", {1}])
+def test_a_seed_that_is_none_is_named(material, seed):
+    with pytest.raises(ValueError, match="seed must be a whole number, not"):
+        scenes.paint(material, 1, seed)
 
 
 @pytest.mark.parametrize(

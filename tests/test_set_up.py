@@ -545,6 +545,41 @@ def test_a_python_that_is_gone(course_copy, learner_environment, empty_venv):
     assert status == 1 and subprocess.run([program, "-c", ""]).returncode == 0
 
 
+@pytest.mark.parametrize("program", ["echo 3.10", "exit 1", None])
+def test_an_environment_of_somebody_else_is_left_alone(tmp_path, program):
+    place = tmp_path / ".venv"
+    (place / "bin").mkdir(parents=True)
+    (place / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    if program:
+        (place / "bin" / "python").write_text(f"#!/bin/sh\n{program}\n")
+        (place / "bin" / "python").chmod(0o755)
+    with pytest.raises(tool().Problem, match="not an environment that this script made.*--venv"):
+        tool().bring_venv(place, "3.12", tmp_path / "log")
+    assert (place / "pyvenv.cfg").exists()
+
+
+def test_a_folder_with_a_file_called_as_the_stamp_is_left_alone(tmp_path):
+    (tmp_path / tool().STAMP).write_text("{}")
+    with pytest.raises(tool().Problem, match="rename or remove it"):
+        tool().bring_venv(tmp_path, "3.12", tmp_path / "log")
+    assert (tmp_path / tool().STAMP).exists()
+
+
+def test_interrupted_while_the_environment_is_made(tmp_path, monkeypatch):
+    place, version = tmp_path / ".venv", f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(tool().subprocess, "run", interrupted)
+        tool().make_venv(place, tmp_path / "log")
+    assert place.is_dir() and not tool().python_of(place).exists()
+    monkeypatch.setattr(tool(), "make_venv", lambda *_: None)
+    tool().bring_venv(place, version, tmp_path / "log")
+    assert not place.exists(), "taken away, to be made anew"
+
+
 def test_a_folder_of_somebody_else_is_left_alone(course_copy, learner_environment):
     course = course_copy(*NEEDED)
     (course / ".venv").mkdir()

@@ -302,6 +302,18 @@ def scramble(path):
     path.write_bytes(content[:96] + bytes(len(content) - 96))
 
 
+def compress_oddly(path):
+    """As a disk may alter the number of the way in which an archive's first file is compressed."""
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 10] = 99
+    path.write_bytes(content)
+
+
+def lose_an_array(path):
+    with np.load(path) as state:
+        np.savez(path, *[state[name] for name in state.files[:-1]])
+
+
 @pytest.mark.parametrize(
     "damage, part",
     [
@@ -309,6 +321,8 @@ def scramble(path):
         (truncate, "state.npz"),
         (scramble, "state.npz"),
         (Path.unlink, "state.npz"),
+        (compress_oddly, "state.npz"),
+        (lose_an_array, "state.npz"),
     ],
 )
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage, part, kept, capsys):
@@ -553,6 +567,28 @@ def test_a_checkpoint_without_a_history_is_none(told, kept, capsys):
     (folder / "epoch-0003" / "history.json").write_text(json.dumps(told))
     quick_fit(network(), epochs=3, checkpoints=folder, optimizer=steady())
     assert "there is no history in it" in capsys.readouterr().out
+
+
+ODD = [
+    {"history": {"loss": 2.0}},
+    {"history": {"loss": ["x"]}},
+    {"callbacks": "x"},
+    {"callbacks": [{}]},
+    *({"training": training} for training in ({}, [3], "x", {"layers": [], "optimizer": {}})),
+    {"training": {"layers": "x", "optimizer": {}, "loss": {}, "batches in an epoch": 1}},
+]
+
+
+def test_a_checkpoint_that_tells_odd_things_is_passed_over(kept, capsys):
+    _, folder = kept
+    model, path = network(), folder / "epoch-0003" / "history.json"
+    model.compile(steady(), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    recipe, whole = checkpoints.recipe(model, train_batches()), json.loads(path.read_text())
+    for odd in ODD:
+        path.write_text(json.dumps({**whole, **odd}))
+        history, _ = checkpoints.resume(folder, model, recipe)
+        assert len(history["loss"]) == 2, odd
+        assert "epoch-0003 cannot be read (" in capsys.readouterr().out
 
 
 def test_a_test_set_that_comes_later_is_measured_from_then_on(tmp_path):

@@ -104,14 +104,45 @@ def test_removed_and_renamed_copies_are_laid_anew(course):
     assert (course / "work" / OTHER).is_file()
 
 
-@pytest.mark.parametrize("notes", ["", "not json", "[1]"])
-def test_without_its_notes_it_keeps_what_differs(course, notes):
+@pytest.mark.parametrize("notes", ["", "not json", "[1]", "[]", None])
+def test_without_its_notes_it_keeps_what_differs_and_says_so(course, notes):
     lay(course)
     change(course / "work" / NAME, "my answer")
     mine = (course / "work" / NAME).read_bytes()
-    (course / "work" / TOOL.LAID).write_text(notes)
-    (line,) = lay(course)
-    assert f"work/{NAME}" in line and (course / "work" / NAME).read_bytes() == mine
+    (course / "work" / TOOL.LAID).unlink()
+    if notes is not None:
+        (course / "work" / TOOL.LAID).write_text(notes)
+    *_, own, remarks = TOOL.lay(course)
+    assert own == [NAME] and (course / "work" / NAME).read_bytes() == mine
+    assert [words.partition(":")[0] for words in remarks] == (
+        [] if notes is None else [f"work/{TOOL.LAID} could not be read"]
+    )
+
+
+def test_a_notebook_that_was_gone_for_one_run_is_still_known(course):
+    lay(course)
+    (course / NAME).rename(course / "aside")
+    assert lay(course) == []
+    (course / "aside").rename(course / NAME)
+    change(course / NAME)
+    assert lay(course) == [f"Renewed, as the course has a newer one: work/{NAME}"]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_is_left_alone(course, there):
+    """A copy that was moved into a cloud's folder, which may be away for the moment."""
+    lay(course)
+    cloud, copy = course / "cloud", course / "work" / NAME
+    shutil.move(copy, cloud)
+    copy.symlink_to(cloud)
+    assert TOOL.lay(course) == ([], [], [], [])
+    change(course / NAME)
+    if not there:
+        cloud.unlink()
+    for _ in range(2):
+        new, renewed, own, (words,) = TOOL.lay(course)
+        assert not new + renewed + own and words.startswith(f"work/{NAME} is a link, and left")
+        assert copy.readlink() == cloud and cloud.exists() == there
 
 
 DAMAGED = {

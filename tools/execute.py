@@ -22,10 +22,24 @@ METADATA = {
 }
 
 
+def joined(outputs):
+    """A printed text is one output, in however many pieces it arrived."""
+    whole = []
+    for output in outputs:
+        kind = output.output_type, output.get("name")
+        if kind[0] == "stream" and whole and kind == (whole[-1].output_type, whole[-1].get("name")):
+            whole[-1].text += output.text
+        else:
+            whole.append(output)
+    return whole
+
+
 def clean(notebook):
     """Leaves what a reader needs: sources, ids, tags and outputs; of an explorer the picture."""
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = joined(cell.outputs)
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET, None)
         cell.metadata = nbformat.from_dict(

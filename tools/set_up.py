@@ -62,7 +62,7 @@ for name in sys.argv[1:]:
         print(name)
 """
 STAMP = "course.json"
-UNPACKING = "course.half-done"  # lies in the environment while pip is at work in it
+UNPACKING = "course.half-done"  # lies in an environment while it is made, or pip is at work in it
 
 
 class Problem(Exception):
@@ -182,11 +182,13 @@ def ask(venv, *arguments):
 
 
 def remove(venv, why):
-    """Take away an environment that cannot be used, but nothing that is not one."""
-    if venv.is_symlink() or not (venv / "pyvenv.cfg").exists():
+    """Take away an environment that cannot be used, but nothing that this script did not make."""
+    # A `pyvenv.cfg` lies in every environment, and a file with the stamp's name in other folders.
+    finished = (venv / STAMP).exists() and (venv / "pyvenv.cfg").exists()
+    if venv.is_symlink() or not (finished or (venv / UNPACKING).exists()):
         raise Problem(
             f"{venv.name} is not an environment that this script made ({why}): rename or remove "
-            "it, then run this again"
+            "it, or name another folder (--venv), then run this again"
         )
     print(f"{venv.name} {why}: making it anew", flush=True)
     shutil.rmtree(str(venv))
@@ -195,16 +197,16 @@ def remove(venv, why):
 def bring_venv(venv, version, log):
     """See that `venv` is an environment of this Python with a pip in it: make it where needed."""
     if venv.exists() or venv.is_symlink():
-        found = ask(venv, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
-        if not found:
+        answer = ask(venv, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+        if not answer:
             remove(venv, "does not work (its Python does not run)")
-        elif found != version:
-            remove(venv, f"holds Python {found}, not {version}")
+        elif answer != version:
+            remove(venv, f"holds Python {answer}, not {version}")
         elif (venv / UNPACKING).exists():
             # pip takes a package whose unpacking was cut off for an installed one.
             remove(venv, "was left half installed")
         elif ask(venv, "-c", "import pip") is None and ask(venv, "-m", "ensurepip") is None:
-            # uv makes such ones, and an interrupted run leaves them.
+            # uv makes such ones.
             raise Problem(
                 f"{venv.name} has no pip that runs, and none can be put in. Rename or remove that "
                 "folder, then run this again"
@@ -227,6 +229,8 @@ def make_venv(venv, log):
     print(f"Making {venv.name} with Python {platform.python_version()}", flush=True)
     # Called from inside an environment, the Python that this one was made from.
     base = getattr(sys, "_base_executable", None) or sys.executable
+    venv.mkdir(parents=True)
+    (venv / UNPACKING).touch()  # so that what an interruption leaves can be made anew
     done = subprocess.run(
         [base, "-m", "venv", str(venv)],
         stdout=subprocess.PIPE,

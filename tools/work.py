@@ -5,7 +5,8 @@
 What is under `work` is not part of the repository: write into it, and `git pull` still works. The
 copies lie as their originals do, `work/notebooks/...` beside `work/exercises/release/...`, so links
 between them hold. Running this again renews the copies that are still as they were laid, brings
-back those that were removed, and never touches one that was changed. It needs nothing installed.
+back those that were removed, and never touches one that was changed, nor a link. It needs nothing
+installed.
 """
 
 import errno
@@ -97,22 +98,28 @@ def write(path, content):
 def lay(root=ROOT):
     """Bring `work` up to date.
 
-    Returns the names that were laid, renewed, and kept though stale; and what is wrong with
-    originals that are no notebooks, which are passed over.
+    Returns the names that were laid, renewed, and kept though stale; and sentences on what was
+    passed over: originals that are no notebooks, links, a list of what was laid that is damaged.
     """
     folder = root / FOLDER
+    before, new, renewed, own, remarks = {}, [], [], [], []
     try:
-        before = dict(json.loads((folder / LAID).read_text(encoding="utf-8")))
+        before = {**json.loads((folder / LAID).read_text(encoding="utf-8"))}
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # nothing was laid yet
     except (OSError, ValueError, TypeError):
-        before = {}  # then what is there counts as the learner's own
-    laid, new, renewed, own, broken = {}, [], [], [], []
+        remarks.append(
+            f"{FOLDER}/{LAID} could not be read: copies that differ from the course's count as "
+            "yours. Remove those that you have not worked in, and they are laid anew"
+        )
+    laid = {**before}  # also what is gone for the moment: it may come back
     for path in originals(root):
         name = path.relative_to(root).as_posix()
         laid[name], place = before.get(name), folder / name
         try:
             copy = copy_of(path)
         except ValueError as problem:
-            broken.append(str(problem))
+            remarks.append(str(problem))
             continue
         present = sum_of(place.read_bytes()) if place.is_file() else None
         if present not in (None, laid[name], sum_of(copy)):
@@ -121,12 +128,18 @@ def lay(root=ROOT):
                 own.append(name)
             continue
         if present != sum_of(copy):
+            if place.is_symlink():  # into a cloud's folder, say, which may be away for the moment
+                remarks.append(
+                    f"{FOLDER}/{name} is a link, and left as it is: for the course's newer copy, "
+                    "give the link another name"
+                )
+                continue
             write(place, copy)
             (renewed if present else new).append(name)
         laid[name] = sum_of(copy)
     if laid != before:
         write(folder / LAID, (json.dumps(laid, indent=1) + "\n").encode())
-    return new, renewed, own, broken
+    return new, renewed, own, remarks
 
 
 def in_the_way(problem):
@@ -146,12 +159,12 @@ def in_the_way(problem):
 def main():
     """Lay the copies and say what was done; the exit status is 0 or 1."""
     try:
-        new, renewed, own, broken = lay()
+        new, renewed, own, remarks = lay()
     except OSError as problem:
         reason = in_the_way(problem)
         print(f"work: {reason}, then run this again: what is there is kept", file=sys.stderr)
         return 1
-    for words in broken:  # no reason not to begin with the others
+    for words in remarks:  # no reason not to begin with the others
         print(f"work: {words}", file=sys.stderr)
     if new:
         print(f"Laid {len(new)} notebooks to work in: {FOLDER}/ (yours: git takes no notice of it)")

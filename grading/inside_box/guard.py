@@ -3,6 +3,10 @@
 The functions themselves are changed, in place, and changed back. So it does not matter by which
 name they are called, nor whether somebody has kept them since the notebook's first cell. A package
 may call itself, and what it is built on.
+
+A copy of the source is a function of its own, which no guard recognises without taking honest
+answers for it: sums of one line have the same bytecode whoever writes them. `submission.mentions`
+shows a reader the words that load code.
 """
 
 import builtins
