@@ -121,12 +121,12 @@ class Examiner:
         paper = self.paper(handed_in.graded_as, variant.number or 0)
         judges = judge.Judge(paper.exercise, paper.asked, paper.places, paper.right)
         sources = _sources(outcome.notebook)
-        keeps = before is not None and self.is_of(before, handed_in)
+        named = self.options.questions  # where none is, all are judged anew and no file is read
+        keeps = bool(named) and before is not None and self.is_of(before, handed_in)
         judged: dict[str, QuestionResult] = {}
         for question in paper.exercise.questions:
             earlier = before.questions.get(question.name) if before else None
-            asked = not self.options.questions or question.name in self.options.questions
-            if earlier and keeps and not asked:
+            if earlier and keeps and question.name not in named:
                 judged[question.name] = earlier
                 continue
             cell = question.cell

@@ -134,12 +134,18 @@ def by_hand(folder, student, cell, points):
         book.db.commit()
 
 
-def test_points_by_hand_for_an_answer_that_changed_are_held(class_of):
+def wrong_and_read(class_of):
+    """A class after its first grading, two points by hand for a wrong answer, and its file."""
     place, roster, _ = class_of
     path = put(place, "in/s1/a.ipynb", answered(readers=WRONG))
     folder = place / "graded"
     grade(place / "in", roster, folder)
     by_hand(folder, "s1", "readers-check", 2)
+    return place, roster, folder, path
+
+
+def test_points_by_hand_for_an_answer_that_changed_are_held(class_of):
+    place, roster, folder, path = wrong_and_read(class_of)
     by_hand(folder, "s1", "output-size-check", 1)
     found = grade(place / "in", roster, folder)["s1"].questions
     assert (found["readers"].points, found["readers"].status) == (2, "changed by hand")
@@ -214,11 +220,7 @@ def test_an_exercise_that_gained_and_renamed_a_question_goes_on(class_of, monkey
 
 
 def test_points_by_hand_are_held_once_for_an_answer_and_not_for_a_new_time(class_of):
-    place, roster, _ = class_of
-    path = put(place, "in/s1/a.ipynb", answered(readers=WRONG))
-    folder = place / "graded"
-    grade(place / "in", roster, folder)
-    by_hand(folder, "s1", "readers-check", 2)
+    place, roster, folder, path = wrong_and_read(class_of)
     path.write_bytes(in_bytes(answered(readers=WRONG.replace("0", "5"))))
     grade(place / "in", roster, folder)
     by_hand(folder, "s1", "readers-check", 1)  # read again
