@@ -28,7 +28,7 @@ AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null || true)),--allow-root)
 VENV = .venv/bin/python
 COLAB = .venv-colab/bin/python
 NBVAL = --nbval-lax --nbval-current-env --nbval-cell-timeout=300
-PYTEST = -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(NBVAL)
+PYTEST = -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(NBVAL)
 
 # Runs tools/set_up.py with the first of some Pythons that works and that the course supports.
 # When none fits, set_up.py itself says what is wrong with the first that works at all.

@@ -119,7 +119,7 @@ class Examiner:
         """
         variant = papers.variant_of(self.exercise, outcome)
         paper = self.paper(handed_in.graded_as, variant.number or 0)
-        judges = judge.Judge(paper.exercise, paper.asked, paper.places, paper.right)
+        judges = judge.Judge(paper.exercise, paper.asked, paper.places, paper.right, paper.wrong)
         sources = _sources(outcome.notebook)
         named = self.options.questions  # where none is, all are judged anew and no file is read
         keeps = bool(named) and before is not None and self.is_of(before, handed_in)

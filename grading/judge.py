@@ -25,10 +25,15 @@ class Judge:
     """What is right for one exercise and one seed, and the answers that known mistakes give."""
 
     def __init__(
-        self, exercise: Exercise, asked: dict[str, Any], places: dict[str, Any], right: Any
+        self,
+        exercise: Exercise,
+        asked: dict[str, Any],
+        places: dict[str, Any],
+        right: Any,
+        wrong: dict[str, dict[str, list[Any]]] | None = None,
     ) -> None:
         self.exercise, self.asked, self.places, self.right = exercise, asked, places, right
-        self.wrong_answers: dict[str, dict[str, list[Any]]] = {}
+        self.wrong = wrong or {}
 
     def question(self, question: Question, answer: Answer) -> QuestionResult:
         """The points of one question, part by part, for the best of its versions."""
@@ -160,6 +165,8 @@ class Judge:
     ) -> str:
         """The hint of the known mistake that gives what came, in most of the part's cases."""
         best, most = "", 0
+        if all(came[place][1] for place in where):  # no value came that a mistake could give
+            return best
         for hint, wrong in self._mistakes(question).items():
             told = sum(self._tells(question, part, place, wrong[place], came) for place in where)
             if told > most:
@@ -182,13 +189,12 @@ class Judge:
 
     def _mistakes(self, question: Question) -> dict[str, list[Any]]:
         """From each hint to its mistake's answers, computed when the first wrong answer comes."""
-        if question.name not in self.wrong_answers:
+        found = self.wrong.setdefault(question.name, {})
+        if not found:
             cases = self.asked[question.name]["cases"]
-            self.wrong_answers[question.name] = {
-                hint: [mistaken(question, mistake, case) for case in cases]
-                for hint, mistake in question.mistakes.items()
-            }
-        return self.wrong_answers[question.name]
+            found |= {hint: [mistaken(question, mistake, case) for case in cases]
+                      for hint, mistake in question.mistakes.items()}  # fmt: skip
+        return found
 
     def _status(
         self, question: Question, points: float, came: list[tuple[Any, str]], answer: Answer

@@ -32,12 +32,15 @@ class Paper(NamedTuple):
         right: from each question's name to the right answers, one for each different case; of short
             answers those of `variant`.
         exercise: with the known mistakes of the variant.
+        wrong: from the name of each question about networks to a place for what known mistakes
+            answer, which all students of one set share; a `judge.Judge` fills it when it has to.
     """
 
     asked: dict
     places: dict
     right: dict
     exercise: questions.Exercise
+    wrong: dict
 
 
 class Papers:
@@ -46,6 +49,7 @@ class Papers:
     def __init__(self, exercise: questions.Exercise, secret: Any) -> None:
         self.exercise, self.secret = exercise, str(secret)
         self.kept: dict[tuple[str, str], questions.Settled] = {}
+        self.wrong: dict[tuple[str, str], dict] = {}
 
     def of(self, student: str, variant: int = 0) -> Paper:
         """The paper of one student; the short answers are those of the variant."""
@@ -71,17 +75,25 @@ class Papers:
                 where.append([cases.index(case) for case in part])
             asked[question.name] = {"probe": question.probe, "cases": cases}
             places[question.name], right[question.name] = where, values
-        return Paper(asked, places, right, self._in_variant[variant])
+        wrong = {}
+        for question in self.exercise.questions:
+            if question.probe == "network":
+                shared = (question.name, self._whose(question, student))
+                wrong[question.name] = self.wrong.setdefault(shared, {})
+        return Paper(asked, places, right, self._in_variant[variant], wrong)
 
     def _settled(self, question: questions.Question, student: str) -> questions.Settled:
         """The cases of one question and their right answers, drawn once for a student or a set."""
-        whose = student
-        if question.probe == "network":
-            whose = f"set {self.seed(question, student) % SETS}"
+        whose = self._whose(question, student)
         if (question.name, whose) not in self.kept:
             settled = questions.settled(question, self.seed(question, whose), self._right(question))
             self.kept[question.name, whose] = settled
         return self.kept[question.name, whose]
+
+    def _whose(self, question: questions.Question, student: str) -> str:
+        """A student, or the set of cases that he shares with others."""
+        networks = question.probe == "network"
+        return f"set {self.seed(question, student) % SETS}" if networks else student
 
     def _right(self, question: questions.Question) -> Callable[..., Any]:
         return self.exercise.code.answer(question)

@@ -121,7 +121,7 @@ def test_a_worker_that_loses_another_ends_and_says_so(tmp_path):
 
 
 def test_normalisation_is_that_of_the_whole_batch(tmp_path):
-    recipe = ["--network", "resnet_cifar", "--data", "cifar10", "--batch", "400", "--epochs", "1"]
+    recipe = ["--network", "resnet_cifar", "--data", "cifar10", "--batch", "48", "--epochs", "1"]
     recipe += ["--steps", "3", "--float64"]
     for name, options in {"one": [], "two": ["--local", "2"]}.items():
         (tmp_path / name).mkdir()

@@ -1,5 +1,6 @@
 """Every exercise: its source, what students get, what its checks say, and what its points are."""
 
+import copy
 import json
 import re
 import statistics
@@ -14,6 +15,7 @@ from handed_in import answered, in_bytes, released, solutions
 
 from course_utils import answers, checks
 from grading import batch, files, papers, questions, rehearsal, release, results
+from grading.source import Patched
 
 ROOT = Path(__file__).parents[1]
 OTHERS = ROOT / "tests" / "other_answers"
@@ -36,6 +38,30 @@ def source(exercise):
 @pytest.fixture(scope="module")
 def students(exercise):
     return exercise.released
+
+
+@pytest.fixture(scope="module", autouse=True)
+def networks_of_mistakes():
+    """Three tests ask for what known mistakes' networks answer: each is built once for all."""
+    build, kept = checks.PROBES["network"], {}
+
+    def remembered(answer, **arguments):
+        if not isinstance(answer, Patched):
+            return build(answer, **arguments)
+        key = (answer.source.path, answer.question.name, str(answer.patch), str(arguments))
+        if key not in kept:
+            try:
+                kept[key] = build(answer, **arguments), None
+            except Exception as problem:
+                kept[key] = None, problem
+        found, problem = kept[key]
+        if problem is not None:
+            raise problem
+        return copy.deepcopy(found)
+
+    checks.PROBES["network"] = remembered
+    yield
+    checks.PROBES["network"] = build
 
 
 def code_cells(notebook):

@@ -2,6 +2,7 @@
 
 import base64
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -70,6 +71,36 @@ def test_one_odd_short_answer_costs_itself():
         value = {"dict": {**REPLIES["by_hand"][0]["value"]["dict"], "row": odd}}
         entry = JUDGE.question(QUESTIONS["by_hand"], Answer([{"value": value}]))
         assert entry.points == 3 and entry.status == "partly correct"
+
+
+def test_what_known_mistakes_answer_is_computed_for_a_wrong_answer_alone(monkeypatch):
+    """Networks of known mistakes take seconds to build, and a class has many untouched copies."""
+    asked = []
+    monkeypatch.setattr(judge, "mistaken", lambda question, *more: asked.append(question.name))
+    fresh = judge.Judge(PAPER.exercise, PAPER.asked, PAPER.places, RIGHT)
+    for name, question in QUESTIONS.items():
+        for replies in (REPLIES[name], [{"error": "ValueError"}] * len(REPLIES[name]), None):
+            fresh.question(question, Answer(replies))
+    assert asked == []
+    fresh.question(QUESTIONS["readers"], Answer([{"value": -1}] * len(REPLIES["readers"])))
+    assert set(asked) == {"readers"}
+
+
+def test_students_of_one_set_share_what_known_mistakes_answer(monkeypatch):
+    alike = ([[{}], [{}], [{}], [{}]], [[0], [0], [0], [0]])
+    monkeypatch.setattr(papers.questions, "settled", lambda question, *more: alike)
+    exercise = questions.load("ex08")
+    (network, *_) = asked = [each for each in exercise.questions if each.probe == "network"]
+    drawn = papers.Papers(replace(exercise, questions=asked[:1]), "secret")
+    wrong = {}
+    for student in map(str, range(12)):
+        whose = drawn.seed(network, student) % papers.SETS
+        wrong.setdefault(whose, []).append(drawn.of(student).wrong[network.name])
+    assert len(wrong) > 1
+    for shared in wrong.values():
+        assert all(each is shared[0] for each in shared)
+    first, second, *_ = (shared[0] for shared in wrong.values())
+    assert first is not second
 
 
 def test_an_error_is_named_only_where_it_is_the_same_for_all_cases():

@@ -107,25 +107,30 @@ class Picture(NamedTuple):
     digit: str = ""  # which one, if it is a digit
 
 
-def _offered(image):
-    """The images to choose from, by name, and what was done to the reader's own."""
+@lru_cache(maxsize=1)
+def _known():
+    """The course's own images to choose from, by name."""
     from .. import data
 
     photographs, digits = data.load("cifar10", "train").images, data.load("mnist", "test").images
-    offered = {
-        "a car": Picture(photographs[41], GREY),
-        "a frog": Picture(photographs[26], GREY),
-        "digit 2": Picture(digits[12, ..., 0], 0, "2"),
-        "digit 6": Picture(digits[26, ..., 0], 0, "6"),
+    return {
+        "a car": Picture(photographs[41].copy(), GREY),
+        "a frog": Picture(photographs[26].copy(), GREY),
+        "digit 2": Picture(digits[12, ..., 0].copy(), 0, "2"),
+        "digit 6": Picture(digits[26, ..., 0].copy(), 0, "6"),
     }
+
+
+def _offered(image):
+    """The images to choose from, by name, and what was done to the reader's own."""
     if image is None:
-        return offered, ""
+        return _known(), ""
     image, note = as_image(image)
     limits = None
     if image.dtype != np.uint8 and image.min() >= 0 and image.max() <= 255:
         limits = (0, 1) if image.max() <= 1 else (0, 255)
     pixels = as_bytes(image, limits)
-    return {"yours": Picture(pixels, GREY if pixels.ndim == 3 else 0), **offered}, note
+    return {"yours": Picture(pixels, GREY if pixels.ndim == 3 else 0), **_known()}, note
 
 
 class Draw(NamedTuple):
