@@ -366,7 +366,7 @@ def endless_without_alarm():
 @case
 def memory_hog():
     hog = "hog = []\nwhile True:\n    hog.append(bytearray(500_000_000))\n"
-    return without("readers", "out of memory", source=f"{hog}{RIGHT['readers']}")
+    return without("readers", "out of memory", "timed out", source=f"{hog}{RIGHT['readers']}")
 
 
 @case

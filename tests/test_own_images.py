@@ -15,7 +15,7 @@ from PIL import Image
 SHORT = [
     ("SIZE = 32 if FOLDER is None else 64", "SIZE = 32"),
     ("SEEDS = (0, 1, 2)", "SEEDS = (0,)"),
-    ("steps / int(batches.cardinality()), 4, 60", "steps / int(batches.cardinality()), 1, 8"),
+    ("steps / int(batches.cardinality()), 4, 90", "steps / int(batches.cardinality()), 1, 8"),
 ]
 
 
