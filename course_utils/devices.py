@@ -8,10 +8,11 @@
 | processor with bfloat16 instructions | bfloat16 | no |
 | any other processor | float32 | no |
 
-These are defaults. Whoever names a precision gets that. Sets and batches are the same everywhere;
-a GPU is kept busier by batches of 256 than of 128. The notebook on scaling up shows what stands
-behind each column. The lines of the processors rest on `make bench`, those of the GPUs on their
-makers' documents: none was measured for this course.
+These are defaults. Whoever names a precision gets it, and where a processor may compute wrongly in
+bfloat16, `training.fit` takes float32 (`inside_keras.wrong_in_bfloat16`). Sets and batches are the
+same everywhere; a GPU is kept busier by batches of 256 than of 128. The notebook on scaling up
+shows what stands behind each column. The lines of the processors rest on `make bench`, those of the
+GPUs on their makers' documents: none was measured for this course.
 """
 
 from pathlib import Path

@@ -3,6 +3,7 @@
 A new version of Keras may break it: `tests/test_inside_keras.py` says so at once.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -81,6 +82,31 @@ def _has_kernel(layer):
 
     means = isinstance(layer, keras.layers.Normalization)
     return not means and any(len(weight.shape) > 1 for weight in layer.weights)
+
+
+def wrong_in_bfloat16(model, train):
+    """Whether a processor may compute wrong gradients of a network in bfloat16.
+
+    oneDNN, by which TensorFlow convolves there, does so for 1×1 filters where a batch has fewer
+    images than there are threads: numbers up to 1e24, and no error (measured with TensorFlow 2.21:
+    MobileNetV2, 3 images and 16 threads, 8 images and 64). Batches whose size is not known count as
+    small: the last may be.
+    """
+    import keras
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return False
+    pointwise = any(
+        isinstance(layer, keras.layers.SeparableConv2D)
+        or getattr(layer, "kernel_size", None) in (1, (1,), (1, 1), (1, 1, 1))
+        for layer in all_layers(model)
+    )
+    sizes = [each.shape[0] for each in keras.tree.flatten(train.element_spec) if each.shape.rank]
+    named = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    named = int(named) if named.isdecimal() else 0
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or named or os.cpu_count() or 1
+    return pointwise and any(size is None or size < threads for size in sizes)
 
 
 @contextmanager

@@ -41,6 +41,7 @@ from .inside_keras import (
     computing_in,
     fused_batch_norm,
     nothing_kept,
+    wrong_in_bfloat16,
 )
 from .watching import HISTORY_KEYS, Keeper, Notebook, Terminal, Watcher, in_notebook
 
@@ -134,7 +135,8 @@ def fit(
             you would. A `ModelCheckpoint` needs `save_weights_only=True` where layers compute in 16
             bits: else its file says so, too.
         precision: that the layers compute in while they train (`inside_keras.computing_in`):
-            'float32', 'mixed_bfloat16', 'mixed_float16', or None for the fastest on this device.
+            'float32', 'mixed_bfloat16', 'mixed_float16', or None for the fastest on this device
+            that computes right (`inside_keras.wrong_in_bfloat16`).
         accuracy: a Keras metric called 'accuracy' in place of the share of right labels, where
             what is right is no label: `models.cell_accuracy()`, say.
     """
@@ -142,6 +144,8 @@ def fit(
     scores, callbacks = _look_at(model, train, test, loss), _callbacks(callbacks, optimizer)
     if optimizer is None:
         optimizer = cosine_adam(learning_rate, steps * epochs)
+    if precision is None and wrong_in_bfloat16(model, train):
+        precision = "float32"
     precision = _compile(model, optimizer, loss, accuracy, scores, precision)
     title = text_of(title, "title") or model.name
     watcher, callbacks = _watching(model, train, epochs, title, live, checkpoints, callbacks)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis.strategies import floats, integers
 from odd_networks import CLASSES, ODD_NETWORKS, SHAPE
 
-from course_utils import data, inside_keras
+from course_utils import data, devices, inside_keras, training
 from course_utils.training import error_percent, fit, set_seed
 
 
@@ -181,6 +181,46 @@ def test_a_network_that_cannot_compute_in_16_bits_computes_in_32(monkeypatch, ca
     history = fit(model, batches(), epochs=1, live=False, precision="mixed_bfloat16")
     assert len(history["loss"]) == 1
     assert "a layer cannot compute in 16 bits, so all compute in float32" in capsys.readouterr().out
+
+
+def batches_of(size, count=12, drop=True):
+    images, labels = np.zeros((count, 6, 5, 3), "float32"), np.zeros(count, int)
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(size, drop_remainder=drop)
+
+
+@pytest.mark.parametrize(
+    "kernel_size, batches, wrong",
+    [
+        (1, batches_of(3), True),
+        ((1, 1), batches_of(3), True),
+        (1, batches_of(6, drop=False), True),  # the last may be small
+        (1, batches_of(4), False),
+        (3, batches_of(3), False),
+        ("separable", batches_of(3), True),
+    ],
+)
+def test_where_bfloat16_may_be_wrong_a_processor_computes_in_float32(
+    kernel_size, batches, wrong, monkeypatch
+):
+    """oneDNN's gradients of 1×1 filters, with fewer images than threads."""
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "4")
+    monkeypatch.setattr(
+        devices, "detect", lambda: devices.Device("CPU", 1, "mixed_bfloat16", False)
+    )
+    asked, computing_in = [], training.computing_in
+    monkeypatch.setattr(
+        training, "computing_in", lambda *given: asked.append(given[0]) or computing_in(*given)
+    )
+    if kernel_size == "separable":
+        inside = keras.layers.SeparableConv2D(4, 3)
+    else:
+        inside = keras.layers.Conv2D(4, kernel_size)
+    ends = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((6, 5, 3)), keras.Sequential([inside]), *ends])
+    assert inside_keras.wrong_in_bfloat16(model, batches) is wrong
+    fit(model, batches, epochs=1, live="silent")
+    fit(model, batches, epochs=1, live="silent", precision="mixed_bfloat16")
+    assert asked == ["float32" if wrong else "mixed_bfloat16", "mixed_bfloat16"]
 
 
 def test_without_weights_none_are_made():
