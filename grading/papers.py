@@ -55,6 +55,7 @@ class Papers:
         """The paper of one student; the short answers are those of the variant."""
         asked: dict[str, Any] = {}
         places: dict[str, Any] = {}
+        wrong: dict[str, dict] = {}
         right = self.exercise.short_answers(variant)
         for question in self.exercise.questions:
             if question.is_open:  # the same pictures for all: `competition`
@@ -75,8 +76,6 @@ class Papers:
                 where.append([cases.index(case) for case in part])
             asked[question.name] = {"probe": question.probe, "cases": cases}
             places[question.name], right[question.name] = where, values
-        wrong = {}
-        for question in self.exercise.questions:
             if question.probe == "network":
                 shared = (question.name, self._whose(question, student))
                 wrong[question.name] = self.wrong.setdefault(shared, {})
