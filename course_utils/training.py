@@ -12,7 +12,8 @@ are those of `make bench` on one machine, in images a second; yours will differ.
 3. **The cheap way to say the same.** Every second pixel by slicing has a gradient that takes six
    times as long as that of a mean over one pixel, `models.PadShortcut`: ResNet-20, 1.06 times.
 4. **A step that never waits.** `data.pipeline` puts the next two batches together while a step
-   runs, in threads of its own, and all batches are equal, so that the step is traced once.
+   runs, in threads of its own. All batches are equal, and optimizer and metric are built before
+   the first, so that TensorFlow traces the step once: a training begins in half the time.
 5. **Nothing in between.** What is shown is drawn twice a second, not after each step, and losses
    are added up where they are computed.
 
@@ -146,7 +147,8 @@ def fit(
         optimizer = cosine_adam(learning_rate, steps * epochs)
     if precision is None and wrong_in_bfloat16(model, train):
         precision = "float32"
-    precision = _compile(model, optimizer, loss, accuracy, scores, precision)
+    labels = train.element_spec[1]
+    precision = _compile(model, optimizer, loss, accuracy, labels, scores, precision)
     title = text_of(title, "title") or model.name
     watcher, callbacks = _watching(model, train, epochs, title, live, checkpoints, callbacks)
     _run(model, train, test, watcher, callbacks, scores, precision)
@@ -181,7 +183,7 @@ def _watching(model, train, epochs, title, live, checkpoints, callbacks):
     return watcher, everything
 
 
-def _compile(model, optimizer, loss, accuracy, scores, precision):
+def _compile(model, optimizer, loss, accuracy, labels, scores, precision):
     """Ties optimizer, loss and the share of right answers to a model; gives the precision."""
     device = devices.detect()
     precision = choice(
@@ -197,12 +199,21 @@ def _compile(model, optimizer, loss, accuracy, scores, precision):
         raise ValueError(f"accuracy must be a metric of Keras', or None, not {accuracy!r}")
     if precision == "mixed_float16":  # or small gradients would be 0
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    right = accuracy or "accuracy"
-    if accuracy is None and scores == 1:
-        right = keras.metrics.BinaryAccuracy("accuracy", threshold=_threshold(model, loss))
+    right = accuracy or _accuracy(model, labels, loss, scores)
     loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(optimizer, loss, metrics=[right], jit_compile=device.jit)
+    # TensorFlow traces a step twice if it is the step that builds something.
+    if model.built and not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     return precision
+
+
+def _accuracy(model, labels, loss, scores):
+    """The share of right answers as a metric of Keras', or its name where Keras has to choose."""
+    if scores == 1:
+        return keras.metrics.BinaryAccuracy("accuracy", threshold=_threshold(model, loss))
+    numbers = loss is None or labels.shape.rank == 1  # not one-hot
+    return keras.metrics.SparseCategoricalAccuracy("accuracy") if numbers else "accuracy"
 
 
 def _run(model, train, test, watcher, callbacks, scores, precision):

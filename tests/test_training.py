@@ -146,6 +146,18 @@ def test_an_optimizer_and_a_loss_of_ones_own_are_used():
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.parametrize("precision", training.PRECISIONS)
+@pytest.mark.parametrize("loss", [None, keras.losses.SparseCategoricalCrossentropy(True)])
+def test_tensorflow_traces_the_step_once(loss, precision, monkeypatch):
+    """Twice takes twice as long to begin: so it does where the step itself builds something."""
+    traced, step = [], keras.Model.train_step
+    monkeypatch.setattr(
+        keras.Model, "train_step", lambda *given: traced.append(given) or step(*given)
+    )
+    quick_fit(network(), loss=loss, precision=precision)
+    assert len(traced) == 1
+
+
 @pytest.mark.parametrize("epochs", [0, -1])
 def test_at_least_one_epoch_must_be_asked_for(epochs):
     with pytest.raises(ValueError, match=f"epochs must be at least 1, not {epochs}"):
