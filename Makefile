@@ -20,7 +20,8 @@ HOST =
 HUB =
 
 # What lies in PYTHONPATH would hide the tested versions, and pip would take it for installed.
-unexport PYTHONPATH PYTHONHOME
+# Without compiled files, each of the many processes that tests start would compile the course.
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE
 
 # In a container one is often root, and Jupyter wants to be told that this is meant.
 AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null || true)),--allow-root)
