@@ -6,11 +6,11 @@ Before it is moved, axe looks at it: at our own outputs, not at JupyterLab's pag
 import re
 from pathlib import Path
 
+import lab as lab_tools
 import numpy as np
 import pytest
 from accessible import findings
 from drawn import pixels_at
-from lab import SHUT_DOWN, notebook_of
 from live import Live, filtered
 
 from course_utils import data, explorers
@@ -18,10 +18,10 @@ from course_utils.convolution import conv2d, conv2d_gradients, conv2d_transpose
 
 ROOT = Path(__file__).parents[1]
 SCREENSHOTS = ROOT / "build" / "screenshots"
-ONE_CELL = """import sys
+BEGIN = """import sys
 sys.path.insert(0, "..")
-from course_utils import explorers
-explorers.{name}()"""
+from course_utils import explorers"""
+CLEAR = "() => window.jupyterapp.commands.execute('notebook:clear-cell-output')"
 
 # A slider is named by a script, once it is there.
 ALL_NAMED = """[...document.querySelectorAll('.course-explorer [role=slider]')]
@@ -29,19 +29,31 @@ ALL_NAMED = """[...document.querySelectorAll('.course-explorer [role=slider]')]
 
 
 @pytest.fixture(scope="module")
-def address(lab):
-    made = {f"{name}.ipynb": notebook_of(ONE_CELL.format(name=name)) for name in explorers.__all__}
-    return lab(made=made)
+def page(lab, browser):
+    """A notebook with a cell for every explorer, of which the first cell was run: the imports.
+
+    The explorers share its kernel, so that Keras is read once.
+    """
+    cells = (f"explorers.{name}()" for name in explorers.__all__)
+    address = lab(made={"explorers.ipynb": lab_tools.notebook_of(BEGIN, *cells)})
+    with lab_tools.opening(browser) as open_page:
+        page = open_page(f"{address}/lab/tree/notebooks/explorers.ipynb", height=1400)
+        run(page, 0)
+        yield page
+
+
+def run(page, number):
+    """Runs a cell and stays in it."""
+    cell = page.locator(".jp-CodeCell").nth(number)
+    cell.locator(".jp-InputPrompt").click()
+    page.keyboard.press("Control+Enter")
 
 
 @pytest.fixture
-def live(request, address, open_page):
-    """The explorer that a test names by its own name, run in a notebook of its own."""
+def live(request, page):
+    """The explorer that a test names by its own name, alone in the notebook."""
     name = request.node.name.removeprefix("test_").partition("__")[0]
-    page = open_page(f"{address}/lab/workspaces/{name}/tree/notebooks/{name}.ipynb", height=1400)
-    page.keyboard.press("Escape")
-    page.locator(".jp-Cell").first.click()
-    page.keyboard.press("Shift+Enter")
+    run(page, 1 + explorers.__all__.index(name))
     page.locator(".course-explorer svg[role=img]").wait_for(timeout=120_000)
     shown = Live(page)
     shown.rest()
@@ -51,7 +63,7 @@ def live(request, address, open_page):
     yield shown
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     shown.explorer.screenshot(path=SCREENSHOTS / f"explorer_{name}.png")
-    page.evaluate(SHUT_DOWN)
+    page.evaluate(CLEAR)
 
 
 def test_there_is_a_test_for_each():
