@@ -6,6 +6,20 @@ from contextlib import contextmanager
 
 from course_utils.convolution import conv2d
 
+# The page compares its pictures itself: each is long, and there are many to send.
+REMEMBER = "picture => { window.before = picture.outerHTML; }"
+CHANGED = "picture => picture.outerHTML !== window.before"
+AT_REST = """explorer => new Promise(done => {
+    const rest = () => { observer.disconnect(); done(null); };
+    let timer = setTimeout(rest, 150);
+    const observer = new MutationObserver(() => {
+        clearTimeout(timer);
+        timer = setTimeout(rest, 150);
+    });
+    const all = {subtree: true, childList: true, attributes: true, characterData: true};
+    observer.observe(explorer, all);
+})"""
+
 
 def filtered(image, kernel, **options):
     """What NumPy makes of a grey image and one kernel: what an explorer should show."""
@@ -28,10 +42,6 @@ class Live:
         self.page = page
         self.explorer = page.locator(".course-explorer").nth(number)
         self.svg = self.explorer.locator("svg[role=img]")
-
-    def picture(self):
-        """The picture as it stands in the page."""
-        return self.svg.evaluate("picture => picture.outerHTML")
 
     def alt(self):
         """The words for those who cannot see it."""
@@ -90,13 +100,11 @@ class Live:
     @contextmanager
     def changes(self):
         """What is done inside must change the picture, which then comes to rest."""
-        before = self.picture()
+        self.svg.evaluate(REMEMBER)
         yield
-        self.wait_until(lambda: self.picture() != before, "the picture did not change")
+        self.wait_until(lambda: self.svg.evaluate(CHANGED), "the picture did not change")
         self.rest()
 
     def rest(self):
         """Waits until nothing has changed for a moment."""
-        last = None
-        while last != (last := (self.picture(), self.message())):
-            self.page.wait_for_timeout(150)
+        self.explorer.evaluate(AT_REST)
