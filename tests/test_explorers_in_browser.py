@@ -128,8 +128,10 @@ def test_convolution(live):
     assert "input 28×28" in live.texts()
     with live.changes():
         live.slide("output number", 0.4)
-    with live.changes():  # the button that goes one step
-        live.explorer.locator(".widget-play button").first.click()
+    play = live.explorer.locator(".widget-play button").first
+    with live.changes():
+        play.click()
+    play.click()  # or it would go on, and its kernel draw, while the next explorer is moved
 
 
 def test_inside(live):
@@ -452,8 +454,10 @@ def test_channels(live):
     with live.changes():
         live.control("image").select_option("grey ship")
     assert "channels are equal" in live.message()
-    with live.changes():  # the button that goes one step
-        live.explorer.locator(".widget-play button").first.click()
+    play = live.explorer.locator(".widget-play button").first
+    with live.changes():
+        play.click()
+    play.click()  # or it would go on, and its kernel draw, while the next explorer is moved
     with live.changes():
         live.control("image").select_option("red car")
     with live.changes():
