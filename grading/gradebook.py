@@ -16,12 +16,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from alembic.script import ScriptDirectory
+from nbgrader import api, dbutil
 from nbgrader.api import Comment, Grade, Gradebook, MissingEntry
 from sqlalchemy.exc import SQLAlchemyError
 
 from grading import files
 from grading.questions import Exercise, marks_of
 from grading.results import QuestionResult, Result, WrittenResult
+
+
+def _version_of_tables() -> str:
+    """What a new database notes; nbgrader starts a program to ask, which takes seconds."""
+    return ScriptDirectory(dbutil.ALEMBIC_DIR).get_current_head() or ""
+
+
+api.get_alembic_version = _version_of_tables
 
 
 class NoGradebook(RuntimeError):
@@ -31,7 +41,6 @@ class NoGradebook(RuntimeError):
 @contextmanager
 def opened(course: files.Folder) -> Iterator[Any]:
     """nbgrader's database, open; what is wrong with it is said in a sentence."""
-    os.environ.update(with_programs(dict(os.environ)))
     logging.getLogger("traitlets").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), Gradebook(f"sqlite:///{course.gradebook}") as book:
@@ -75,9 +84,10 @@ def synchronise(
     with opened(course) as book:
         if synchronised.get("release") != released:
             _enter_exercise(book, exercise)
-        for student, result in results.items():
-            if synchronised.get(student) != entered[student]:
-                _enter_result(book, exercise, result, before.get(student, {}))
+        with _nothing_read_again(book):
+            for student, result in results.items():
+                if synchronised.get(student) != entered[student]:
+                    _enter_result(book, exercise, result, before.get(student, {}))
         book.db.commit()
         merged = {
             student: _with_points_by_hand(book, exercise, result)
@@ -85,6 +95,17 @@ def synchronise(
         }
     files.write_json(path, {**entered, "release": released, "answers": answers})
     return merged
+
+
+@contextmanager
+def _nothing_read_again(book: Any) -> Iterator[None]:
+    """nbgrader commits for every student: what was read of the exercise holds all the same."""
+    session = book.db()
+    session.expire_on_commit = False
+    try:
+        yield
+    finally:
+        session.expire_on_commit = True
 
 
 def _entered(result: Result) -> str:
