@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,10 @@ import psutil
 import pytest
 from handed_in import answered, in_bytes
 
+from grading import batch, files
+
 ROOT = Path(__file__).parents[1]
+COUNT = 3  # submissions
 WRONG = "def readers(size, **more):\n    return [0] * size"
 
 
@@ -27,22 +31,25 @@ def command(place, folder):
 def handed_in(bubblewrap, tmp_path_factory):
     """A folder of submissions, with different points each."""
     place = tmp_path_factory.mktemp("interrupted")
-    for number in range(4):
+    for number in range(COUNT):
         path = place / "submissions" / f"student-{number}" / "ex02.ipynb"
         path.parent.mkdir(parents=True)
         changes = {"readers": WRONG} if number % 2 else {}
-        path.write_bytes(in_bytes(answered(written=number == 3, **changes)))
+        path.write_bytes(in_bytes(answered(written=number == 2, **changes)))
     return place
 
 
 def finish(place, folder):
-    """Run the grader to its end; the grades, and what it said."""
-    done = subprocess.run(
-        command(place, folder), cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
+    """Grade to the end, in this process; the grades, and what the grader said."""
+    told = []
+    options = batch.Options(seconds=10)
+    batch.grade("ex02", place / "submissions", None, folder, options, told.append)
+    return grades_in(folder), "\n".join(told)
+
+
+def grades_in(folder):
     grades = folder / "reports" / "ex02_output_size" / "grades.csv"
-    return grades.read_text(encoding="utf-8-sig"), done.stdout
+    return grades.read_text(encoding="utf-8-sig")
 
 
 def new_folder(place, name):
@@ -55,10 +62,14 @@ def new_folder(place, name):
 
 @pytest.fixture(scope="module")
 def undisturbed(handed_in):
-    """The grades of a run that nobody kills, and the seconds that it took."""
+    """The folder of a run of the command that nobody kills, and the seconds that it took."""
+    folder = new_folder(handed_in, "undisturbed")
     began = time.monotonic()
-    grades, _ = finish(handed_in, new_folder(handed_in, "undisturbed"))
-    return grades, time.monotonic() - began
+    done = subprocess.run(
+        command(handed_in, folder), cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, time.monotonic() - began
 
 
 TRIALS = 5
@@ -67,7 +78,7 @@ TRIALS = 5
 @pytest.mark.parametrize("trial", range(TRIALS))
 def test_killed_at_a_random_moment(handed_in, undisturbed, trial):
     """Once in every fifth of its time."""
-    expected, seconds = undisturbed
+    whole, seconds = undisturbed
     folder = new_folder(handed_in, f"killed-{trial}")
     rest = 0.3 + (seconds - 0.3) * (trial + random.Random(trial).random()) / TRIALS
     grader = subprocess.Popen(
@@ -86,14 +97,14 @@ def test_killed_at_a_random_moment(handed_in, undisturbed, trial):
 
     done = {path: path.stat().st_mtime_ns for path in folder.glob("results/*/*.json")}
     grades, told = finish(handed_in, folder)
-    assert grades == expected
+    assert grades == grades_in(whole)
     for path, moment in done.items():
         assert path.stat().st_mtime_ns == moment, "graded twice"
-    assert told.count("points") == 4 - len(done)
-    assert len(list(folder.glob("results/*/*.json"))) == 4
+    assert told.count("points") == COUNT - len(done)
+    assert len(list(folder.glob("results/*/*.json"))) == COUNT
     assert not list(folder.rglob(".half-done-*"))
     book = sqlite3.connect(folder / "gradebook.db")
-    assert book.execute("select count(*) from submitted_assignment").fetchone() == (4,)
+    assert book.execute("select count(*) from submitted_assignment").fetchone() == (COUNT,)
     book.close()
 
 
@@ -130,8 +141,6 @@ def test_an_interruption_is_answered_at_once_and_what_is_graded_stays(bubblewrap
 
 
 def test_two_graders_do_not_share_a_folder(handed_in):
-    from grading import files
-
     folder = new_folder(handed_in, "shared")
     with files.Folder(folder).prepare():
         done = subprocess.run(
@@ -141,20 +150,18 @@ def test_two_graders_do_not_share_a_folder(handed_in):
     assert "Traceback" not in done.stderr
 
 
-def test_a_damaged_result_is_graded_anew(handed_in):
-    folder = new_folder(handed_in, "damaged")
-    expected, _ = finish(handed_in, folder)
+def test_a_damaged_result_is_graded_anew(handed_in, undisturbed):
+    folder = handed_in / "damaged"
+    shutil.copytree(undisturbed[0], folder)
     path = folder / "results" / "ex02_output_size" / "student-2.json"
     path.write_text(path.read_text()[:100])
     grades, told = finish(handed_in, folder)
-    assert grades == expected and "3 are graded already" in told
+    assert grades == grades_in(undisturbed[0]) and f"{COUNT - 1} are graded already" in told
     assert json.loads(path.read_text())["student"] == "student-2"
 
 
 def test_a_dask_cluster_gives_the_same_grades(handed_in, undisturbed):
     from distributed import LocalCluster
-
-    from grading import batch
 
     folder = new_folder(handed_in, "cluster")
     with LocalCluster(
@@ -162,5 +169,4 @@ def test_a_dask_cluster_gives_the_same_grades(handed_in, undisturbed):
     ) as cluster:
         options = batch.Options(seconds=10, cluster=cluster.scheduler_address)
         batch.grade("ex02", handed_in / "submissions", None, folder, options, lambda line: None)
-    grades = folder / "reports" / "ex02_output_size" / "grades.csv"
-    assert grades.read_text(encoding="utf-8-sig") == undisturbed[0]
+    assert grades_in(folder) == grades_in(undisturbed[0])
