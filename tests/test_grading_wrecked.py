@@ -1,4 +1,4 @@
-"""Nine classes, each of honest submissions beside what might wreck them: theirs stay exact.
+"""Classes of honest submissions beside what might wreck them: theirs stay exact.
 
 Nobody's file may cost another points, time or place, whatever it is: the grader reads, mends and
 runs all of them here as it does for an instructor.
@@ -6,6 +6,7 @@ runs all of them here as it does for an instructor.
 
 import os
 import zipfile
+from itertools import islice
 
 import pytest
 from handed_in import answered, in_bytes, own_cell, released
@@ -13,16 +14,25 @@ from quickly_graded import points_of
 
 from grading import archives, batch, class_page, files
 
-ROSTER = """id,name,email
+HONEST = """id,name,email
 s1,Ada Lovelace,ada@example.org
 s2,Bob Miller,bob@example.org
-s3,Mal Lory,mal@example.org
-s4,Nel Orr,nel@example.org
 li1,Wei Li,li1@example.org
 li2,Wei Li,li2@example.org
 """
+# Who sends what might wreck the class: one or two of them for each way.
+OTHERS = ("Mal Lory", "Nel Orr", "Ida Kern", "Tom Busch", "Eva Prinz", "Kai Wolter", "Lea Sommer",
+          "Jan Huber", "Uta Falk", "Max Zander")  # fmt: skip
 WRONG = "def readers(size, **more):\n    return [0] * size"
-MAL, NEL = "Mal Lory_7_assignsubmission_file_", "Nel Orr_8_assignsubmission_file_"
+
+
+def folder_of(name):
+    """Where Moodle puts what one of the others hands in."""
+    return f"{name}_{70 + OTHERS.index(name)}_assignsubmission_file_"
+
+
+def id_of(name):
+    return name.split()[0].lower()
 
 
 def put(place, path, content):
@@ -44,31 +54,33 @@ def zipped(place, path, contents, method=zipfile.ZIP_DEFLATED):
 
 
 # --- What might wreck a class, and what becomes of whoever sent it --------------------------------
+# Each takes the names of those who send it, and gives what is expected for each of their ids.
 
 
-def impostors(place, monkeypatch):
+def impostors(place, monkeypatch, mal, nel):
     """Files that are named after somebody else, with a later time in the name."""
     wrong = answered(readers=WRONG, output_size="output_size = 3")
-    put(place, f"{MAL}/Ada Lovelace.ipynb", wrong)
-    put(place, f"{NEL}/x bob@example.org 2099-01-01 00-00.ipynb", wrong)
-    return {"s3": 10, "s4": 10}
+    put(place, f"{folder_of(mal)}/Ada Lovelace.ipynb", wrong)
+    put(place, f"{folder_of(nel)}/x bob@example.org 2099-01-01 00-00.ipynb", wrong)
+    return {id_of(mal): 10, id_of(nel): 10}
 
 
-def projects_with_a_venv(place, monkeypatch):
+def projects_with_a_venv(place, monkeypatch, mal, nel):
     """The whole folder of the course, with some 12,000 files that are no work."""
-    for folder in (MAL, NEL):
+    for folder in map(folder_of, (mal, nel)):
         junk = {f"course/.venv/lib/{number}.py": "" for number in range(12_000)}
         zipped(place, f"{folder}/course.zip", junk | {"course/ex02.ipynb": in_bytes(answered())})
-    return {"s3": 16, "s4": 16}
+    return {id_of(mal): 16, id_of(nel): 16}
 
 
-def a_damaged_lzma(place, monkeypatch):
+def a_damaged_lzma(place, monkeypatch, mal):
     """A zip of a rare method, with 60 of its bytes inverted."""
-    path = zipped(place, f"{MAL}/a.zip", {"ex02.ipynb": in_bytes(answered())}, zipfile.ZIP_LZMA)
+    contents = {"ex02.ipynb": in_bytes(answered())}
+    path = zipped(place, f"{folder_of(mal)}/a.zip", contents, zipfile.ZIP_LZMA)
     content = bytearray(path.read_bytes())
     content[200:260] = bytes(255 - byte for byte in content[200:260])
     path.write_bytes(content)
-    return {"s3": "damaged"}
+    return {id_of(mal): "damaged"}
 
 
 def two_of_one_name(place, monkeypatch):
@@ -78,42 +90,42 @@ def two_of_one_name(place, monkeypatch):
     return {"unmatched-wei-li-10101": 16, "unmatched-wei-li-10102": 16}
 
 
-def a_zip_of_two_exercises(place, monkeypatch):
+def a_zip_of_two_exercises(place, monkeypatch, mal):
     """This exercise, and another that was saved later."""
     contents = {"ex02.ipynb": in_bytes(answered()), "ex03.ipynb": in_bytes(released("ex03"))}
-    path = zipped(place, f"{MAL}/all.zip", {})
+    path = zipped(place, f"{folder_of(mal)}/all.zip", {})
     with zipfile.ZipFile(path, "w") as archive:
         for day, (name, content) in enumerate(contents.items(), start=1):
             archive.writestr(zipfile.ZipInfo(name, (2026, 5, day, 12, 0, 0)), content)
-    return {"s3": 16}
+    return {id_of(mal): 16}
 
 
-def what_cannot_be_read(place, monkeypatch):
+def what_cannot_be_read(place, monkeypatch, mal, nel):
     """A file and a folder that belong to somebody else; root, who may read all, is told so."""
-    put(place, f"{MAL}/ex02.ipynb", answered())
-    put(place, f"{NEL}/ex02.ipynb", answered())
+    put(place, f"{folder_of(mal)}/ex02.ipynb", answered())
+    put(place, f"{folder_of(nel)}/ex02.ipynb", answered())
     read, scan = archives.read_file, os.scandir
 
     def refuses(path):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(archives, "read_file", lambda path, *more: (
-        refuses(path) if MAL in str(path) else read(path, *more)))  # fmt: skip
+        refuses(path) if folder_of(mal) in str(path) else read(path, *more)))  # fmt: skip
     monkeypatch.setattr(archives.os, "scandir", lambda path: (
-        refuses(path) if str(path).endswith(NEL) else scan(path)))  # fmt: skip
-    return {"s3": "Permission denied", "s4": "Permission denied"}
+        refuses(path) if str(path).endswith(folder_of(nel)) else scan(path)))  # fmt: skip
+    return {id_of(mal): "Permission denied", id_of(nel): "Permission denied"}
 
 
-def what_unpacks_without_end(place, monkeypatch):
+def what_unpacks_without_end(place, monkeypatch, mal, nel):
     """Notebooks of nothing but zeros, just small enough each, and larger ones packed by bzip2."""
     large = {f"{number}.ipynb": bytes(24_900_000) for number in range(6)}
-    zipped(place, f"{MAL}/a.zip", large)
+    zipped(place, f"{folder_of(mal)}/a.zip", large)
     larger = {f"{number}.ipynb": bytes(26_000_000) for number in range(6)}
-    zipped(place, f"{NEL}/b.zip", larger, zipfile.ZIP_BZIP2)
-    return {"s3": "", "s4": "larger than 25 MB"}
+    zipped(place, f"{folder_of(nel)}/b.zip", larger, zipfile.ZIP_BZIP2)
+    return {id_of(mal): "", id_of(nel): "larger than 25 MB"}
 
 
-def as_many_threads_as_there_can_be(place, monkeypatch):
+def as_many_threads_as_there_can_be(place, monkeypatch, mal, nel):
     """Threads without end in one box, a pool of processes in the next."""
     bomb = """import threading, time
 try:
@@ -127,12 +139,12 @@ with multiprocessing.get_context("fork").Pool(8) as workers:
     hostile["cells"].insert(6, own_cell(bomb))
     source = next(cell for cell in honest["cells"] if cell["id"] == "readers")
     source["source"] = pool + source["source"]
-    put(place, f"{MAL}/ex02.ipynb", hostile)
-    put(place, f"{NEL}/ex02.ipynb", honest)
-    return {"s4": 16}
+    put(place, f"{folder_of(mal)}/ex02.ipynb", hostile)
+    put(place, f"{folder_of(nel)}/ex02.ipynb", honest)
+    return {id_of(nel): 16}
 
 
-def what_keeps_a_parser_busy(place, monkeypatch):
+def what_keeps_a_parser_busy(place, monkeypatch, mal, nel):
     """Cells without ids that Python's parser takes minutes for, and a file of 20 MB."""
     notebook = answered()
     for cell in notebook["cells"]:
@@ -140,28 +152,41 @@ def what_keeps_a_parser_busy(place, monkeypatch):
     busy = "(" * 190 + "1" + ")" * 190 + "\n"
     for number in range(3):
         notebook["cells"].append(own_cell(busy * 700, f"own-{number}"))
-    put(place, f"{MAL}/ex02.ipynb", notebook)
+    put(place, f"{folder_of(mal)}/ex02.ipynb", notebook)
     large = answered()
     large["metadata"]["widgets"] = "x" * 20_000_000
-    put(place, f"{NEL}/ex02.ipynb", large)
-    return {"s4": 16}
+    put(place, f"{folder_of(nel)}/ex02.ipynb", large)
+    return {id_of(nel): 16}
 
 
-CLASSES = (
-    *(impostors, projects_with_a_venv, a_damaged_lzma, two_of_one_name, a_zip_of_two_exercises),
-    *(what_cannot_be_read, what_unpacks_without_end, as_many_threads_as_there_can_be),
-    what_keeps_a_parser_busy,
-)
+# The files that are hard to read all come in one class; what is hard to run has one of its own.
+FILES = {
+    impostors: 2,
+    projects_with_a_venv: 2,
+    a_damaged_lzma: 1,
+    two_of_one_name: 0,
+    a_zip_of_two_exercises: 1,
+    what_cannot_be_read: 2,
+    what_unpacks_without_end: 2,
+}
+CLASSES = {
+    "files": FILES,
+    "threads": {as_many_threads_as_there_can_be: 2},
+    "parser": {what_keeps_a_parser_busy: 2},
+}
 
 
-@pytest.mark.parametrize("wrecking", CLASSES, ids=lambda each: each.__name__)
-def test_honest_work_stays_exact(bubblewrap, tmp_path, monkeypatch, wrecking):
+@pytest.mark.parametrize("wreckings", CLASSES.values(), ids=CLASSES)
+def test_honest_work_stays_exact(bubblewrap, tmp_path, monkeypatch, wreckings):
     monkeypatch.setattr(class_page, "_drawn", lambda figure, alt: class_page.Drawn("", alt))
     place = tmp_path / "handed in"
     put(place, "Ada Lovelace_5_assignsubmission_file_/my notebook.ipynb", answered())
     put(place, "Bob Miller_6_assignsubmission_file_/ex02.ipynb", answered(readers=WRONG))
-    expected = wrecking(place, monkeypatch)
-    (tmp_path / "list.csv").write_text(ROSTER, encoding="utf-8")
+    names, expected = iter(OTHERS), {}
+    for wrecking, count in wreckings.items():
+        expected |= wrecking(place, monkeypatch, *islice(names, count))
+    listed = "".join(f"{id_of(name)},{name},{id_of(name)}@example.org\n" for name in OTHERS)
+    (tmp_path / "list.csv").write_text(HONEST + listed, encoding="utf-8")
     files.write_atomically(tmp_path / "graded" / "secret_seed", "20261126\n")
     found = batch.grade("ex02", place, tmp_path / "list.csv", tmp_path / "graded",
                         batch.Options(seconds=10), lambda line: None)  # fmt: skip
