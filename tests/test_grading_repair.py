@@ -132,12 +132,13 @@ def test_what_breaks_the_grader_breaks_one_grade(tmp_path, monkeypatch):
     for name in ("ada", "ben"):
         (tmp_path / "in").mkdir(exist_ok=True)
         (tmp_path / "in" / f"{name}.ipynb").write_bytes(in_bytes(answered()))
-    whole = submission.run
+    whole, outcomes = submission.run, []
 
     def run(job):
         if "ada" in job.file:
             raise ZeroDivisionError("a fault of ours")
-        return whole(job)
+        outcomes.append(whole(job))
+        return outcomes[-1]
 
     monkeypatch.setattr(submission, "run", run)
     options = batch.Options(unsafe=True)
@@ -147,9 +148,9 @@ def test_what_breaks_the_grader_breaks_one_grade(tmp_path, monkeypatch):
     assert results["ben"].status == "graded"
     assert sum(entry.points for entry in results["ben"].questions.values()) == 16
     again = examiner.Examiner(EXERCISE, files.Folder(tmp_path / "graded"), options)
-    handed_in = collect.collect(tmp_path / "in", "ex02").submissions[0]
+    handed_in = collect.collect(tmp_path / "in", "ex02").submissions[1]
     monkeypatch.setattr(examiner.Examiner, "judged", broken_once(examiner.Examiner.judged))
-    result = batch._judged(again, handed_in, whole(again.job(handed_in)), None)
+    result = batch._judged(again, handed_in, *outcomes, None)
     assert "the grader itself failed on it (KeyError" in result.problem
 
 
