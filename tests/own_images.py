@@ -34,6 +34,8 @@ def run(folder, until, monkeypatch, settings=()):
     monkeypatch.setattr(plots, "show", show)
     given = None if folder is None else str(folder)
     replaced = [("FOLDER = None", f"FOLDER = {given!r}"), *settings]
+    for old, _ in replaced:
+        assert any(old in source for source in CELLS.values()), f"notebook 10 has no {old!r}"
     names = {"io": io, "Path": Path, "tempfile": tempfile}
     for cell_id, source in CELLS.items():
         if cell_id == "set-up":
