@@ -1,4 +1,4 @@
-"""Trains ResNet-20 twice, once undisturbed and once killed on the way, and compares the ends.
+"""Trains ResNet-8 twice, once undisturbed and once killed on the way, and compares the ends.
 
     python killed.py FOLDER KILLS SEED
 
@@ -36,7 +36,7 @@ def train(folder):
     batches = data.pipeline(
         images, labels, BATCH, training=True, augment=data.shift_and_flip(), seed=0
     )
-    model = models.resnet_cifar()
+    model = models.resnet_cifar(8)
     begun = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: (folder / "begun").touch()
     )
