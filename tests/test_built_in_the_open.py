@@ -165,7 +165,7 @@ def test_the_outputs_are_the_same(two):
     numbers = np.random.default_rng(0)
     # Biases too get values, or a missing one would not be noticed.
     values = [
-        value + 0.1 * numbers.standard_normal(value.shape).astype("float32")
+        value + np.float32(0.1) * numbers.standard_normal(value.shape, "float32")
         for value in theirs.get_weights()
     ]
     theirs.set_weights(values)

@@ -183,6 +183,14 @@ def test_a_network_that_cannot_compute_in_16_bits_computes_in_32(monkeypatch, ca
     assert "a layer cannot compute in 16 bits, so all compute in float32" in capsys.readouterr().out
 
 
+@pytest.fixture
+def eagerly():
+    """Nothing is traced: for a few steps that is quicker."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def batches_of(size, count=12, drop=True):
     images, labels = np.zeros((count, 6, 5, 3), "float32"), np.zeros(count, int)
     return tf.data.Dataset.from_tensor_slices((images, labels)).batch(size, drop_remainder=drop)
@@ -200,7 +208,7 @@ def batches_of(size, count=12, drop=True):
     ],
 )
 def test_where_bfloat16_may_be_wrong_a_processor_computes_in_float32(
-    kernel_size, batches, wrong, monkeypatch
+    kernel_size, batches, wrong, monkeypatch, eagerly
 ):
     """oneDNN's gradients of 1×1 filters, with fewer images than threads."""
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "4")
@@ -253,14 +261,6 @@ REFUSED = {
 def batches():
     images = np.random.default_rng(0).normal(size=(8, *SHAPE)).astype("float32")
     return data.pipeline(images, np.arange(8) % CLASSES, 8, training=True)
-
-
-@pytest.fixture
-def eagerly():
-    """Nothing is traced: for one step that is quicker."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

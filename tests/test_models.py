@@ -51,8 +51,9 @@ def trainable(network):
     return sum(int(np.prod(weight.shape)) for weight in network.trainable_weights)
 
 
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture(params=NETWORKS, scope="module")
 def network(request):
+    """One of the networks, for all tests that only look at it."""
     keras.utils.set_random_seed(0)
     built = NETWORKS[request.param]()
     built.again = NETWORKS[request.param]
