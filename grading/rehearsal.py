@@ -96,21 +96,32 @@ def passing(exercise: Exercise, seeds: int = SEEDS) -> Iterator[tuple[str, int, 
             found |= {
                 hint
                 for hint, mistake in asked.mistakes.items()
-                if examined.points(asked, _replies(asked, mistake, paper)) == asked.points
+                if _passes(examined, asked, mistake, paper)
             }
         yield question.name, count * len(question.mistakes), sorted(found)
 
 
-def _replies(question: Question, mistake: Any, paper: papers.Paper) -> list[dict[str, Any]]:
-    """What a box would send for a known mistake."""
+def _passes(examined: judge.Judge, question: Question, mistake: Any, paper: papers.Paper) -> bool:
+    """Whether a known mistake gets all points.
+
+    Its answers take the place of the right ones case by case: the first wrong one is to cost a
+    point, though all others are right.
+    """
+    right = paper.right[question.name]
     if question.probe == "values":
-        whole = {**paper.right[question.name][0], **mistake}
-        return [{"value": answers.encode(whole)}]
-    replies = []
-    for case in paper.asked[question.name]["cases"]:
-        try:
-            value = answers.encode(checks.ask(question.probe, mistake, case))
-            replies.append({"value": value})
-        except Exception as problem:  # a mistake may well end in an error
-            replies.append({"error": type(problem).__name__})
-    return replies
+        replies = [{"value": answers.encode({**right[0], **mistake})}]
+        return examined.points(question, replies) == question.points
+    replies = [{"value": answers.encode(value)} for value in right]
+    for place, case in enumerate(paper.asked[question.name]["cases"]):
+        replies[place] = _reply(question, mistake, case)
+        if examined.points(question, replies) < question.points:
+            return False
+    return True
+
+
+def _reply(question: Question, mistake: Any, case: dict[str, Any]) -> dict[str, Any]:
+    """What a box would send for a known mistake and one case."""
+    try:
+        return {"value": answers.encode(checks.ask(question.probe, mistake, case))}
+    except Exception as problem:  # a mistake may well end in an error
+        return {"error": type(problem).__name__}
