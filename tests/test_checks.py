@@ -607,6 +607,13 @@ def test_networks_agree_whatever_the_order_in_which_layers_were_made():
         checks.network(lambda: None, 7)
 
 
+def dropped(maps, training=None):
+    """Dropout in a function of somebody's own."""
+    import tensorflow as tf
+
+    return tf.nn.dropout(maps, 0.5) if training else maps
+
+
 def small(kind, dropout=False, input_shape=(6, 6, 2)):
     """One network in the forms that a course on Keras teaches."""
     import keras
@@ -625,7 +632,8 @@ def small(kind, dropout=False, input_shape=(6, 6, 2)):
             return self.last(layers.Flatten()(maps))
 
     steps = [layers.Conv2D(3, 3, activation="relu"), layers.Flatten(), layers.Dense(4)]
-    steps[1:1] = [layers.Dropout(0.5)] if dropout else []
+    if dropout:
+        steps[1:1] = [layers.Lambda(dropped) if kind == "lambda" else layers.Dropout(0.5)]
     if kind == "subclass":
         return Net()
     if kind == "subclass, built":
@@ -648,7 +656,8 @@ def small(kind, dropout=False, input_shape=(6, 6, 2)):
     return keras.Model(image, outputs)
 
 
-KINDS = ("subclass", "subclass, built", "subclass, called", "sequential", "sequential with input")
+KINDS = ("subclass", "subclass, built", "subclass, called", "sequential", "sequential with input",
+         "functional", "lambda")  # fmt: skip
 
 
 def test_a_network_counts_in_every_form():
