@@ -348,10 +348,11 @@ def endless_answer():
 
 @case
 def endless_and_deaf():
-    deaf = """def readers(**more):
+    deaf = """import time
+def readers(**more):
     while True:
         try:
-            while True: pass
+            while True: time.sleep(1)  # asleep it costs the other boxes nothing
         except BaseException:
             pass"""
     return without("readers", "timed out", source=deaf)
@@ -359,7 +360,10 @@ def endless_and_deaf():
 
 @case
 def endless_without_alarm():
-    deaf = "import signal\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\nwhile True: pass"
+    deaf = (
+        "import signal, time\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\n"
+        "while True: time.sleep(1)"
+    )
     return without("readers", "timed out", source=deaf)
 
 
@@ -511,7 +515,7 @@ def one_mistake_costs_once():
 
 @case
 def one_endless_loop_costs_once():
-    source = "def same_padding(size, kernel, stride=1):\n    while True: pass"
+    source = "import time\ndef same_padding(size, kernel, stride=1):\n    while True: time.sleep(1)"
     return without("same_padding", "timed out", source=source)
 
 
