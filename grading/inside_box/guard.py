@@ -36,13 +36,14 @@ class Guard:
     def __init__(self):
         self.names, self.called, self.depth = (), [], 0
         self.changed, self.originals, self.replaced = {}, {}, []
+        gc.collect()  # what the cells have left
 
     def begin(self, names):
         """A question is going to be asked: guard all that is there, and what is imported."""
         self.names, self.called = tuple(names), []
         if not self.names:
             return
-        gc.collect()
+        gc.collect(1)  # what the last question has left; to look at all else takes long
         gc.disable()  # what is thrown away by chance may belong to what is guarded
         for place, name in ((builtins, "__import__"), (importlib, "import_module")):
             self._set(place, name, self._and_look(getattr(place, name)))
