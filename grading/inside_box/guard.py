@@ -87,6 +87,7 @@ class Guard:
             for attribute, other in _offered(value):
                 self._protect(f"{name}.{attribute}", other)
         # Not from the modules' own lists: somebody may have thrown a module out of these.
+        gc.unfreeze()  # or have frozen functions, which are no longer listed then
         functions = [each for each in gc.get_objects() if type(each) is types.FunctionType]
         theirs = [each for each in functions if self._module_of(each)]
         whole = {id(each.__code__): self._called(each) for each in theirs}
