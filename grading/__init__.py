@@ -35,4 +35,4 @@ import sys
 
 # jsonschema, which `nbformat` imports, builds a grammar of international web addresses wherever
 # it finds this package: a second or more at every start, and no notebook is checked by it.
-sys.modules.setdefault("rfc3987_syntax", None)
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]

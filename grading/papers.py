@@ -77,19 +77,19 @@ class Papers:
             asked[question.name] = {"probe": question.probe, "cases": cases}
             places[question.name], right[question.name] = where, values
             if question.probe == "network":
-                shared = (question.name, self._whose(question, student))
+                shared = (question.name, self.whose(question, student))
                 wrong[question.name] = self.wrong.setdefault(shared, {})
         return Paper(asked, places, right, self._in_variant[variant], wrong)
 
     def _settled(self, question: questions.Question, student: str) -> questions.Settled:
         """The cases of one question and their right answers, drawn once for a student or a set."""
-        whose = self._whose(question, student)
+        whose = self.whose(question, student)
         if (question.name, whose) not in self.kept:
             settled = questions.settled(question, self.seed(question, whose), self._right(question))
             self.kept[question.name, whose] = settled
         return self.kept[question.name, whose]
 
-    def _whose(self, question: questions.Question, student: str) -> str:
+    def whose(self, question: questions.Question, student: str) -> str:
         """A student, or the set of cases that he shares with others."""
         networks = question.probe == "network"
         return f"set {self.seed(question, student) % SETS}" if networks else student

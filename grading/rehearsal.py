@@ -5,6 +5,7 @@ network that is measured, some points); and no known mistake may pass, whatever 
 gives a student to answer.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -87,10 +88,10 @@ def passing(exercise: Exercise, seeds: int = SEEDS) -> Iterator[tuple[str, int, 
         if question.is_open:
             continue
         alone = papers.Papers(replace(exercise, questions=[question]), "rehearsal")
-        count = papers.SETS if question.probe == "network" else seeds
+        students = _students(alone, question, seeds)
         found: set[str] = set()
-        for number in range(count):
-            paper = alone.of(f"set {number}", number % len(exercise.variants))
+        for number, student in enumerate(students):
+            paper = alone.of(student, number % len(exercise.variants))
             examined = judge.Judge(paper.exercise, paper.asked, paper.places, paper.right)
             (asked,) = paper.exercise.questions
             found |= {
@@ -98,7 +99,18 @@ def passing(exercise: Exercise, seeds: int = SEEDS) -> Iterator[tuple[str, int, 
                 for hint, mistake in asked.mistakes.items()
                 if _passes(examined, asked, mistake, paper)
             }
-        yield question.name, count * len(question.mistakes), sorted(found)
+        yield question.name, len(students) * len(question.mistakes), sorted(found)
+
+
+def _students(alone: papers.Papers, question: Question, seeds: int) -> list[str]:
+    """Students who have other cases each: of networks as many as there are sets."""
+    count = papers.SETS if question.probe == "network" else seeds
+    found: dict[str, str] = {}
+    names = (f"student {number}" for number in itertools.count())
+    while len(found) < count:
+        student = next(names)
+        found.setdefault(alone.whose(question, student), student)
+    return list(found.values())
 
 
 def _passes(examined: judge.Judge, question: Question, mistake: Any, paper: papers.Paper) -> bool:

@@ -53,6 +53,10 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("--quick"):
         sys.modules["tensorflow"] = None  # what imports it all the same fails
+    workers = getattr(config.option, "numprocesses", None) or 1
+    if workers > 1:  # threads of several that wait for each other on the same cores waste them
+        for library in ("TF_NUM_INTRAOP_THREADS", "OPENBLAS_NUM_THREADS"):
+            os.environ.setdefault(library, str(max(1, os.cpu_count() // workers)))
 
 
 def pytest_ignore_collect(collection_path, config):

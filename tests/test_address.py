@@ -53,8 +53,9 @@ def course(course_copy):
 
 
 def texts(course):
-    """Every file's bytes by name."""
-    return {path: path.read_bytes() for path in sorted(course.rglob("*")) if path.is_file()}
+    """Every file's bytes by name; what Python has compiled is no file of the course."""
+    files = (path for path in course.rglob("*") if "__pycache__" not in path.parts)
+    return {path: path.read_bytes() for path in sorted(files) if path.is_file()}
 
 
 def test_everything_carries_the_address_of_pyproject():

@@ -406,6 +406,14 @@ def test_hidden_cases_catch_every_known_mistake(exercise, monkeypatch):
         assert tries and not passed, (question, passed)
 
 
+def test_a_rehearsal_tries_all_sets_of_a_networks_cases():
+    exercise = questions.load("ex08")
+    alone = papers.Papers(exercise, "rehearsal")
+    asked = next(question for question in exercise.questions if question.probe == "network")
+    tried = {alone.whose(asked, student) for student in rehearsal._students(alone, asked, 1)}
+    assert tried == {f"set {number}" for number in range(papers.SETS)}
+
+
 # --- Each student's own numbers -------------------------------------------------------------------
 
 
