@@ -121,6 +121,7 @@ def work(options, workers, index):
 
     if options.float64:
         keras.config.set_floatx("float64")
+        keras.config.set_dtype_policy("float64")
     batches = pictures(options)
     steps = min(int(batches.cardinality()), options.steps or sys.maxsize)
     training.set_seed(options.seed)

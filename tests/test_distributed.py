@@ -31,12 +31,13 @@ def train_here(folder, *options):
     """Trains as one worker, which needs no process of its own."""
     import keras
 
-    usual = keras.config.floatx()
+    usual, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.utils.clear_session()
     try:
         assert distributed.main([*options, *places(folder)]) == 0
     finally:
         keras.config.set_floatx(usual)
+        keras.config.set_dtype_policy(policy)
 
 
 def start(folder, *options):
