@@ -158,6 +158,29 @@ def test_tensorflow_traces_the_step_once(loss, precision, monkeypatch):
     assert len(traced) == 1
 
 
+ON_TWO_DEVICES = """
+import numpy as np
+import tensorflow as tf
+
+halves = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], halves)
+from course_utils import data, models, training
+
+images, labels = np.random.default_rng(0).random((64, 28, 28, 1), "float32"), np.arange(64) % 10
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    model = models.lenet5_modern()
+before = model.get_weights()
+training.fit(model, data.pipeline(images, labels, 32), epochs=1, live="silent")
+for old, new in zip(before, model.get_weights()):
+    assert not np.array_equal(old, new)
+"""
+
+
+def test_a_network_on_two_devices_learns():
+    done = subprocess.run([sys.executable, "-c", ON_TWO_DEVICES], cwd=ROOT, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
 @pytest.mark.parametrize("epochs", [0, -1])
 def test_at_least_one_epoch_must_be_asked_for(epochs):
     with pytest.raises(ValueError, match=f"epochs must be at least 1, not {epochs}"):
