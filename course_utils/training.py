@@ -143,13 +143,13 @@ def fit(
     """
     epochs, steps = whole_number(epochs, "epochs", 1), _steps_of(train)
     scores, callbacks = _look_at(model, train, test, loss), _callbacks(callbacks, optimizer)
-    if optimizer is None:
-        with model.distribute_strategy.scope():
-            optimizer = cosine_adam(learning_rate, steps * epochs)
     if precision is None and wrong_in_bfloat16(model, train):
         precision = "float32"
     labels = train.element_spec[1]
-    precision = _compile(model, optimizer, loss, accuracy, labels, scores, precision)
+    with model.distribute_strategy.scope():  # what trains the weights lives where they do
+        if optimizer is None:
+            optimizer = cosine_adam(learning_rate, steps * epochs)
+        precision = _compile(model, optimizer, loss, accuracy, labels, scores, precision)
     title = text_of(title, "title") or model.name
     watcher, callbacks = _watching(model, train, epochs, title, live, checkpoints, callbacks)
     _run(model, train, test, watcher, callbacks, scores, precision)
@@ -200,13 +200,12 @@ def _compile(model, optimizer, loss, accuracy, labels, scores, precision):
         raise ValueError(f"accuracy must be a metric of Keras', or None, not {accuracy!r}")
     if precision == "mixed_float16":  # or small gradients would be 0
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    with model.distribute_strategy.scope():
-        right = accuracy or _accuracy(model, labels, loss, scores)
-        loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile(optimizer, loss, metrics=[right], jit_compile=device.jit)
-        # TensorFlow traces a step twice if it is the step that builds something.
-        if model.built and not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
+    right = accuracy or _accuracy(model, labels, loss, scores)
+    loss = loss or keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, metrics=[right], jit_compile=device.jit)
+    # TensorFlow traces a step twice if it is the step that builds something.
+    if model.built and not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
     return precision
 
 
