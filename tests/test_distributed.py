@@ -18,7 +18,17 @@ from extras import distributed
 # Rounding differs between one process and two, as it does between numbers of threads. A ReLU that
 # falls on the other side makes a small difference a larger one, and training makes that grow: in
 # float32 to some 1e-4 here. In float64 it stays far below 1e-9, whatever the number of threads.
-RECIPE = ["--epochs", "4", "--steps", "20", "--learning-rate", "0.01", "--float64"]
+RECIPE = ["--epochs", "12", "--steps", "10", "--batch", "32", "--learning-rate", "0.01"]
+RECIPE += ["--float64"]
+# The program with a ResNet of fewer blocks: normalisation is the same, and sooner traced.
+SHALLOW = """
+import sys
+from course_utils import models
+from extras import distributed
+
+models.NETWORKS["resnet_cifar"] = lambda: models.resnet_cifar(8)
+sys.exit(distributed.main())
+"""
 
 
 def places(folder):
@@ -40,10 +50,10 @@ def train_here(folder, *options):
         keras.config.set_dtype_policy(policy)
 
 
-def start(folder, *options):
+def start(folder, *options, program=("-m", "extras.distributed")):
     """Starts the program."""
     return subprocess.Popen(
-        [sys.executable, "-m", "extras.distributed", *options, *places(folder)],
+        [sys.executable, *program, *options, *places(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -66,6 +76,13 @@ def end(program):
 def kept_in(folder):
     """The names of the checkpoints that are there."""
     return {path.name for path in (folder / "kept").glob("epoch-*")}
+
+
+def start_two(folder, *options, **program):
+    """Starts two workers as it is done by hand."""
+    addresses = ",".join(f"127.0.0.1:{port}" for port in distributed.free_ports(2))
+    named = [*options, "--workers", addresses, "--index"]
+    return [start(folder, *named, str(index), **program) for index in (0, 1)]
 
 
 def wait_for_a_checkpoint(folder, *programs):
@@ -105,73 +122,59 @@ def test_one_process_tells_how_it_goes_and_learns(alone, capsys):
     assert last < 0.8 * first
 
 
-@pytest.fixture(scope="module")
-def together(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("together")
-    found = end(start(folder, *RECIPE, "--local", "2"))
-    assert found.status == 0, found.errors
-    told = [line.partition(":")[0] for line in found.lines]
-    assert told == [f"epoch {number} of 4" for number in (1, 2, 3, 4)]
-    return folder
+def test_a_training_is_that_of_one_whoever_ends_it_on_the_way(alone, tmp_path):
+    """Two that were started by hand lose one; two that are watched do, and then comes Ctrl-C.
 
-
-def test_two_processes_train_to_the_weights_of_one(alone, together):
-    assert {weights.dtype for weights in weights_of(alone)} == {np.dtype("float64")}
-    assert difference(alone, together) < 1e-9
-    np.testing.assert_allclose(losses(together), losses(alone), rtol=1e-9)
-
-
-def test_a_worker_that_is_killed_is_survived(together, tmp_path):
-    """The first worker is killed, and after the new start the second."""
-    program, workers = start(tmp_path, *RECIPE, "--local", "2"), []
-    for place in (0, 1):
-        wait_for_a_checkpoint(tmp_path, program)
-        started = psutil.Process(program.pid).children()
-        workers += sorted(started, key=lambda each: each.cmdline()[-1])
-        workers[-2:][place].kill()
-    found = end(program)
-    assert found.status == 0, found.errors
-    assert found.lines.count("a worker died: all are started again, from the last checkpoint") == 2
-    assert sum(line.startswith("epoch 1 of 4") for line in found.lines) == 1  # not trained again
-    assert difference(tmp_path, together) < 1e-9
-    assert not [each for each in workers if each.is_running()]
-
-
-def test_a_worker_that_loses_another_ends_and_says_so(tmp_path):
-    """Started by hand, where nobody watches: whoever started them can start all again."""
-    addresses = ",".join(f"127.0.0.1:{port}" for port in distributed.free_ports(2))
-    named = ["--epochs", "500", "--steps", "20", "--workers", addresses, "--index"]
-    first, second = (start(tmp_path, *named, str(index)) for index in (0, 1))
+    Each start goes on from the last checkpoint; what is left is trained by one that is watched.
+    """
+    first, second = start_two(tmp_path, *RECIPE)
     wait_for_a_checkpoint(tmp_path, first, second)
     second.kill()
-    left = end(first)
+    left = end(first)  # nobody watches: whoever started them can start all again
     assert left.status == distributed.LOST
     assert left.errors.splitlines()[-1].startswith("distributed: lost another worker")
     end(second)
 
+    program, workers = start(tmp_path, *RECIPE, "--local", "2"), []
+    for _ in range(2):
+        wait_for_a_checkpoint(tmp_path, program)
+        started = psutil.Process(program.pid).children()
+        workers += sorted(started, key=lambda each: each.cmdline()[-1])
+        if len(workers) == 2:
+            workers[0].kill()
+    for each in [program, *workers[2:]]:  # as a terminal does
+        os.kill(each.pid, signal.SIGINT)
+    found = end(program)
+    assert found.status == 130 and "run the same line again to go on" in found.errors
+    assert found.lines.count("a worker died: all are started again, from the last checkpoint") == 1
+    assert len(workers) == 4 and not [each for each in workers if each.is_running()]
 
-def test_normalisation_is_that_of_the_whole_batch(tmp_path):
+    last = end(start(tmp_path, *RECIPE, "--local", "1"))
+    assert last.status == 0, last.errors
+    told = [*left.lines, *found.lines, *last.lines]
+    told = [int(line.split()[1]) for line in told if " of 12: " in line]
+    assert told == sorted(told) and set(told) == set(range(1, 13))
+    assert told.count(1) == 1  # of which there was a checkpoint: it is not trained again
+    assert {weights.dtype for weights in weights_of(alone)} == {np.dtype("float64")}
+    assert difference(alone, tmp_path) < 1e-9
+    np.testing.assert_allclose(losses(tmp_path), losses(alone), rtol=1e-9)
+
+
+def test_normalisation_is_that_of_the_whole_batch(tmp_path, monkeypatch):
+    from course_utils import models
+
     recipe = ["--network", "resnet_cifar", "--data", "cifar10", "--batch", "16", "--epochs", "1"]
     recipe += ["--steps", "3", "--float64", "--learning-rate", "0.001"]
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
+    monkeypatch.setitem(models.NETWORKS, "resnet_cifar", lambda: models.resnet_cifar(8))
     train_here(tmp_path / "one", *recipe)
-    found = end(start(tmp_path / "two", *recipe, "--local", "2"))
-    assert found.status == 0, found.errors
+    for worker in start_two(tmp_path / "two", *recipe, program=("-c", SHALLOW)):
+        found = end(worker)
+        assert found.status == 0, found.errors
     for one, two in zip(weights_of(tmp_path / "one"), weights_of(tmp_path / "two"), strict=True):
         # Keras computes a variance as a difference of two means, which leaves fewer digits.
         np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-6)
-
-
-def test_ctrl_c_ends_all_of_them(tmp_path):
-    program = start(tmp_path, "--epochs", "500", "--steps", "20", "--local", "2")
-    wait_for_a_checkpoint(tmp_path, program)
-    workers = psutil.Process(program.pid).children()
-    for each in [program, *workers]:  # as a terminal does
-        os.kill(each.pid, signal.SIGINT)
-    found = end(program)
-    assert found.status == 130 and "run the same line again to go on" in found.errors
-    assert not [each for each in workers if each.is_running()]
 
 
 def test_workers_that_go_on_dying_are_given_up(monkeypatch, capsys):

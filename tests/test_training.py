@@ -423,7 +423,7 @@ def test_a_training_that_goes_on_is_the_one_that_never_stopped(interrupt_at, tmp
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_resnet_killed_three_times_ends_with_the_same_weights(tmp_path):
+def test_a_training_killed_three_times_ends_with_the_same_weights(tmp_path):
     """By hand with more: `python tests/killed.py FOLDER 20 1`."""
     command = [
         sys.executable,
