@@ -5,6 +5,8 @@ refused with a ValueError that lists what there is, and so is a damaged file. Im
 imports no Keras.
 """
 
+import functools
+import json
 import statistics
 
 from .anatomy import anatomy
@@ -60,7 +62,7 @@ def results_table():
         # for those see `tools/record.py`; for what led to SpeedNet see notebook 13.
         if {"part", "hold_out"} & set(recipe) or recipe["data"] == "scenes":
             continue
-        cost = anatomy(lambda recipe=recipe: network_of(recipe))
+        cost = _cost(json.dumps({key: recipe.get(key, {}) for key in ("network", "options")}))
         error = f"{statistics.mean(errors):.2f} (1 seed)"
         if len(errors) > 1:
             spread = statistics.stdev(errors)
@@ -74,6 +76,12 @@ def results_table():
             )
         )
     return in_markdown(rows)
+
+
+@functools.cache
+def _cost(recipe):
+    """The anatomy of a recipe's network: several runs have the same, and it takes a while."""
+    return anatomy(lambda: network_of(json.loads(recipe)))
 
 
 def in_markdown(rows):

@@ -110,11 +110,21 @@ def test_training_is_compared_in_turns_and_by_medians(bench, monkeypatch, capsys
 
 
 @pytest.mark.parametrize("framework", ["keras", "ours"])
-def test_a_training_is_timed_by_its_epochs(framework):
-    command = [sys.executable, ROOT / "tools" / "bench_training.py", "lenet5_modern", framework]
-    done = subprocess.run([*command, "float32"], capture_output=True, text=True, check=True)
-    rates = json.loads(done.stdout)
+def test_a_training_is_timed_by_its_epochs(bench, framework, monkeypatch, capsys):
+    """On fewer images, and in no process of its own, which the next test starts."""
+    from course_utils import models
+
+    small = {"lenet5_modern": ("lenet5_modern", (28, 28, 1), 256)}
+    monkeypatch.setattr(bench.bench_training, "NETWORKS", small)
+    monkeypatch.setattr(models.PadShortcut, "call", models.PadShortcut.call)  # it comes back
+    bench.bench_training.main("lenet5_modern", framework, "float32")
+    rates = json.loads(capsys.readouterr().out)
     assert len(rates) == 3 and min(rates) > 0
+
+
+def test_a_process_that_fails_ends_the_bench_and_says_why(bench):
+    with pytest.raises(SystemExit, match="(?s)lenet5_modern by jax failed:.*KeyError: 'jax'"):
+        bench.images_per_second("lenet5_modern", "jax", "float32")
 
 
 def test_a_missed_bar_is_said(bench):

@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import functools
 import json
 from pathlib import Path
 
@@ -109,6 +110,8 @@ def recorder(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text(marks, encoding="utf-8")
     monkeypatch.setattr(module, "ROOT", tmp_path)
     detects = {**TINY, "network": "detector", "loss": "detector_loss", "trunk": "unet_short"}
+    detects |= {"seeds": [0], "epochs": 1}
+    monkeypatch.setattr(scenes, "material", functools.cache(scenes.material))
     recipes = {"unet_short": TINY, "detector_short": detects}
     monkeypatch.setattr(module, "SCENE_RECIPES", recipes)
     return module
