@@ -500,8 +500,10 @@ def test_vgg_takes_the_weights_of_keras(configuration, name, memory_is_given_bac
 
 
 def test_resnet50_takes_the_weights_of_keras(memory_is_given_back):
-    theirs = randomised(keras.applications.ResNet50(weights=None, classifier_activation=None))
-    ours = models.resnet(50)
+    """For small images: the weights are those of any size."""
+    shape, build = (64, 64, 3), keras.applications.ResNet50
+    theirs = randomised(build(weights=None, input_shape=shape, classifier_activation=None))
+    ours = models.resnet(50, input_shape=shape)
 
     def carry(our, their):
         """A convolution's weights and those of the normalisation behind it."""
