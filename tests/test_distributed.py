@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,10 +123,10 @@ def test_one_process_tells_how_it_goes_and_learns(alone, capsys):
     assert last < 0.8 * first
 
 
-def test_a_training_is_that_of_one_whoever_ends_it_on_the_way(alone, tmp_path):
+def test_a_training_is_that_of_one_whoever_ends_it_on_the_way(alone, tmp_path, capsys):
     """Two that were started by hand lose one; two that are watched do, and then comes Ctrl-C.
 
-    Each start goes on from the last checkpoint; what is left is trained by one that is watched.
+    Each start goes on from the last checkpoint, and one worker alone trains what is left.
     """
     first, second = start_two(tmp_path, *RECIPE)
     wait_for_a_checkpoint(tmp_path, first, second)
@@ -149,9 +150,8 @@ def test_a_training_is_that_of_one_whoever_ends_it_on_the_way(alone, tmp_path):
     assert found.lines.count("a worker died: all are started again, from the last checkpoint") == 1
     assert len(workers) == 4 and not [each for each in workers if each.is_running()]
 
-    last = end(start(tmp_path, *RECIPE, "--local", "1"))
-    assert last.status == 0, last.errors
-    told = [*left.lines, *found.lines, *last.lines]
+    train_here(tmp_path, *RECIPE)
+    told = [*left.lines, *found.lines, *capsys.readouterr().out.splitlines()]
     told = [int(line.split()[1]) for line in told if " of 12: " in line]
     assert told == sorted(told) and set(told) == set(range(1, 13))
     assert told.count(1) == 1  # of which there was a checkpoint: it is not trained again
@@ -175,6 +175,15 @@ def test_normalisation_is_that_of_the_whole_batch(tmp_path, monkeypatch):
     for one, two in zip(weights_of(tmp_path / "one"), weights_of(tmp_path / "two"), strict=True):
         # Keras computes a variance as a difference of two means, which leaves fewer digits.
         np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-6)
+
+
+def test_workers_that_end_well_or_with_an_error_are_not_started_again(monkeypatch, capsys):
+    """Programs that only end stand in for them."""
+    for name, status in (("true", 0), ("false", 1)):
+        monkeypatch.setattr(sys, "executable", shutil.which(name))
+        assert distributed.main(["--local", "2"]) == status
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("a worker ended with an error") == 1
 
 
 def test_workers_that_go_on_dying_are_given_up(monkeypatch, capsys):
