@@ -4,9 +4,11 @@ What it shows is made by `pages.py`. Fonts and scripts come from the packages of
 and are served with the pages: no page asks another server for anything.
 """
 
+import inspect
 import re
 import sys
 from pathlib import Path
+from types import MethodType
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
@@ -36,6 +38,18 @@ bibtex_default_style = "plain"
 # The signatures and docstrings are wanted, not TensorFlow itself. `multiply_adds` of the layers is
 # for `anatomy`, and a mocked decorator hides it.
 autodoc_mock_imports = ["keras", "tensorflow"]
+
+
+class Unwanted:
+    """Refuses what is mocked: Sphinx would import it all the same, twice, to look for comments."""
+
+    @staticmethod
+    def find_spec(name, *_):
+        if name in autodoc_mock_imports:
+            raise ImportError(f"the site is built without {name}")
+
+
+sys.meta_path.insert(0, Unwanted)  # the mocks go before it where they serve
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "none"
 napoleon_use_ivar = True
@@ -101,7 +115,15 @@ def leave_out(app, kind, name, value, skip, options):
     return True if (getattr(value, "__doc__", "") or "").startswith("Alias for field") else None
 
 
+def sign(app, kind, name, value, options, signature, returns):
+    """A class on top of a mocked one is called as its own `__init__` says, not as the mock."""
+    if kind == "class" and signature == "(*args, **kwargs)":
+        return str(inspect.signature(MethodType(value.__init__, value))), returns
+    return None
+
+
 def setup(app):
     pages.write(Path(app.srcdir))
     app.connect("autodoc-skip-member", leave_out)
+    app.connect("autodoc-process-signature", sign)
     app.connect("doctree-resolved", link_terms)
