@@ -331,13 +331,16 @@ def finished(course, empty_venv, extras=("lab",)):
 
 
 def test_no_network(course_copy, learner_environment):
-    course = course_copy(*NEEDED)
+    course, env = course_copy(*NEEDED), learner_environment | closed_index()
+    (course / "bin").mkdir()
+    (course / "bin" / "python").symlink_to(sys.executable)
     for _ in range(2):  # the second run goes on in the environment that the first one made
-        status, said, lines = make(
-            course, "lab", f"PYTHON={sys.executable}", env=learner_environment, **closed_index()
-        )
+        # Named by a path with dots, which leads somewhere from the course's folder alone.
+        status, said, lines = make(course, "lab", "PYTHON=tools/../bin/python", env=env)
         assert status != 0 and len(lines) == 1
         assert "no network" in lines[0] and "run this again" in lines[0]
+        # pip came to an end before it changed anything: nothing is half done.
+        assert not (course / ".venv" / tool().UNPACKING).exists()
     assert "Making" not in said
     assert "127.0.0.1" in (course / "build" / "install.log").read_text(encoding="utf-8")
 
@@ -400,12 +403,15 @@ def tiny_course(course_copy, wheels):
     return course, closed_index() | {"PIP_FIND_LINKS": str(wheels), "PIP_NO_INDEX": "1"}
 
 
-def test_what_lies_in_pythonpath_is_not_installed(course_copy, learner_environment, tmp_path):
+def test_what_lies_in_pythonpath_is_not_installed(
+    course_copy, learner_environment, empty_venv, tmp_path
+):
     """As ROS, Spark and a cluster's modules leave it: pip must install all the same."""
     wheels, elsewhere = tmp_path / "wheels", tmp_path / "elsewhere"
     wheel(wheels, "2.0")
     zipfile.ZipFile(wheel(elsewhere, "1.0")).extractall(elsewhere)
     course, offline = tiny_course(course_copy, wheels)
+    shutil.copytree(empty_venv, course / ".venv", symlinks=True)
     env = learner_environment | offline
     env |= {"PYTHONPATH": str(elsewhere), "PIP_TARGET": str(elsewhere)}
     status, _, lines = set_up(course, env)
@@ -487,15 +493,6 @@ def test_a_python_that_drops_docstrings_runs_the_tools(name):
     command = [sys.executable, "-OO", ROOT / "tools" / f"{name}.py", "--help"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "usage: " in done.stdout, done.stderr
-
-
-def test_a_python_named_by_a_path_with_dots(course_copy, learner_environment):
-    course = course_copy(*NEEDED)
-    (course / "bin").mkdir()
-    (course / "bin" / "python").symlink_to(sys.executable)
-    env = learner_environment | closed_index()
-    status, _, lines = make(course, "lab", "PYTHON=tools/../bin/python", env=env)
-    assert status != 0 and len(lines) == 1 and "no network" in lines[0]
 
 
 def test_a_path_that_is_too_long_for_windows(tmp_path):
@@ -589,8 +586,9 @@ def test_a_folder_of_somebody_else_is_left_alone(course_copy, learner_environmen
     assert (course / ".venv" / "thesis.txt").read_text() == "all of it"
 
 
-def test_interrupted(course_copy, learner_environment):
+def test_interrupted(course_copy, learner_environment, empty_venv):
     course = course_copy(*NEEDED)
+    shutil.copytree(empty_venv, course / ".venv", symlinks=True)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the call and never answers
         env = learner_environment | closed_index(silent.getsockname()[1])
         running = subprocess.Popen(
@@ -615,18 +613,15 @@ def test_interrupted(course_copy, learner_environment):
     assert status == 1 and "Making" not in said and "Installing" in said
 
 
-def test_interrupted_while_unpacking(course_copy, learner_environment, empty_venv):
+def test_interrupted_while_unpacking(tmp_path, monkeypatch, capsys):
     """pip takes a package whose unpacking was cut off for an installed one: begin anew."""
-    course = course_copy(*NEEDED)
-    finished(course, empty_venv)
-    (course / ".venv" / tool().STAMP).unlink()
-    (course / ".venv" / tool().UNPACKING).touch()
-    (course / ".venv" / "half of a package").touch()
-    status, said, _ = set_up(course, learner_environment | closed_index())
-    assert status == 1 and ".venv was left half installed: making it anew" in said
-    assert not (course / ".venv" / "half of a package").exists()
-    # Without a network pip came to an end before it changed anything: nothing is half done.
-    assert not (course / ".venv" / tool().UNPACKING).exists()
+    place, version = tmp_path / ".venv", f"{sys.version_info[0]}.{sys.version_info[1]}"
+    venv.create(place)
+    (place / tool().UNPACKING).touch()
+    monkeypatch.setattr(tool(), "make_venv", lambda *_: None)
+    tool().bring_venv(place, version, tmp_path / "log")
+    assert ".venv was left half installed: making it anew" in capsys.readouterr().out
+    assert not place.exists(), "taken away, to be made anew"
 
 
 def in_a_sandbox(course, env, *options, command):
