@@ -210,6 +210,7 @@ def batches():
     return named("data.pipeline")(images, labels, batch_size=3, training=True)
 
 
+@functools.cache
 def speednet_network():
     return named("speednet.network")((4, 4, 4))
 

@@ -146,9 +146,11 @@ def test_the_pixels_are_those_with_a_gradient(name):
         row = read.rows[number]
         part = keras.Model(network.inputs[0], network.get_layer(row.name).output)
         rows, columns = row.output_shape[:2]
-        for unit in ((0, 0), (rows // 2, columns // 3), (rows - 1, 0)):
-            with tf.GradientTape() as tape:
-                value = tf.reduce_sum(part(image)[0, unit[0], unit[1]])
+        units = ((0, 0), (rows // 2, columns // 3), (rows - 1, 0))
+        with tf.GradientTape(persistent=True) as tape:
+            maps = part(image)[0]
+            values = [tf.reduce_sum(maps[unit]) for unit in units]
+        for unit, value in zip(units, values, strict=True):
             seen = tape.gradient(value, image).numpy()[0].any(axis=-1)
             expected = [np.flatnonzero(seen.any(axis=axis)).tolist() for axis in (1, 0)]
             found = [axis.tolist() for axis in pixels_read(read, number, unit)]

@@ -152,7 +152,7 @@ def opening(browser):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: note(message, server))
         page.goto(address)
-        page.wait_for_function(idle, timeout=90_000)
+        page.wait_for_function(idle, timeout=90_000, polling=250)
         return page
 
     yield open_page
