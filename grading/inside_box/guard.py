@@ -35,12 +35,13 @@ class Guard:
 
     def __init__(self):
         self.names, self.called, self.depth = (), [], 0
+        self.guarded = {}  # from the name of each module to whether its functions are
         self.changed, self.originals, self.replaced = {}, {}, []
         gc.collect()  # what the cells have left
 
     def begin(self, names):
         """A question is going to be asked: guard all that is there, and what is imported."""
-        self.names, self.called = tuple(names), []
+        self.names, self.called, self.guarded = tuple(names), [], {}
         if not self.names:
             return
         gc.collect(1)  # what the last question has left; to look at all else takes long
@@ -98,8 +99,12 @@ class Guard:
     def _module_of(self, function):
         """The name of a function's module where it is guarded, or ''."""
         module = function.__globals__.get("__name__")
-        guarded = isinstance(module, str) and any(_belongs(module, name) for name in self.names)
-        return module if guarded and id(function) not in self.changed else ""
+        if not issubclass(type(module), str):
+            return ""
+        module = str.__str__(module)  # a plain one: what is a text by its class may say anything
+        if module not in self.guarded:
+            self.guarded[module] = any(_belongs(module, name) for name in self.names)
+        return module if self.guarded[module] and id(function) not in self.changed else ""
 
     def _called(self, function):
         return f"{self._module_of(function)}.{function.__qualname__}"
