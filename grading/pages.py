@@ -5,7 +5,7 @@ Every page stands alone, runs no script and loads nothing.
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -84,11 +84,21 @@ def markdown(source: str, attachments: dict[str, Any]) -> Markup:
     if len(source) > LONGEST:
         return as_written(source)
     try:
-        tokens = mistune.create_markdown(renderer="ast", plugins=["table", "math"])(source)
-        template = environment().get_template("markdown.html")
-        return Markup(template.render(tokens=tokens, attachments=attachments))
+        return _set(source, attachments) if attachments else _set_before(source)
     except Exception:  # whatever a student found: the others get their feedback
         return as_written(source)
+
+
+def _set(source: str, attachments: dict[str, Any]) -> Markup:
+    tokens = mistune.create_markdown(renderer="ast", plugins=["table", "math"])(source)
+    template = environment().get_template("markdown.html")
+    return Markup(template.render(tokens=tokens, attachments=attachments))
+
+
+@lru_cache(200)
+def _set_before(source: str) -> Markup:
+    """The exercise's own texts stand in every student's feedback: each is set once."""
+    return _set(source, {})
 
 
 def as_written(source: str) -> Markup:

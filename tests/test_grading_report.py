@@ -299,7 +299,8 @@ def test_no_page_sets_more_than_it_has_time_for(monkeypatch):
         return lambda text: asked.append(len(text)) or made(text)
 
     monkeypatch.setattr(pages.mistune, "create_markdown", counting)
-    texts = ["*a* " * 1500] * 20 + ["<b>" * 3000, "the end"]
+    texts = ["*a* " * 1499 + f"{place:04}" for place in range(20)]
+    texts += ["<b>" * 3000, "the end"]
     cells = [{"cell_type": "markdown", "id": f"own-{place}", "metadata": {}, "source": text}
              for place, text in enumerate(texts)]  # fmt: skip
     page = feedback.page(result_of(), EXERCISE, {**answered(), "cells": cells})
