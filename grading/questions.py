@@ -22,7 +22,7 @@ import nbformat
 import numpy as np
 
 from course_utils import answers, checks
-from grading.source import Patched, Source, marks_of
+from grading.source import Patched, Source, ask, marks_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "exercises" / "source"
@@ -316,7 +316,7 @@ def passes(
 
 def answered(question: Question, answer: Any, case: dict[str, Any]) -> Any:
     """What an answer gives for an encoded case, as data that has travelled."""
-    return answers.decode(answers.encode(checks.ask(question.probe, answer, case)))
+    return answers.decode(answers.encode(ask(question.probe, answer, case)))
 
 
 def _encoded(case: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import contextlib
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ import numpy as np
 
 from course_utils import checks
 from course_utils.environment import quiet_tensorflow
+from course_utils.inside_keras import without_weights
 
 if TYPE_CHECKING:
     from grading.questions import Question
@@ -121,6 +122,19 @@ def pieces(patch: Patch) -> list[tuple[str, str]]:
 def _run(text: str, names: dict[str, Any], path: Path, cell_id: str) -> None:
     with contextlib.redirect_stdout(io.StringIO()):
         exec(compile(text, f"{path.name}, {cell_id}", "exec"), names)  # the course's own code
+
+
+def ask(probe: str, answer: Any, case: dict[str, Any]) -> Any:
+    """What an answer of the course's own gives for one encoded case: as `checks.ask`, but faster.
+
+    Of a network half of the time goes into variables that are filled once. Ours does without; a
+    learner's function may ask for their values, so it is never built like this.
+    """
+    if probe == "network":
+        quiet_tensorflow()
+        with contextlib.suppress(Exception):  # a mistake may raise, and does so again below
+            return without_weights(partial(checks.ask, probe, answer, case))
+    return checks.ask(probe, answer, case)
 
 
 class Patched:
