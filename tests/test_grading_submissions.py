@@ -13,6 +13,7 @@ from typing import NamedTuple
 import nbformat
 import pytest
 from handed_in import answered, cell_of, in_bytes, own_cell, place_of, released, solutions
+from run_once import equal_boxes_once
 
 from grading import batch, files
 
@@ -774,9 +775,11 @@ def graded(bubblewrap, tmp_path_factory):
     files.write_atomically(folder / "secret_seed", "20261126\n")
     told = []
     options = batch.Options(seconds=SECONDS)
-    results = batch.grade(
-        "ex02", place / "submissions", place / "roster.csv", folder, options, told.append
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        equal_boxes_once(patch)
+        results = batch.grade(
+            "ex02", place / "submissions", place / "roster.csv", folder, options, told.append
+        )
     return files.Folder(folder), results, told
 
 
