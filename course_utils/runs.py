@@ -62,7 +62,7 @@ def results_table():
         # for those see `tools/record.py`; for what led to SpeedNet see notebook 13.
         if {"part", "hold_out"} & set(recipe) or recipe["data"] == "scenes":
             continue
-        cost = _cost(json.dumps({key: recipe.get(key, {}) for key in ("network", "options")}))
+        cost = _cost(recipe["network"], json.dumps(recipe.get("options", {})))
         error = f"{statistics.mean(errors):.2f} (1 seed)"
         if len(errors) > 1:
             spread = statistics.stdev(errors)
@@ -79,9 +79,9 @@ def results_table():
 
 
 @functools.cache
-def _cost(recipe):
-    """The anatomy of a recipe's network: several runs have the same, and it takes a while."""
-    return anatomy(lambda: network_of(json.loads(recipe)))
+def _cost(network, options):
+    """The anatomy of a network, by its options as JSON: several runs have the same."""
+    return anatomy(lambda: network_of({"network": network, "options": json.loads(options)}))
 
 
 def in_markdown(rows):

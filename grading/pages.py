@@ -84,7 +84,7 @@ def markdown(source: str, attachments: dict[str, Any]) -> Markup:
     if len(source) > LONGEST:
         return as_written(source)
     try:
-        return _set(source, attachments) if attachments else _set_before(source)
+        return _set(source, attachments) if attachments else _set_once(source)
     except Exception:  # whatever a student found: the others get their feedback
         return as_written(source)
 
@@ -96,8 +96,8 @@ def _set(source: str, attachments: dict[str, Any]) -> Markup:
 
 
 @lru_cache(200)
-def _set_before(source: str) -> Markup:
-    """The exercise's own texts stand in every student's feedback: each is set once."""
+def _set_once(source: str) -> Markup:
+    """Equal texts are set once, for the exercise's own stand in every student's feedback."""
     return _set(source, {})
 
 

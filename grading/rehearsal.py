@@ -81,7 +81,7 @@ def named(notebook: dict[str, Any], variant: int) -> dict[str, Any]:
 
 
 def passing(
-    exercise: Exercise, seeds: int = SEEDS, secret: Any = "rehearsal"
+    exercise: Exercise, seeds: int = SEEDS, secret: str | int = "rehearsal"
 ) -> Iterator[tuple[str, int, list[str]]]:
     """Each question with the number of tries, and those known mistakes that passed in one.
 

@@ -12,7 +12,8 @@ FINDINGS = """([where, rules]) => axe.run(
         impact: each.impact,
         where: each.nodes.slice(0, 3).map(node => node.html.slice(0, 300)),
     })))"""
-# What a text's contrast depends on is its look. The tab keeps those that axe has found good.
+# What a text's contrast depends on is its look. The tab keeps those that axe has found good. Not
+# part of a look is what lies over a text or behind it by its position, or filters it.
 NEW_LOOKS = """() => {
     const looks = new Set(JSON.parse(sessionStorage.looks ?? '[]')), grounds = new Map();
     const ground = each => {
@@ -28,7 +29,8 @@ NEW_LOOKS = """() => {
         const style = getComputedStyle(each);
         return [style.color, style.fill, style.fontSize, style.fontWeight, ground(each)].join();
     };
-    const says = each => [...each.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+    const says = each => each.matches('input, select, textarea')
+        || [...each.childNodes].some(node => node.nodeType === 3 && node.data.trim());
     const include = [...document.querySelectorAll('body *')]
         .filter(each => says(each) && !looks.has(look(each)));
     if (!include.length) return [];

@@ -98,16 +98,18 @@ def main(folder, kills, seed):
     whole, other = folder / "whole", folder / "killed"
     whole.mkdir(parents=True)
     other.mkdir()
-    epochs = 6 * kills  # more than the tries that are killed get through
+    epochs = 8 * kills  # twice as many as the tries that are killed can get through
     expected, history = end_of(whole, epochs)
     epoch = statistics.median(history["seconds"])
     moments = random.Random(seed)
-    # A kill falls anywhere in an epoch and a half: within a step, or while a checkpoint is written.
-    killed = sum(killed_try(other, epochs, moments.uniform(0, 1.5 * epoch)) for _ in range(kills))
+    # A kill falls anywhere in four epochs: within a step, or while a checkpoint is written.
+    killed = sum(killed_try(other, epochs, moments.uniform(0, 4 * epoch)) for _ in range(kills))
+    kept = len(list((other / "kept").glob("epoch-*")))
     found, gone_on = end_of(other, epochs)
     difference = max(float(np.abs(a - b).max()) for a, b in zip(expected, found, strict=True))
     same = all(gone_on[key] == history[key] for key in ("loss", "accuracy"))
-    print(json.dumps({"killed": killed, "difference": difference, "same history": same}))
+    answer = {"killed": killed, "kept": kept, "difference": difference, "same history": same}
+    print(json.dumps(answer))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Of a class whose notebooks are alike, each different one is run once.
 
 Whoever hands in has the same cases here. What is equal as it goes into a box, its cells and its
-questions, comes from one box; reading, mending and judging are done for each.
+questions, comes from one box; reading, mending and judging are done for each. (Students with cases
+and boxes of their own: `test_exercises.py` and `test_grading_hour.py`.)
 """
 
 import copy

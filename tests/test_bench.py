@@ -111,7 +111,7 @@ def test_training_is_compared_in_turns_and_by_medians(bench, monkeypatch, capsys
 
 @pytest.mark.parametrize("framework", ["keras", "ours"])
 def test_a_training_is_timed_by_its_epochs(bench, framework, monkeypatch, capsys):
-    """On fewer images, and in no process of its own, which the next test starts."""
+    """On fewer images, and in the process of the test."""
     from course_utils import models
 
     small = {"lenet5_modern": ("lenet5_modern", (28, 28, 1), 256)}

@@ -1,4 +1,4 @@
-"""Large classes: every file has a fate, in little time and memory; killed, the same."""
+"""Large classes: every file has a fate, in little time and memory; killed, the same in the end."""
 
 import json
 import multiprocessing
@@ -6,9 +6,11 @@ import os
 import resource
 import shutil
 import signal
+import sqlite3
 import time
 import zipfile
 from collections import Counter
+from contextlib import closing, suppress
 
 import psutil
 from handed_in import answered, in_bytes, released
@@ -19,8 +21,6 @@ from grading.roster import Student
 
 COUNT = 200
 KILLED = 70  # students of the class whose grader is killed
-# When it is killed: so many of these are there. It grades, enters points, writes feedback.
-MOMENTS = {"results/*/*.json": 20, "gradebook.db": 1, "feedback/*/*.html": 20}
 WRONG = "def readers(size, **more):\n    return [0] * size"
 
 
@@ -80,12 +80,30 @@ def one_run(place):
     files.write_json(place / "done.json", {"memory": memory, "points": points})
 
 
-def run(place, pattern="nothing", count=1):
-    """Start one, and kill it when so many files are there; what it came to, if it came so far."""
+def entered(place):
+    """How many submissions the gradebook holds."""
+    with suppress(sqlite3.Error):
+        address = f"file:{place / 'graded' / 'gradebook.db'}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True)) as gradebook:
+            (count,) = gradebook.execute("select count(*) from submitted_assignment").fetchone()
+            return count
+    return 0
+
+
+# At which a grader is killed: while it grades, enters points, and writes feedback.
+MOMENTS = (
+    lambda place: len(list((place / "graded").glob("results/*/*.json"))) >= 20,
+    lambda place: entered(place) >= 10,
+    lambda place: len(list((place / "graded").glob("feedback/*/*.html"))) >= 20,
+)
+
+
+def run(place, is_time=lambda place: False):
+    """Start one, and kill it when it is time; what it came to, if it came so far."""
     process = multiprocessing.get_context("fork").Process(target=one_run, args=(place,))
     process.start()
     while process.is_alive():
-        if len(list((place / "graded").glob(pattern))) >= count:
+        if is_time(place):
             os.kill(process.pid, signal.SIGKILL)
         process.join(0.02)
     return files.read_json(place / "done.json")
@@ -100,8 +118,8 @@ def test_killed_at_three_moments_it_comes_to_the_same(tmp_path, monkeypatch):
         shutil.copy(tmp_path / "export.zip", place / "export.zip")
         write_list(place / "class.csv")
     whole = run(places[0])
-    for pattern, count in MOMENTS.items():
-        assert run(places[1], pattern, count) is None
+    for is_time in MOMENTS:
+        assert run(places[1], is_time) is None
     again = run(places[1])
     assert again["points"] == whole["points"] and len(whole["points"]) == KILLED
     assert whole["memory"] < 800_000, "kilobytes: the grader itself, without the boxes"

@@ -216,18 +216,20 @@ def test_a_batch_is_scaled_and_has_its_targets(material):
 
 
 def test_painting_leaves_pixels_and_photographs_to_numpy(material):
-    """A network is not to wait for it: counted are calls and bytes, which no busy machine changes.
+    """Counted are calls and bytes, which no busy machine changes.
 
     Painted pixel by pixel, a scene takes 4,096 calls and more; a copy of all digits or photographs
-    takes many times the memory of a batch.
+    takes many times the memory of a batch. A slow function of NumPy would not be seen.
     """
     counted = cProfile.Profile()
     counted.runcall(lambda: scenes.ready(scenes.paint(material, 32, seed=3), "cells"))
     assert sum(each.callcount for each in counted.getstats()) < 32 * 2_500
     tracemalloc.start()
-    images, _ = scenes.ready(scenes.paint(material, 32, seed=3), "cells")
-    most = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    try:
+        images, _ = scenes.ready(scenes.paint(material, 32, seed=3), "cells")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
     assert most < 3 * images.nbytes
 
 

@@ -403,15 +403,12 @@ def tiny_course(course_copy, wheels):
     return course, closed_index() | {"PIP_FIND_LINKS": str(wheels), "PIP_NO_INDEX": "1"}
 
 
-def test_what_lies_in_pythonpath_is_not_installed(
-    course_copy, learner_environment, empty_venv, tmp_path
-):
+def test_what_lies_in_pythonpath_is_not_installed(course_copy, learner_environment, tmp_path):
     """As ROS, Spark and a cluster's modules leave it: pip must install all the same."""
     wheels, elsewhere = tmp_path / "wheels", tmp_path / "elsewhere"
     wheel(wheels, "2.0")
     zipfile.ZipFile(wheel(elsewhere, "1.0")).extractall(elsewhere)
     course, offline = tiny_course(course_copy, wheels)
-    shutil.copytree(empty_venv, course / ".venv", symlinks=True)
     env = learner_environment | offline
     env |= {"PYTHONPATH": str(elsewhere), "PIP_TARGET": str(elsewhere)}
     status, _, lines = set_up(course, env)

@@ -420,6 +420,16 @@ def test_every_page_on_a_phone(site, served, visit):
     assert {url for url in visit.asked if not url.startswith((served, "data:"))} == set()
 
 
+def test_what_is_too_pale_is_found_on_a_later_page_too(visit):
+    page, good = visit("index.html", PHONE), "<html lang=en><title>A</title><main><h1>Good</h1>"
+    pale = "style='color: #bbb; background: #fff'"
+    later = f"<p {pale}>too pale</p><label>Name <input {pale} value='too pale as well'></label>"
+    page.set_content(good)
+    assert not findings(page)
+    page.set_content(good + later)
+    assert [found.split()[0] for found in findings(page)] == ["<p", "<input"]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_some_pages_with_all_that_is_on_them(visit, scheme):
     for name in ("notebooks/00_start_here.html", "explorers.html", "results.html", "api/data.html"):

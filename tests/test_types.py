@@ -7,8 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def test_mypy_has_nothing_to_say(request):
-    kept = request.config.cache.mkdir("mypy")  # what it knows of files that have not changed
-    command = [sys.executable, "-m", "mypy", "--cache-dir", str(kept)]
+def test_mypy_has_nothing_to_say(tmp_path):
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path)]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout + answer.stderr
