@@ -225,7 +225,7 @@ def _run(model, train, test, watcher, callbacks, scores, precision):
     options = {"epochs": watcher.epochs, "initial_epoch": watcher.done_before, "verbose": 0}
     # The pipeline has shuffled already.
     options |= {"validation_data": test, "callbacks": callbacks, "shuffle": False}
-    options |= {"x": train.repeat(), "steps_per_epoch": _steps_of(train)}  # one iterator for all
+    options |= {"x": train.repeat(), "steps_per_epoch": watcher.steps}  # one iterator for all
 
     def run_in(precision):
         with computing_in(precision, model), fused_batch_norm(model), nothing_kept(model):

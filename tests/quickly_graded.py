@@ -15,6 +15,11 @@ NAME = "ex02_output_size"
 SEED = 7
 
 
+def without_pictures(monkeypatch):
+    """The class page's figures are not drawn: nobody looks at them."""
+    monkeypatch.setattr(class_page, "_drawn", lambda figure, alt: class_page.Drawn("", alt))
+
+
 def answered_at_once(job):
     """What `submission.run` gives, without a box."""
     try:
@@ -51,7 +56,7 @@ def without_boxes(monkeypatch):
         graded.append(job.student)
         return answered_at_once(job)
 
-    monkeypatch.setattr(class_page, "_drawn", lambda figure, alt: class_page.Drawn("", alt))
+    without_pictures(monkeypatch)
     monkeypatch.setattr(submission, "run", run)
     return graded
 

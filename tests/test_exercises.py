@@ -13,9 +13,10 @@ import nbformat
 import numpy as np
 import pytest
 from handed_in import answered, in_bytes, released, solutions
+from quickly_graded import without_pictures
 
 from course_utils import answers, checks
-from grading import batch, class_page, files, papers, questions, rehearsal, release, results
+from grading import batch, files, papers, questions, rehearsal, release, results
 from grading.source import Patched, ask
 
 ROOT = Path(__file__).parents[1]
@@ -356,7 +357,7 @@ def graded(exercise, bubblewrap, tmp_path_factory):
     patient = batch.Options(seconds=120)  # TensorFlow may start slowly beside other tests
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(papers, "SETS", 1)
-        patch.setattr(class_page, "_drawn", lambda figure, alt: class_page.Drawn("", alt))
+        without_pictures(patch)
         return batch.grade(
             exercise.name, place / "submissions", None, place / "graded", patient, lambda line: None
         )

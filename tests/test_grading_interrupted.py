@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 from handed_in import answered, in_bytes
+from quickly_graded import without_pictures
 
-from grading import batch, class_page, files
+from grading import batch, files
 
 ROOT = Path(__file__).parents[1]
 COUNT = 3  # submissions
@@ -29,7 +30,7 @@ def command(place, folder):
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
     """What is graded in this process is looked at as grades: nobody looks at the class page."""
-    monkeypatch.setattr(class_page, "_drawn", lambda figure, alt: class_page.Drawn("", alt))
+    without_pictures(monkeypatch)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from itertools import islice
 
 import pytest
 from handed_in import answered, in_bytes, own_cell, released
-from quickly_graded import points_of
+from quickly_graded import points_of, without_pictures
 from run_once import equal_boxes_once
 
-from grading import archives, batch, class_page, files
+from grading import archives, batch, files
 
 HONEST = """id,name,email
 s1,Ada Lovelace,ada@example.org
@@ -178,7 +178,7 @@ CLASSES = {
 
 @pytest.mark.parametrize("wreckings", CLASSES.values(), ids=CLASSES)
 def test_honest_work_stays_exact(bubblewrap, tmp_path, monkeypatch, wreckings):
-    monkeypatch.setattr(class_page, "_drawn", lambda figure, alt: class_page.Drawn("", alt))
+    without_pictures(monkeypatch)
     equal_boxes_once(monkeypatch)
     place = tmp_path / "handed in"
     put(place, "Ada Lovelace_5_assignsubmission_file_/my notebook.ipynb", answered())
