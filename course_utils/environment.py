@@ -3,6 +3,7 @@
 Importing this module does not import TensorFlow.
 """
 
+import gc
 import importlib.metadata
 import json
 import os
@@ -128,15 +129,16 @@ def quiet_tensorflow():
     TensorFlow's C++ part writes to the process's error stream at import and at its first
     operation; a notebook would keep those lines as output. They are held back here, where there
     is a place for them, and given out after all if the import fails. Later errors and warnings
-    are shown as ever. On a GPU, memory is taken as needed instead of all at once. Calling it again
-    costs nothing.
+    are shown as ever. What it imports is there to stay, and Python no longer looks for garbage
+    in it. On a GPU, memory is taken as needed instead of all at once. Calling it again costs
+    nothing.
 
     Raises:
         ImportError: when TensorFlow or Keras is missing or does not load, with their own text.
         RuntimeError: as for `set_keras`.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
-    with _quiet_error_stream():
+    with _quiet_error_stream(), _here_to_stay("tensorflow"):
         try:
             keras = sys.modules.get("keras")
             if keras is None or keras.config.backend() != "tensorflow":
@@ -176,6 +178,25 @@ def _quiet_error_stream():
         finally:
             os.dup2(kept, 2)
             os.close(kept)
+
+
+@contextmanager
+def _here_to_stay(package):
+    """Keep Python's search for garbage away from what the block imports, now and later.
+
+    TensorFlow brings some hundred thousand objects that never become garbage. To look through them
+    takes a fourth of the import, and again as long with each network that is let go of.
+    """
+    if package in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.collect()  # garbage from before would stay, too
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def check():

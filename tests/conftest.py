@@ -1,5 +1,6 @@
 """What several tests share."""
 
+import gc
 import os
 import shutil
 import sys
@@ -66,6 +67,17 @@ def pytest_ignore_collect(collection_path, config):
     if config.getoption("--quick") and collection_path.suffix == ".py" and name not in QUICK:
         return True
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is collected, tests and TensorFlow, stays: Python need not look for garbage in it."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items):

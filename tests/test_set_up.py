@@ -755,6 +755,26 @@ def test_tensorflow_starts_without_a_word():
     assert (done.stdout, done.stderr) == ("done\n", "")
 
 
+def test_garbage_is_looked_for_in_what_a_learner_makes_alone():
+    script = """if True:
+        import gc, weakref
+        from course_utils.environment import quiet_tensorflow
+        quiet_tensorflow()
+        there, frozen = len(gc.get_objects()), gc.get_freeze_count()
+        assert gc.isenabled() and there < frozen / 100, (there, frozen)
+        class Network: pass
+        network = Network()
+        network.itself, last = network, weakref.ref(network)
+        quiet_tensorflow()
+        assert gc.get_freeze_count() <= frozen
+        del network
+        gc.collect()
+        assert last() is None
+    """
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_tensorflow_that_does_not_load_is_heard(tmp_path):
     text = "import os\nos.write(2, b'a library is missing')\nraise ImportError('no such symbol')\n"
     (tmp_path / "tensorflow.py").write_text(text)
