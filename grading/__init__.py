@@ -30,9 +30,3 @@
 `python -m grading --help` tells what can be done, `grading/README.md` how. Students never install
 it; exercises need `course_utils.checks` only.
 """
-
-import sys
-
-# jsonschema, which `nbformat` imports, builds a grammar of international web addresses wherever
-# it finds this package: a second or more at every start, and no notebook is checked by it.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]

@@ -12,7 +12,6 @@ from types import MethodType
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
-sys.modules.setdefault("rfc3987_syntax", None)  # why: grading/__init__.py
 
 import pages  # noqa: E402
 from docutils import nodes  # noqa: E402

@@ -71,7 +71,10 @@ def pytest_ignore_collect(collection_path, config):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """What is collected, tests and TensorFlow, stays: Python need not look for garbage in it."""
+    """What is collected, tests and TensorFlow, stays: Python need not look for garbage in it.
+
+    A tenth of it is garbage, which stays with it: to find that takes longer than it is worth.
+    """
     gc.disable()
     try:
         return (yield)

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import gc
 import importlib.util
 import io
 import json
@@ -755,11 +756,14 @@ def test_tensorflow_starts_without_a_word():
     assert (done.stdout, done.stderr) == ("done\n", "")
 
 
-def test_garbage_is_looked_for_in_what_a_learner_makes_alone():
+def test_garbage_is_looked_for_in_what_a_learner_makes_afterwards_alone():
     script = """if True:
         import gc, weakref
         from course_utils.environment import quiet_tensorflow
+        searches = []
+        gc.callbacks.append(lambda phase, _: searches.append(phase))
         quiet_tensorflow()
+        assert len(searches) < 20, "it was looked for during the import"
         there, frozen = len(gc.get_objects()), gc.get_freeze_count()
         assert gc.isenabled() and there < frozen / 100, (there, frozen)
         class Network: pass
@@ -773,6 +777,21 @@ def test_garbage_is_looked_for_in_what_a_learner_makes_alone():
     """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_after_an_import_that_failed_garbage_is_looked_for_as_before():
+    frozen = gc.get_freeze_count()
+    with pytest.raises(ImportError), environment._here_to_stay("not there"):
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled() and gc.get_freeze_count() <= frozen
+    gc.disable()
+    try:
+        with environment._here_to_stay("not there"):
+            pass
+        assert not gc.isenabled(), "whoever has switched it off wants it off"
+    finally:
+        gc.enable()
 
 
 def test_a_tensorflow_that_does_not_load_is_heard(tmp_path):
