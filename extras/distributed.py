@@ -44,10 +44,12 @@ on each machine for itself, so with it the weights are not those of one machine.
 import argparse
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 PORT = 2222  # for Slurm's machines, where no address names one
@@ -277,12 +279,16 @@ def first_failure(workers, pause=0.1):
 
 
 def free_ports(count):
-    """Numbers of `count` ports that nobody uses."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Numbers of `count` ports that nobody uses, and that no system gives to who asks for any.
+
+    The workers take them seconds later, when they have imported TensorFlow.
+    """
+    ports = set()
+    while len(ports) < count:
+        port = random.randrange(20_000, 32_768)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.add(port)
+    return sorted(ports)
 
 
 # --- The command ----------------------------------------------------------------------------------

@@ -1,14 +1,18 @@
 """What several tests share."""
 
+import functools
 import gc
 import os
 import shutil
 import sys
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
 
 import lab as lab_tools
+import nbclient
 import nbformat
+import nbval.kernel
 import pytest
 from hypothesis import settings
 
@@ -45,6 +49,30 @@ QUICK = {
 # What runs where it is named, as by `make test-colab`, and not as one of all tests: the course's
 # own environment has no classic Notebook. Named there, it fails and says so.
 ONLY_BY_NAME = {"explorers_in_classic"}
+
+
+def started_again(start):
+    """Start a kernel a second time where another program was faster to take one of its ports.
+
+    Jupyter looks for free ports, lets them go and tells the kernel, which takes them a second
+    later. Of some forty kernels beside servers and browsers one may lose that race.
+    """
+
+    @functools.wraps(start)
+    def twice(*args, **kwargs):
+        try:
+            return start(*args, **kwargs)
+        except RuntimeError as error:
+            if "Kernel died before replying" not in str(error):
+                raise
+            warnings.warn("a kernel did not start and was started again", stacklevel=2)
+            return start(*args, **kwargs)
+
+    return twice
+
+
+nbval.kernel.start_new_kernel = started_again(nbval.kernel.start_new_kernel)
+nbclient.NotebookClient.execute = started_again(nbclient.NotebookClient.execute)
 
 
 def pytest_addoption(parser):

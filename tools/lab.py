@@ -1,13 +1,14 @@
 """Jupyter and a browser without a window: for the tests, and for `tools/bench.py`."""
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -49,6 +50,19 @@ def notebook_of(*sources):
     return nbformat.v4.new_notebook(cells=cells, metadata=kernel)
 
 
+def free_ports(count):
+    """Numbers of ports that nobody uses, and that no system gives to who asks for any.
+
+    A server takes its own seconds later, when it has imported what it needs.
+    """
+    ports = set()
+    while len(ports) < count:
+        port = random.randrange(20_000, 32_768)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            ports.add(port)
+    return sorted(ports)
+
+
 @contextmanager
 def serving(command, folder, settings, env=None, options=LAB):
     """Starts JupyterLab, or classic Notebook; gives its address, and ends it with all its kernels.
@@ -63,9 +77,7 @@ def serving(command, folder, settings, env=None, options=LAB):
     Raises:
         RuntimeError: it does not answer; with its log.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     env = (os.environ if env is None else env) | {name: f"{settings}/{name}" for name in PRIVATE}
     log = Path(settings) / "lab.log"
     with open(log, "w") as stream:

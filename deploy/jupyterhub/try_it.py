@@ -19,7 +19,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -68,17 +67,6 @@ def install():
         subprocess.run([*proxy, "configurable-http-proxy@5"], check=True)
 
 
-def free_ports(count):
-    """Ports that nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
 @contextmanager
 def hub(folder):
     """A hub on this machine; gives its process, its address and a token that may do everything."""
@@ -95,7 +83,7 @@ def hub(folder):
     subprocess.run(copy, check=True)
     name = ["git", "-C", folder / "course.git", "branch", "-m", "trial"]
     subprocess.run(name, check=True)
-    ports, token = free_ports(3), secrets.token_hex(16)
+    ports, token = lab.free_ports(3), secrets.token_hex(16)
     prefix = Path(sys.prefix)
     env = os.environ | {
         "TRIAL_FOLDER": str(folder),
