@@ -24,6 +24,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import widen
 import yaml
 from packaging.requirements import Requirement
 
@@ -77,6 +78,13 @@ def test_pyproject_admits_the_versions_of_colab():
     for line in PROJECT["dependencies"]:
         wanted = Requirement(line)
         assert wanted.specifier.contains(colab[wanted.name]), line
+
+
+def test_the_weekly_try_of_the_next_versions_knows_no_upper_end():
+    widened = tomllib.loads(widen.widened((ROOT / "pyproject.toml").read_text(encoding="utf-8")))
+    extras = widened["project"]["optional-dependencies"]
+    lines = [widened["project"]["dependencies"], *map(extras.get, ("lab", "test", "site"))]
+    assert not [line for line in sum(lines, []) if "<" in line]
 
 
 def listed_for_conda():

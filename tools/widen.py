@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
-DEPENDENCY = re.compile(r'^(    "[\w-]+>=[\d.]+),<[\d.]+(",)', re.MULTILINE)
+UPPER_END = re.compile(r'^(    "[\w-]+(?:>=[\d.]+)?),?<[\d.]+"', re.MULTILINE)
 
 
 def widened(text):
     """The text of pyproject.toml with `keras>=3.13` in place of `keras>=3.13,<3.16`."""
-    return DEPENDENCY.sub(r"\1\2", text)
+    return UPPER_END.sub(r'\1"', text)
 
 
 if __name__ == "__main__":
