@@ -109,7 +109,7 @@ CANNOT = {
     "a file": (a_file, "is a file: unpack it"),
     "empty": (lambda folder: folder.mkdir(), "0 sub-folders and 0 files in it: make a sub-folder"),
     "flat": (flat, "0 sub-folders and 12 files.*begin with cat, dog: are these the classes"),
-    "split outside": (splits, "test holds folders, no pictures"),
+    "split outside": (splits, "train holds folders, no pictures: name that one"),
     "split without classes": (splits_without_classes, "Test is no class"),
     "one class": (one_class, "1 sub-folder and 0 files"),
     "copies alone": (copies, "class mugs has 20 usable pictures, 1 of them different"),
@@ -183,6 +183,15 @@ def test_a_folder_that_can_work_is_split(make, tmp_path, monkeypatch, capsys):
         assert names["WHITE"] == 4095 and set(names["whites"]) == {4095}
         means = [names["images"][names["labels"] == label].mean() for label in (0, 1)]
         np.testing.assert_allclose(means, [900 / 4095 * 255, 2800 / 4095 * 255], atol=2)
+
+
+def test_series_that_run_through_all_classes_stay_whole_and_half_of_them_are_the_test():
+    people = np.tile(list("abcdefgh"), 5)  # each of them in each class
+    labels = np.repeat(np.arange(5), 8)
+    names = {"np": np, "labels": labels, "hashes": people, "images": labels, "names": people}
+    exec(CELLS["split"], names)
+    tested, trained = set(people[names["in_test"]]), set(people[~names["in_test"]])
+    assert len(tested) == len(trained) == 4 and not tested & trained
 
 
 def test_the_whole_notebook_ends_well_where_no_mistake_is_made(tmp_path, monkeypatch, capsys):

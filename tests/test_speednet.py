@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 
 import keras
+import nbformat
 import numpy as np
 import pytest
 from keras import ops
 
 from course_utils import data, runs, speednet, training
+from course_utils.anatomy import anatomy
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tools"))  # record.py imports its neighbour
@@ -324,3 +326,10 @@ def test_a_matrix_of_16_bits_is_turned_in_32():
     large = (10 * np.random.default_rng(0).normal(size=(100, 100))).astype("float16")
     sizes = np.linalg.svd(np.array(speednet.orthogonal(large)), compute_uv=False)
     assert np.median(sizes) > 0.5
+
+
+def test_the_notebook_asks_about_the_cost_that_the_network_and_its_run_have():
+    notebook = nbformat.read(ROOT / "notebooks" / "13_speedrun.ipynb", as_version=4)
+    asked = next(cell.source for cell in notebook.cells if cell.id == "cost-guess")
+    cost, epochs = anatomy(speednet.network), runs.recorded_run("speednet")["recipe"]["epochs"]
+    assert f"{cost.multiply_adds:,} multiply-adds a picture, {epochs} epochs" in asked
