@@ -71,15 +71,13 @@ def started_again(start):
     return twice
 
 
-nbval.kernel.start_new_kernel = started_again(nbval.kernel.start_new_kernel)
-nbclient.NotebookClient.execute = started_again(nbclient.NotebookClient.execute)
-
-
 def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="only tests that need no TensorFlow")
 
 
 def pytest_configure(config):
+    nbval.kernel.start_new_kernel = started_again(nbval.kernel.start_new_kernel)
+    nbclient.NotebookClient.execute = started_again(nbclient.NotebookClient.execute)
     if config.getoption("--quick"):
         sys.modules["tensorflow"] = None  # what imports it all the same fails
     workers = getattr(config.option, "numprocesses", None) or 1

@@ -185,13 +185,24 @@ def test_a_folder_that_can_work_is_split(make, tmp_path, monkeypatch, capsys):
         np.testing.assert_allclose(means, [900 / 4095 * 255, 2800 / 4095 * 255], atol=2)
 
 
+def split(labels, series):
+    """Which pictures the notebook's split puts into the test."""
+    names = {"np": np, "labels": labels, "hashes": series, "images": labels, "names": series}
+    exec(CELLS["split"], names | {"classes": list(map(str, np.unique(labels)))}, names)
+    return names["in_test"]
+
+
 def test_series_that_run_through_all_classes_stay_whole_and_half_of_them_are_the_test():
-    people = np.tile(list("abcdefgh"), 5)  # each of them in each class
-    labels = np.repeat(np.arange(5), 8)
-    names = {"np": np, "labels": labels, "hashes": people, "images": labels, "names": people}
-    exec(CELLS["split"], names)
-    tested, trained = set(people[names["in_test"]]), set(people[~names["in_test"]])
+    people, labels = np.tile(list("abcdefgh"), 5), np.repeat(np.arange(5), 8)
+    in_test = split(labels, people)
+    tested, trained = set(people[in_test]), set(people[~in_test])
     assert len(tested) == len(trained) == 4 and not tested & trained
+
+
+def test_a_class_of_series_that_are_all_on_one_side_is_named():
+    people, labels = np.array([*"abcdefgh", *"ab"]), np.repeat([0, 1], [8, 2])
+    with pytest.raises(ValueError, match="all of 1 is on one side: draw with another seed"):
+        split(labels, people)
 
 
 def test_the_whole_notebook_ends_well_where_no_mistake_is_made(tmp_path, monkeypatch, capsys):

@@ -55,12 +55,14 @@ def free_ports(count):
 
     A server takes its own seconds later, when it has imported what it needs.
     """
-    ports = set()
-    while len(ports) < count:
-        port = random.randrange(20_000, 32_768)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            ports.add(port)
-    return sorted(ports)
+    ports = []
+    for port in random.SystemRandom().sample(range(20_000, 32_768), 1000):  # whatever the seed
+        if len(ports) < count:
+            with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+                ports.append(port)
+    if len(ports) < count:
+        raise OSError(f"no {count} free ports from 20000 to 32767 on 127.0.0.1")
+    return ports
 
 
 @contextmanager
