@@ -660,6 +660,18 @@ KINDS = ("subclass", "subclass, built", "subclass, called", "sequential", "seque
          "functional", "lambda")  # fmt: skip
 
 
+def test_a_dropout_before_a_single_number_is_found_each_time():
+    from keras import Input, Sequential, layers
+
+    def build(input_shape):
+        steps = [layers.Flatten(), layers.Dense(1), layers.Dropout(0.5)]
+        return Sequential([Input(input_shape), *steps])
+
+    for seed in range(10):
+        came = checks.network(build, seed, batch=1, input_shape=(2, 2, 1))
+        assert came["outputs"] == checks.RANDOM, seed
+
+
 def test_a_network_counts_in_every_form():
     def answer(kind, dropout=False):
         return checks.network(
