@@ -281,7 +281,10 @@ def first_failure(workers, pause=0.1):
 def free_ports(count):
     """Numbers of `count` ports that nobody uses, and that no system gives to who asks for any.
 
-    The workers take them seconds later, when they have imported TensorFlow.
+    Whom they are for takes them seconds later, when it has imported what it needs.
+
+    Raises:
+        OSError: of a thousand that were tried, too few are free.
     """
     ports = []
     for port in random.SystemRandom().sample(range(20_000, 32_768), 1000):  # whatever the seed

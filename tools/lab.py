@@ -1,16 +1,16 @@
 """Jupyter and a browser without a window: for the tests, and for `tools/bench.py`."""
 
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from extras.distributed import free_ports
 
 # Whether a page shows a notebook whose kernel answers and has nothing to do.
 IDLE = """() => {
@@ -48,21 +48,6 @@ def notebook_of(*sources):
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     return nbformat.v4.new_notebook(cells=cells, metadata=kernel)
-
-
-def free_ports(count):
-    """Numbers of ports that nobody uses, and that no system gives to who asks for any.
-
-    A server takes its own seconds later, when it has imported what it needs.
-    """
-    ports = []
-    for port in random.SystemRandom().sample(range(20_000, 32_768), 1000):  # whatever the seed
-        if len(ports) < count:
-            with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-                ports.append(port)
-    if len(ports) < count:
-        raise OSError(f"no {count} free ports from 20000 to 32767 on 127.0.0.1")
-    return ports
 
 
 @contextmanager

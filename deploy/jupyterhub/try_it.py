@@ -39,6 +39,8 @@ import psutil  # noqa: E402
 from student import Student  # noqa: E402
 from tornado.httpclient import AsyncHTTPClient  # noqa: E402
 
+from extras.distributed import free_ports  # noqa: E402
+
 HUB = ROOT / "build" / "hub"
 PYTHON = HUB / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
 PROXY = HUB / "node_modules" / ".bin" / "configurable-http-proxy"
@@ -83,7 +85,7 @@ def hub(folder):
     subprocess.run(copy, check=True)
     name = ["git", "-C", folder / "course.git", "branch", "-m", "trial"]
     subprocess.run(name, check=True)
-    ports, token = lab.free_ports(3), secrets.token_hex(16)
+    ports, token = free_ports(3), secrets.token_hex(16)
     prefix = Path(sys.prefix)
     env = os.environ | {
         "TRIAL_FOLDER": str(folder),
